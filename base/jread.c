@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/jread.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int jread_parse(const char *text, size_t len, json_t **ret, struct err *err)
+{
+    json_error_t why;
+    json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    if (!value) {
+        return err_set(err, ERR_INVALID, "line %d, column %d: %s", why.line, why.column, why.text);
+    }
+    *ret = value;
+    return 0;
+}
+
+int jread_file(const char *path, json_t **ret, struct err *err)
+{
+    auto_free char *text = NULL;
+    size_t len;
+    int r = file_read(path, JREAD_TEXT_MAX, &text, &len, err);
+    if (r < 0) {
+        return r;
+    }
+    r = jread_parse(text, len, ret, err);
+    if (r < 0) {
+        err_wrap(err, "%s", path);
+    }
+    return r;
+}
+
+static void path_text(const struct jpath *at, struct buf *out)
+{
+    if (!at) {
+        return;
+    }
+    path_text(at->up, out);
+    if (at->key) {
+        buf_printf(out, "%s%s", out->len ? "." : "", at->key);
+    } else {
+        buf_printf(out, "[%zu]", at->index);
+    }
+}
+
+int jread_fail(const struct jpath *at, struct err *err, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    auto_buf struct buf path;
+    buf_init(&path, 512);
+    path_text(at, &path);
+    return err_set(err, ERR_INVALID, "%s%s%s", path.len ? path.at : "", path.len ? ": " : "", text);
+}
+
+const char *jread_kind(const json_t *value)
+{
+    switch (value ? json_typeof(value) : JSON_NULL) {
+    case JSON_OBJECT: return "an object";
+    case JSON_ARRAY: return "an array";
+    case JSON_STRING: return "a string";
+    case JSON_INTEGER: return "an integer";
+    case JSON_REAL: return "a real number";
+    case JSON_TRUE: return "true";
+    case JSON_FALSE: return "false";
+    default: return "null";
+    }
+}
+
+int jread_object(const json_t *value, const struct jpath *at, const char *const *known, size_t n,
+                 struct err *err)
+{
+    if (!json_is_object(value)) {
+        return jread_fail(at, err, "expected an object, got %s", jread_kind(value));
+    }
+    const char *key;
+    json_t *member;
+    json_object_foreach((json_t *)(uintptr_t)value, key, member)
+    {
+        size_t i = 0;
+        while (i < n && !str_eq(known[i], key)) {
+            i++;
+        }
+        if (i < n) {
+            continue;
+        }
+        const char *near = suggest(key, known, n);
+        struct jpath here = { at, key, 0 };
+        return near ? jread_fail(&here, err, "unknown key, did you mean \"%s\"?", near)
+                    : jread_fail(&here, err, "unknown key");
+    }
+    return 0;
+}
+
+/* 1: there; 0: absent and that's fine; negative: error. */
+static int member(const json_t *object, const char *key, bool required, const struct jpath *at,
+                  const json_t **ret, struct err *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!value && required) {
+        return jread_fail(at, err, "the key \"%s\" is missing", key);
+    }
+    *ret = value;
+    return value != NULL;
+}
+
+int jread_string(const json_t *object, const char *key, bool required, const struct jpath *at,
+                 const char **ret, struct err *err)
+{
+    const json_t *value;
+    int r = member(object, key, required, at, &value, err);
+    if (r <= 0) {
+        return r;
+    }
+    if (!json_is_string(value)) {
+        struct jpath here = { at, key, 0 };
+        return jread_fail(&here, err, "expected a string, got %s", jread_kind(value));
+    }
+    *ret = json_string_value(value);
+    return 0;
+}
+
+int jread_int(const json_t *object, const char *key, bool required, int64_t lo, int64_t hi,
+              const struct jpath *at, int64_t *ret, struct err *err)
+{
+    const json_t *value;
+    int r = member(object, key, required, at, &value, err);
+    if (r <= 0) {
+        return r;
+    }
+    struct jpath here = { at, key, 0 };
+    if (!json_is_integer(value)) {
+        return jread_fail(&here, err, "expected an integer, got %s", jread_kind(value));
+    }
+    int64_t v = json_integer_value(value);
+    if (v < lo || v > hi) {
+        return jread_fail(&here, err, "%lld is outside %lld..%lld", (long long)v, (long long)lo,
+                          (long long)hi);
+    }
+    *ret = v;
+    return 0;
+}
+
+int jread_real(const json_t *object, const char *key, bool required, double lo, double hi,
+               const struct jpath *at, double *ret, struct err *err)
+{
+    const json_t *value;
+    int r = member(object, key, required, at, &value, err);
+    if (r <= 0) {
+        return r;
+    }
+    struct jpath here = { at, key, 0 };
+    if (!json_is_number(value)) {
+        return jread_fail(&here, err, "expected a number, got %s", jread_kind(value));
+    }
+    double v = json_number_value(value);
+    if (!(v >= lo && v <= hi)) {
+        return jread_fail(&here, err, "%g is outside %g..%g", v, lo, hi);
+    }
+    *ret = v;
+    return 0;
+}
+
+int jread_bool(const json_t *object, const char *key, bool required, const struct jpath *at,
+               bool *ret, struct err *err)
+{
+    const json_t *value;
+    int r = member(object, key, required, at, &value, err);
+    if (r <= 0) {
+        return r;
+    }
+    if (!json_is_boolean(value)) {
+        struct jpath here = { at, key, 0 };
+        return jread_fail(&here, err, "expected true or false, got %s", jread_kind(value));
+    }
+    *ret = json_is_true(value);
+    return 0;
+}
+
+int jread_array(const json_t *object, const char *key, bool required, size_t most,
+                const struct jpath *at, const json_t **ret, struct err *err)
+{
+    const json_t *value;
+    int r = member(object, key, required, at, &value, err);
+    if (r <= 0) {
+        return r;
+    }
+    struct jpath here = { at, key, 0 };
+    if (!json_is_array(value)) {
+        return jread_fail(&here, err, "expected an array, got %s", jread_kind(value));
+    }
+    if (json_array_size(value) > most) {
+        return jread_fail(&here, err, "%zu elements, %zu at most", json_array_size(value), most);
+    }
+    *ret = value;
+    return 0;
+}
+
+char *json_canonical(const json_t *value)
+{
+    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    require(text != NULL);
+    return text;
+}

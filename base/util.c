@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void cleanup_free(void *p)
+{
+    free(*(void **)p);
+}
+
+void cleanup_close(int *fd)
+{
+    if (*fd >= 0) {
+        int saved = errno;
+        close(*fd);
+        errno = saved;
+    }
+}
+
+static void out_of_memory(void)
+{
+    fputs("out of memory\n", stderr);
+    abort();
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+    if (!p) {
+        out_of_memory();
+    }
+    return p;
+}
+
+void *xrealloc(void *p, size_t n, size_t size)
+{
+    void *q = reallocarray(p, n ? n : 1, size ? size : 1);
+    if (!q) {
+        out_of_memory();
+    }
+    return q;
+}
+
+char *xstrdup(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    return memcpy(xcalloc(n, 1), s, n);
+}
+
+char *xprintf(const char *format, ...)
+{
+    char *s = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&s, format, args);
+    va_end(args);
+    if (n < 0) {
+        out_of_memory();
+    }
+    return s;
+}
+
+void require_failed(const char *what, const char *file, int line)
+{
+    fprintf(stderr, "%s:%d: broken: %s\n", file, line, what);
+    abort();
+}
+
+bool str_eq(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+bool str_prefix(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_to_i64(const char *s, int64_t *ret)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(s, &end, 10);
+    if (errno || end == s || *end || s[0] == ' ' || s[0] == '\t' || s[0] == '+') {
+        return false;
+    }
+    *ret = v;
+    return true;
+}
+
+bool str_to_f64(const char *s, double *ret)
+{
+    char *end;
+    if (!strchr("0123456789.-", s[0]) || !s[0]) {
+        return false;
+    }
+    errno = 0;
+    double v = strtod(s, &end);
+    if (errno || end == s || *end) {
+        return false;
+    }
+    *ret = v;
+    return true;
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { CAP = 64 };
+    size_t n = strnlen(a, CAP), m = strnlen(b, CAP);
+    size_t row[CAP + 1];
+    for (size_t j = 0; j <= m; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            best = MIN(best, above + 1);
+            row[j] = MIN(best, row[j - 1] + 1);
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
+const char *suggest(const char *name, const char *const *known, size_t n)
+{
+    const char *best = NULL;
+    size_t best_distance = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
+        size_t d = edit_distance(name, known[i]);
+        if (d < best_distance) {
+            best_distance = d;
+            best = known[i];
+        }
+    }
+    size_t longest = best ? MAX(strlen(name), strlen(best)) : 0;
+    return best && best_distance <= MAX((size_t)1, longest / 3) ? best : NULL;
+}
+
+uint64_t clock_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
