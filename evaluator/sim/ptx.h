@@ -57,7 +57,6 @@ struct ptx_kernel {
     const struct ptx_param *params;
     size_t n_params;
     uint32_t param_size;                        /* of all parameters together */
-    uint32_t static_shared;                     /* of all .shared variables it uses */
     uint32_t maxntid[3], reqntid[3], minnctapersm, maxnreg; /* 0 where not given */
     uint32_t line;
     /* What ptxas said of it, from a leading comment "// warpsim: kernel NAME regs N spill N shared
