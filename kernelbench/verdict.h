@@ -1,0 +1,69 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * A verdict: what the evaluator says of one candidate on one task and device. Times in
+ * microseconds. `modelled` times come from the simulator and are always labelled so.
+ * Strings belong to the arena the verdict was read into.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/arena.h"
+#include "base/err.h"
+
+#define VERDICT_STATUS_LIST(X)                                                                     \
+    X(ACCEPTED, "accepted") X(COMPILE_ERROR, "compile_error") X(PLAN_ERROR, "plan_error")          \
+    X(LAUNCH_ERROR, "launch_error") X(INCORRECT, "incorrect") X(TIMEOUT, "timeout")                \
+    X(CRASH, "crash") X(SUSPECT, "suspect") X(UNSUPPORTED, "unsupported")
+
+enum verdict_status {
+#define X(name, text) VERDICT_STATUS_##name,
+    VERDICT_STATUS_LIST(X)
+#undef X
+};
+
+#define BOTTLENECK_LIST(X)                                                                         \
+    X(NONE, "none") X(COMPILE_ERROR, "compile_error") X(INCORRECT, "incorrect")                    \
+    X(LAUNCH_BOUND, "launch_bound") X(LATENCY_BOUND, "latency_bound")                              \
+    X(MEMORY_BOUND, "memory_bound") X(COMPUTE_BOUND, "compute_bound") X(NEAR_LIMIT, "near_limit")
+
+enum bottleneck {
+#define X(name, text) BOTTLENECK_##name,
+    BOTTLENECK_LIST(X)
+#undef X
+};
+
+struct verdict_time {
+    double median_us, lo_us, hi_us; /* median and its 95 % interval */
+    size_t n, dropped;
+    const double *samples_us;       /* n of them, in the order taken */
+};
+
+struct verdict {
+    enum verdict_status status;
+    const char *phase;  /* where it ended: "compile", "bind", "check", "time", "done" */
+    const char *detail; /* for people and models; never NULL */
+    bool modelled;
+    bool nondeterministic;
+    struct verdict_time time, baseline; /* n == 0: not taken */
+    double speedup, speedup_lo, speedup_hi; /* 0: no baseline */
+    const char *relation;                   /* "faster", "same", "slower", "ambiguous", "" */
+    double prepare_us;
+    double sol;            /* share of the physical bound, 0 if unknown */
+    const char *sol_bound; /* "memory", "compute", "" */
+    enum bottleneck bottleneck;
+    int registers, spill_bytes, shared_bytes;
+    double occupancy;
+    double max_error;      /* largest absolute error seen in an accepted run */
+    const char *device, *arch, *driver, *compiler, *task, *candidate; /* hex ids */
+    int gate_version;
+    double compile_s, device_s;
+};
+
+const char *verdict_status_name(enum verdict_status status);
+bool verdict_status_parse(const char *name, enum verdict_status *ret);
+const char *bottleneck_name(enum bottleneck bottleneck);
+bool bottleneck_parse(const char *name, enum bottleneck *ret);
+
+json_t *verdict_json(const struct verdict *verdict);
+int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, struct err *err);
