@@ -1,3 +1,5 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
 /* The simulated GPU's global memory. Device addresses are made up ([VMEM_BASE, VMEM_END), the same
  * on every run) and stand for host memory that is mapped lazily, so a tensor of 17 GB costs only
  * the pages that are touched.
@@ -14,8 +16,6 @@
  *
  * Functions return 0 or a negative errno; -EINVAL for an address or size that isn't what an earlier
  * call gave. */
-#pragma once
-/* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
