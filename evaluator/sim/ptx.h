@@ -43,6 +43,7 @@ struct ptx_var {
     const char *name;
     enum ptx_space space;
     bool is_extern;       /* an extern .shared array: dynamic shared memory */
+    bool is_kernel_param; /* `addr` is its offset in the kernel's parameter bytes */
     uint32_t align;
     uint64_t size;
     const uint8_t *init; /* `size` bytes, or NULL for zeros */
@@ -62,6 +63,7 @@ struct ptx_kernel {
     /* What ptxas said of it, from a leading comment "// warpsim: kernel NAME regs N spill N shared
      * N"; -1 where there was none. */
     int32_t info_regs, info_spill, info_shared;
+    const char *refused; /* a directive that isn't simulated (clusters), or NULL */
     const struct ptx_func *func; /* ptx_ast.h */
 };
 
