@@ -1,0 +1,33 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * One estimate read off the ladder, with everything it was read from, so that it can be shown and
+ * recomputed. From the prior down: m = (n mean + k m_above) / (n + k) and
+ * v = (m2 + k v_above) / (n + k) on every rung; a rung without experience passes on what's above.
+ */
+#include <jansson.h>
+#include "base/jread.h"
+#include "graph/htg.h"
+
+#define ESTIMATE_PRIOR_VARIANCE 0.09 /* gains of one direction spread by about 0.3 nats */
+
+struct estimate {
+    struct tally rung[CONTEXT_RUNGS]; /* n == 0: nothing */
+    double prior;
+    double mean, variance; /* after the ladder */
+    double share;          /* of the mean that is experience and not prior: 1 - prod k/(n+k) */
+    enum context_rung level; /* the nearest rung with experience; CONTEXT_RUNGS: prior only */
+};
+
+/* Fills rungs from the statistics of a node in a context, then works the ladder. */
+void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from, const char *node,
+                   const struct context *context, double prior, double k, struct estimate *ret);
+/* Works the ladder again from rungs and prior. */
+void estimate_climb(struct estimate *estimate, double k);
+
+/* sqrt(v / (n + k)) with the n of the exact context: how little is known here. */
+double estimate_doubt(const struct estimate *estimate, double k);
+
+json_t *estimate_json(const struct estimate *estimate);
+int estimate_parse(const json_t *json, const struct jpath *at, double k, struct estimate *ret,
+                   struct err *err);
