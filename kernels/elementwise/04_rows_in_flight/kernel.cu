@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Bias + GELU 4: several rows in flight a thread.
+   With cheap arithmetic the kernel waits for memory. A thread keeps its column's bias in registers, loads ROWS rows of
+   that column before it computes any, and stores them after: ROWS independent 16-byte loads in flight, one bias read
+   for all of them, a ROWS-th of the blocks to start. Streaming hints keep the write-once lines from pushing others out. */
+
+#if VEC == 4
+typedef float4 pack;
+#else
+typedef float pack;
+#endif
+
+static __device__ __forceinline__ float gelu_of(float v)
+{
+  float u = v * fmaf(v * v, -0.10294324f, -2.3022082f), e, r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(u));
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(1.0f + e));
+  return v * r;
+}
+static __device__ __forceinline__ pack apply(pack x, pack b)
+{
+#if VEC == 4
+  return make_float4(gelu_of(x.x + b.x), gelu_of(x.y + b.y), gelu_of(x.z + b.z), gelu_of(x.w + b.w));
+#else
+  return gelu_of(x + b);
+#endif
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK)
+gelu(const pack *__restrict__ x, const pack *__restrict__ bias, pack *__restrict__ y, int rows, int packs)
+{
+  int c = blockIdx.y * BLOCK + threadIdx.x;
+  if (c >= packs)
+    return;
+  long long first = (long long)blockIdx.x * ROWS;
+  pack v[ROWS];
+#pragma unroll
+  for (int k = 0; k < ROWS; k++)
+    if (first + k < rows)
+#if STREAM
+      v[k] = __ldcs(&x[(first + k) * packs + c]);
+#else
+      v[k] = x[(first + k) * packs + c];
+#endif
+  pack b = bias[c];
+#pragma unroll
+  for (int k = 0; k < ROWS; k++)
+    if (first + k < rows)
+#if STREAM
+      __stcs(&y[(first + k) * packs + c], apply(v[k], b));
+#else
+      y[(first + k) * packs + c] = apply(v[k], b);
+#endif
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Bias + GELU 5: one wave of persistent blocks, each with the next group of rows already loading.
+   Starting thousands of short blocks leaves gaps while one drains and the next fills. Here just enough blocks to fill
+   the device stay, keep their column's bias in registers for good, and walk down the rows ROWS at a time; the next
+   group's loads are issued before the current group is computed and stored. */
+
+#if VEC == 4
+typedef float4 pack;
+#else
+typedef float pack;
+#endif
+
+static __device__ __forceinline__ float gelu_of(float v)
+{
+  float u = v * fmaf(v * v, -0.10294324f, -2.3022082f), e, r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(u));
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(1.0f + e));
+  return v * r;
+}
+static __device__ __forceinline__ pack apply(pack x, pack b)
+{
+#if VEC == 4
+  return make_float4(gelu_of(x.x + b.x), gelu_of(x.y + b.y), gelu_of(x.z + b.z), gelu_of(x.w + b.w));
+#else
+  return gelu_of(x + b);
+#endif
+}
+
+static __device__ __forceinline__ void fetch(pack (&v)[ROWS], const pack *x, long long row, int rows, int packs)
+{
+#pragma unroll
+  for (int k = 0; k < ROWS; k++)
+    if (row + k < rows)
+      v[k] = __ldcs(&x[(row + k) * packs]);
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK)
+gelu(const pack *__restrict__ x, const pack *__restrict__ bias, pack *__restrict__ y, int rows, int packs)
+{
+  int c = blockIdx.y * BLOCK + threadIdx.x;
+  if (c >= packs)
+    return;
+  x += c, y += c;
+  const pack b = bias[c];
+  const long long step = (long long)gridDim.x * ROWS;
+  pack v[ROWS], next[ROWS];
+  fetch(v, x, (long long)blockIdx.x * ROWS, rows, packs);
+  for (long long row = (long long)blockIdx.x * ROWS; row < rows; row += step) {
+    fetch(next, x, row + step, rows, packs);
+#pragma unroll
+    for (int k = 0; k < ROWS; k++) {
+      if (row + k < rows)
+        __stcs(&y[(row + k) * packs], apply(v[k], b));
+      v[k] = next[k];
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* LayerNorm 4: a warp (or two, or four) a row, several rows a block.
+   A block a row pays two barriers and a block start for a few kilobytes. Here WARPS_PER_ROW warps own a row; with one
+   there is no barrier at all, reductions are ten shuffles, and a lane has CHUNKS 16-byte loads in flight. ROWS rows
+   share a block so that a multiprocessor fills up. Weights come from L1, the same for every row of the block. */
+
+#if VEC == 4
+typedef float4 pack;
+static __device__ __forceinline__ float total(float4 v) { return (v.x + v.y) + (v.z + v.w); }
+static __device__ __forceinline__ float squares(float4 v, float m)
+{
+  v = make_float4(v.x - m, v.y - m, v.z - m, v.w - m);
+  return fmaf(v.x, v.x, v.y * v.y) + fmaf(v.z, v.z, v.w * v.w);
+}
+static __device__ __forceinline__ float4 apply(float4 v, float m, float s, float4 w, float4 b)
+{
+  return make_float4(fmaf((v.x - m) * s, w.x, b.x), fmaf((v.y - m) * s, w.y, b.y), fmaf((v.z - m) * s, w.z, b.z),
+                     fmaf((v.w - m) * s, w.w, b.w));
+}
+#else
+typedef float pack;
+static __device__ __forceinline__ float total(float v) { return v; }
+static __device__ __forceinline__ float squares(float v, float m) { return (v - m) * (v - m); }
+static __device__ __forceinline__ float apply(float v, float m, float s, float w, float b)
+{
+  return fmaf((v - m) * s, w, b);
+}
+#endif
+
+#define LANES (32 * WARPS_PER_ROW)
+
+static __device__ __forceinline__ float row_sum(float *cell, float v, int lane)
+{
+  for (int step = 16; step > 0; step /= 2)
+    v += __shfl_xor_sync(0xffffffffu, v, step);
+  if (WARPS_PER_ROW == 1)
+    return v;
+  if (lane % 32 == 0)
+    cell[lane / 32] = v;
+  __syncthreads();
+  v = 0.0f;
+#pragma unroll
+  for (int w = 0; w < WARPS_PER_ROW; w++)
+    v += cell[w];
+  return v;
+}
+
+extern "C" __global__ void __launch_bounds__(LANES *ROWS)
+layernorm(const pack *__restrict__ x, const pack *__restrict__ weight, const pack *__restrict__ bias, float eps,
+          pack *__restrict__ y, int rows, int packs)
+{
+  __shared__ float cell[2][ROWS][WARPS_PER_ROW];
+  const int lane = threadIdx.x % LANES, slot = threadIdx.x / LANES;
+  const long long row = (long long)blockIdx.x * ROWS + slot;
+  const bool here = row < rows;
+  const pack *in = x + row * packs;
+  pack *out = y + row * packs;
+
+  pack v[CHUNKS];
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++)
+    if (here && k * LANES + lane < packs)
+      v[k] = __ldcs(&in[k * LANES + lane]);
+
+  float sum = 0.0f;
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++)
+    if (here && k * LANES + lane < packs)
+      sum += total(v[k]);
+  float mean = row_sum(cell[0][slot], sum, lane) / (packs * VEC);
+
+  sum = 0.0f;
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++)
+    if (here && k * LANES + lane < packs)
+      sum += squares(v[k], mean);
+  float scale = rsqrtf(row_sum(cell[1][slot], sum, lane) / (packs * VEC) + eps);
+
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++)
+    if (here && k * LANES + lane < packs)
+      __stcs(&out[k * LANES + lane],
+             apply(v[k], mean, scale, __ldg(&weight[k * LANES + lane]), __ldg(&bias[k * LANES + lane])));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Column sum 4: a block is a tile of 32 * VEC columns and WARPS rows, joined in shared memory before one atomic.
+   Two passes paid for a second launch and for SPLIT * cols partial sums. Here the warps of a block stack: each walks
+   every WARPS-th row of the block's share, their sums meet in shared memory, and one warp adds them to y. So a block
+   makes 32 * VEC atomics however many warps it has, and y is cleared by a memset that is far cheaper than a kernel. */
+
+#if VEC == 4
+typedef float4 pack;
+static __device__ __forceinline__ pack zero() { return make_float4(0, 0, 0, 0); }
+static __device__ __forceinline__ pack add(pack a, pack b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+#else
+typedef float pack;
+static __device__ __forceinline__ pack zero() { return 0.0f; }
+static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
+#endif
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS) column_sum(const pack *__restrict__ x, float *__restrict__ y,
+                                                                    long long rows, int packs)
+{
+  __shared__ pack cell[WARPS][32];
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int c = blockIdx.x * 32 + lane;
+  const long long part = (rows + gridDim.y - 1) / gridDim.y;
+  const long long from = min(blockIdx.y * part, rows), to = min(from + part, rows);
+
+  pack sum[UNROLL];
+#pragma unroll
+  for (int u = 0; u < UNROLL; u++)
+    sum[u] = zero();
+  if (c < packs) {
+    long long r = from + warp;
+    for (; r + (UNROLL - 1) * WARPS < to; r += UNROLL * WARPS)
+#pragma unroll
+      for (int u = 0; u < UNROLL; u++)
+        sum[u] = add(sum[u], __ldcs(&x[(r + u * WARPS) * packs + c]));
+    for (; r < to; r += WARPS)
+      sum[0] = add(sum[0], __ldcs(&x[r * packs + c]));
+  }
+#pragma unroll
+  for (int u = 1; u < UNROLL; u++)
+    sum[0] = add(sum[0], sum[u]);
+
+  cell[warp][lane] = sum[0];
+  __syncthreads();
+  /* Every thread of the first VEC warps adds up one column: float cell[WARPS][32 * VEC]. */
+  for (int i = threadIdx.x; i < 32 * VEC; i += 32 * WARPS) {
+    float total = 0.0f;
+#pragma unroll
+    for (int w = 0; w < WARPS; w++)
+      total += ((const float *)cell)[w * 32 * VEC + i];
+    int col = blockIdx.x * 32 * VEC + i;
+    if (col < packs * VEC)
+      atomicAdd(&y[col], total);
+  }
+}

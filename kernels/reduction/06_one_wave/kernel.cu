@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Column sum 6: one wave of blocks over long contiguous stretches, joined by atomics.
+   Narrow tiles jump by a whole row after every 512 bytes, which spreads a block's loads over many DRAM pages, and a
+   grid that isn't a multiple of what fits leaves the last wave half empty. Here a block is WIDE packs across, so that it
+   reads up to 16 KB of one row at a time, and the grid is exactly BLOCKS_PER_SM blocks a multiprocessor; rows are dealt
+   out round robin in groups of UNROLL, so that all blocks sweep the matrix together from top to bottom. */
+
+#if VEC == 4
+typedef float4 pack;
+static __device__ __forceinline__ pack zero() { return make_float4(0, 0, 0, 0); }
+static __device__ __forceinline__ pack add(pack a, pack b) { return make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w); }
+static __device__ __forceinline__ void add_to(float *y, pack v)
+{
+  atomicAdd(y, v.x), atomicAdd(y + 1, v.y), atomicAdd(y + 2, v.z), atomicAdd(y + 3, v.w);
+}
+#else
+typedef float pack;
+static __device__ __forceinline__ pack zero() { return 0.0f; }
+static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
+static __device__ __forceinline__ void add_to(float *y, pack v) { atomicAdd(y, v); }
+#endif
+
+extern "C" __global__ void __launch_bounds__(BLOCK) column_sum(const pack *__restrict__ x, float *__restrict__ y,
+                                                               long long rows, int packs)
+{
+  const int c = blockIdx.x * BLOCK + threadIdx.x;
+  if (c >= packs)
+    return;
+  const long long step = (long long)gridDim.y * UNROLL;
+  pack sum[UNROLL];
+#pragma unroll
+  for (int u = 0; u < UNROLL; u++)
+    sum[u] = zero();
+  long long r = (long long)blockIdx.y * UNROLL;
+  for (; r + UNROLL <= rows; r += step)
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      sum[u] = add(sum[u], __ldcs(&x[(r + u) * packs + c]));
+  for (; r < rows; r++) /* at most one group is cut off, and only one block reaches it */
+    sum[0] = add(sum[0], __ldcs(&x[r * packs + c]));
+#pragma unroll
+  for (int u = 1; u < UNROLL; u++)
+    sum[0] = add(sum[0], sum[u]);
+  add_to(y + (long long)c * VEC, sum[0]);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Softmax 5: persistent blocks that load the next row before they reduce the current one.
+   With the row in registers, a block's memory pipe idles from its last load until its first store: the reduction, the
+   barrier, and the start of the next block are all in the open. Here a grid of a few blocks a multiprocessor walks the
+   rows; the next row's loads are issued before the current row's exchange, so they fly during it, and no block is
+   ever started or drained in the middle. The exchange cell alternates with the row, so one barrier a row is enough.
+   Costs twice the registers for the row, and rows / grid should divide well or the last round runs half empty. */
+
+#define WARPS (BLOCK / 32)
+#define FLOOR (-1.0e38f) /* finite, so that a thread without elements never forms inf - inf */
+#define PADDING __int_as_float(0xff800000) /* -inf: its exponential is 0 */
+#define LOG2E 1.4426950408889634f
+
+static __device__ __forceinline__ float fast_exp2(float v)
+{
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+
+#if VEC == 4
+static __device__ __forceinline__ void load(const float *p, float *v)
+{
+  float4 t = __ldcs((const float4 *)p);
+  v[0] = t.x, v[1] = t.y, v[2] = t.z, v[3] = t.w;
+}
+static __device__ __forceinline__ void store(float *p, const float *v)
+{
+  __stcs((float4 *)p, make_float4(v[0], v[1], v[2], v[3]));
+}
+#else
+static __device__ __forceinline__ void load(const float *p, float *v) { v[0] = __ldcs(p); }
+static __device__ __forceinline__ void store(float *p, const float *v) { __stcs(p, v[0]); }
+#endif
+
+static __device__ __forceinline__ void load_row(const float *in, int cols, float (&v)[CHUNKS][VEC])
+{
+#pragma unroll
+  for (int k = 0; k < CHUNKS; k++) {
+    int c = (k * BLOCK + threadIdx.x) * VEC;
+    if (c < cols)
+      load(in + c, v[k]);
+    else
+      for (int i = 0; i < VEC; i++)
+        v[k][i] = PADDING;
+  }
+}
+
+static __device__ __forceinline__ void merge(float &peak, float &sum, int lanes)
+{
+  float top = peak;
+  for (int step = lanes / 2; step > 0; step /= 2)
+    top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, step));
+  sum *= fast_exp2(peak - top);
+  for (int step = lanes / 2; step > 0; step /= 2)
+    sum += __shfl_xor_sync(0xffffffffu, sum, step);
+  peak = top;
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS_PER_SM)
+softmax(const float *__restrict__ x, float *__restrict__ y, int rows, int cols)
+{
+  __shared__ float2 pair[2][WARPS];
+  float v[CHUNKS][VEC], next[CHUNKS][VEC];
+  load_row(x + (long long)blockIdx.x * cols, cols, v);
+
+  int side = 0;
+  for (int row = blockIdx.x; row < rows; row += gridDim.x, side ^= 1) {
+    float own = FLOOR;
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++)
+      for (int i = 0; i < VEC; i++)
+        own = fmaxf(own, v[k][i]);
+    if (row + gridDim.x < rows)
+      load_row(x + (long long)(row + gridDim.x) * cols, cols, next);
+
+    own *= LOG2E;
+    float sum = 0.0f;
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++)
+      for (int i = 0; i < VEC; i++) {
+        v[k][i] = fast_exp2(fmaf(v[k][i], LOG2E, -own));
+        sum += v[k][i];
+      }
+    float peak = own;
+    merge(peak, sum, 32);
+    if (WARPS > 1) {
+      if (threadIdx.x % 32 == 0)
+        pair[side][threadIdx.x / 32] = make_float2(peak, sum);
+      __syncthreads();
+      float2 mine = pair[side][threadIdx.x % WARPS];
+      peak = mine.x, sum = mine.y;
+      merge(peak, sum, WARPS);
+    }
+    float scale = fast_exp2(own - peak) / sum;
+
+    float *out = y + (long long)row * cols;
+#pragma unroll
+    for (int k = 0; k < CHUNKS; k++) {
+      int c = (k * BLOCK + threadIdx.x) * VEC;
+      for (int i = 0; i < VEC; i++)
+        v[k][i] *= scale;
+      if (c < cols)
+        store(out + c, v[k]);
+      for (int i = 0; i < VEC; i++)
+        v[k][i] = next[k][i];
+    }
+  }
+}
