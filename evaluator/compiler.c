@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluator/compiler.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/util.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { COMPILER_SLOTS = 1024, COMPILE_FILE_MAX = 64 << 20 };
+
+struct compile_ticket {
+    struct compile_ticket *next;
+    struct entry *entry;
+    compile_cb done;
+    void *ud;
+};
+
+struct entry {
+    struct compiler *compiler;
+    struct entry *next; /* in its slot */
+    struct image image;
+    char *log;
+    char *bytes;
+    json_t *kernels;
+    bool ready;
+    uint64_t used;
+    struct pool_ticket *job;
+    struct compile_ticket *waiting;
+};
+
+struct compiler {
+    struct pool *pool;
+    char *arch, *folder;
+    bool ptx;
+    struct entry *slots[COMPILER_SLOTS];
+    size_t bytes;
+    uint64_t clock;
+};
+
+struct compiler *compiler_new(struct pool *pool, const char *arch, bool ptx, const char *folder)
+{
+    struct compiler *c = xcalloc(1, sizeof(*c));
+    c->pool = pool;
+    c->arch = xstrdup(arch);
+    c->ptx = ptx;
+    c->folder = folder ? xstrdup(folder) : NULL;
+    return c;
+}
+
+static void entry_free(struct entry *e)
+{
+    while (e->waiting) {
+        struct compile_ticket *next = e->waiting->next;
+        free(e->waiting);
+        e->waiting = next;
+    }
+    free(e->log);
+    free(e->bytes);
+    json_decref(e->kernels);
+    free(e);
+}
+
+void compiler_free(struct compiler *c)
+{
+    if (!c) {
+        return;
+    }
+    for (size_t i = 0; i < COMPILER_SLOTS; i++) {
+        while (c->slots[i]) {
+            struct entry *next = c->slots[i]->next;
+            entry_free(c->slots[i]);
+            c->slots[i] = next;
+        }
+    }
+    free(c->arch);
+    free(c->folder);
+    free(c);
+}
+
+static void image_key(const struct compiler *c, const struct compile_request *r, struct id *ret)
+{
+    auto_buf struct buf options;
+    buf_init(&options, 1 << 20);
+    for (size_t i = 0; i < r->n_options; i++) {
+        buf_printf(&options, "%s\n", r->options[i]);
+    }
+    const json_t *hello = pool_hello(c->pool);
+    const char *compiler = json_string_value(json_object_get(hello, "compiler"));
+    const char *kind = c->ptx ? "ptx" : "cubin";
+    const struct id_part parts[] = {
+        { "image 1", 7 },
+        { compiler ? compiler : "", compiler ? strlen(compiler) : 0 },
+        { c->arch, strlen(c->arch) },
+        { kind, strlen(kind) },
+        { options.at ? options.at : "", options.len },
+        { r->source, strlen(r->source) },
+    };
+    id_of_parts(parts, ARRAY_LEN(parts), ret);
+}
+
+static struct entry **find(struct compiler *c, const struct id *key)
+{
+    size_t slot = (key->bytes[0] | (size_t)key->bytes[1] << 8) % COMPILER_SLOTS;
+    struct entry **at = &c->slots[slot];
+    while (*at && !id_eq(&(*at)->image.key, key)) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static void publish(struct entry *e)
+{
+    e->image.log = e->log ? e->log : "";
+    e->image.bytes = e->bytes;
+    e->image.kernels = e->kernels;
+    e->ready = true;
+}
+
+/* A file is a line of JSON {"sum", "seconds", "kernels", "log"}, then the image. */
+static bool read_file(struct compiler *c, struct entry *e)
+{
+    char hex[ID_HEX];
+    id_hex(&e->image.key, hex);
+    auto_free char *path = xprintf("%s/%s", c->folder, hex);
+    auto_free char *text = NULL;
+    size_t len;
+    if (file_read(path, COMPILE_FILE_MAX, &text, &len, NULL) < 0) {
+        return false;
+    }
+    char *line_end = memchr(text, '\n', len);
+    json_t *head = line_end ? json_loadb(text, (size_t)(line_end - text), 0, NULL) : NULL;
+    const char *sum_hex = json_string_value(json_object_get(head, "sum"));
+    struct id sum, is;
+    bool good = sum_hex && id_parse(sum_hex, &sum);
+    if (good) {
+        e->image.len = len - (size_t)(line_end + 1 - text);
+        id_of_bytes(line_end + 1, e->image.len, &is);
+        good = id_eq(&sum, &is);
+    }
+    if (good) {
+        const char *log = json_string_value(json_object_get(head, "log"));
+        e->bytes = xcalloc(e->image.len + 1, 1);
+        memcpy(e->bytes, line_end + 1, e->image.len);
+        e->log = xstrdup(log ? log : "");
+        e->kernels = json_incref(json_object_get(head, "kernels"));
+        e->image.seconds = json_number_value(json_object_get(head, "seconds"));
+        e->image.ok = e->image.cached = true;
+        publish(e);
+    }
+    json_decref(head);
+    return good;
+}
+
+/* Best effort: a cache that can't be written is slow, not wrong. */
+static void write_file(struct compiler *c, const struct entry *e)
+{
+    char hex[ID_HEX], sum_hex[ID_HEX];
+    struct id sum;
+    id_hex(&e->image.key, hex);
+    id_of_bytes(e->image.bytes, e->image.len, &sum);
+    id_hex(&sum, sum_hex);
+    json_t *head = json_pack("{s:s, s:f, s:O?, s:s}", "sum", sum_hex, "seconds", e->image.seconds,
+                             "kernels", e->kernels, "log", e->image.log);
+    auto_free char *line = json_dumps(head, JSON_COMPACT);
+    json_decref(head);
+    auto_free char *path = xprintf("%s/%s", c->folder, hex);
+    auto_free char *temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
+    FILE *file = line ? fopen(temporary, "wbe") : NULL;
+    if (!file) {
+        return;
+    }
+    bool good = fprintf(file, "%s\n", line) > 0
+        && fwrite(e->image.bytes, 1, e->image.len, file) == e->image.len;
+    good = fclose(file) == 0 && good;
+    if (!good || rename(temporary, path) < 0) {
+        unlink(temporary);
+    }
+}
+
+static void evict(struct compiler *c)
+{
+    while (c->bytes > COMPILE_MEMORY_MAX) {
+        struct entry **oldest = NULL;
+        for (size_t i = 0; i < COMPILER_SLOTS; i++) {
+            for (struct entry **at = &c->slots[i]; *at; at = &(*at)->next) {
+                if ((*at)->ready && (!oldest || (*at)->used < (*oldest)->used)) {
+                    oldest = at;
+                }
+            }
+        }
+        if (!oldest) {
+            return;
+        }
+        struct entry *e = *oldest;
+        *oldest = e->next;
+        c->bytes -= e->image.len;
+        entry_free(e);
+    }
+}
+
+static void take_result(struct entry *e, const struct pool_result *result)
+{
+    const json_t *json = result->json;
+    const char *log = json_string_value(json_object_get(json, "log"));
+    e->log = xstrdup(log ? log : "");
+    e->image.seconds = json_number_value(json_object_get(json, "seconds"));
+    const json_t *part = json_object_get(json, e->compiler->ptx ? "ptx" : "cubin");
+    int64_t offset = json_integer_value(json_array_get(part, 0));
+    int64_t len = json_integer_value(json_array_get(part, 1));
+    e->image.ok = json_is_true(json_object_get(json, "ok"));
+    if (e->image.ok) {
+        bool inside = offset >= 0 && len > 0 && (uint64_t)offset <= result->blob_len
+            && (uint64_t)len <= result->blob_len - (uint64_t)offset;
+        if (!inside) {
+            e->image.ok = false;
+            free(e->log);
+            e->log = xstrdup("the compiler produced no image");
+        } else {
+            e->bytes = xcalloc((size_t)len + 1, 1);
+            memcpy(e->bytes, (const char *)result->blob + offset, (size_t)len);
+            e->image.len = (size_t)len;
+            e->kernels = json_incref(json_object_get(json, "kernels"));
+        }
+    }
+    publish(e);
+}
+
+static void entry_remove(struct entry *e)
+{
+    struct entry **at = find(e->compiler, &e->image.key);
+    require(*at == e);
+    *at = e->next;
+}
+
+static void on_compiled(void *ud, const struct pool_result *result)
+{
+    struct entry *e = ud;
+    struct compiler *c = e->compiler;
+    e->job = NULL;
+    int code = result->code;
+    if (code == 0) {
+        take_result(e, result);
+        c->bytes += e->image.len;
+        if (e->image.ok && c->folder) {
+            write_file(c, e);
+        }
+    }
+    if (code < 0) {
+        entry_remove(e);
+    }
+    while (e->waiting) { /* a callback may cancel the others */
+        struct compile_ticket *t = e->waiting;
+        e->waiting = t->next;
+        t->done(t->ud, code, code == 0 ? &e->image : NULL, result->error);
+        free(t);
+    }
+    e->image.cached = true;
+    if (code < 0) {
+        entry_free(e);
+    } else {
+        evict(c);
+    }
+}
+
+static void start(struct entry *e, const struct compile_request *r)
+{
+    json_t *options = json_array();
+    for (size_t i = 0; i < r->n_options; i++) {
+        json_array_append_new(options, json_string(r->options[i]));
+    }
+    json_t *job = json_pack("{s:s, s:s, s:s, s:o}", "kind", "compile", "name", r->name, "arch",
+                            e->compiler->arch, "options", options);
+    e->job = pool_submit(e->compiler->pool, job, r->source, strlen(r->source), r->deadline_ms,
+                         on_compiled, e);
+}
+
+struct compile_ticket *compiler_get(struct compiler *c, const struct compile_request *request,
+                                    compile_cb done, void *ud)
+{
+    struct id key;
+    image_key(c, request, &key);
+    struct entry **at = find(c, &key), *e = *at;
+    if (!e) {
+        e = xcalloc(1, sizeof(*e));
+        e->compiler = c;
+        e->image.key = key;
+        *at = e;
+        if (c->folder && read_file(c, e)) {
+            c->bytes += e->image.len;
+        } else {
+            start(e, request);
+        }
+    }
+    e->used = ++c->clock;
+    if (e->ready) {
+        done(ud, 0, &e->image, NULL);
+        return NULL;
+    }
+    struct compile_ticket *t = xcalloc(1, sizeof(*t));
+    t->entry = e;
+    t->done = done;
+    t->ud = ud;
+    t->next = e->waiting;
+    e->waiting = t;
+    return t;
+}
+
+void compile_cancel(struct compile_ticket *ticket)
+{
+    if (!ticket) {
+        return;
+    }
+    struct compile_ticket **at = &ticket->entry->waiting;
+    while (*at != ticket) {
+        at = &(*at)->next;
+    }
+    *at = ticket->next;
+    free(ticket);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/file.h"
+#include "base/util.h"
+#include "evaluator/evaluator_internal.h"
+#include "evaluator/toolkit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { START_MS = 20000, GATE_COMPILE_MS = 60000, GATE_SETUP_MS = 60000 };
+
+/* Turns the loop until the pool said hello or gave up. */
+static int wait_for_hello(struct evaluator *ev, struct pool *pool, struct err *err)
+{
+    while (!pool_hello(pool) && !pool_failure(pool)) {
+        if (!uv_run(ev->loop, UV_RUN_ONCE)) {
+            break;
+        }
+    }
+    if (!pool_hello(pool)) {
+        const char *why = pool_failure(pool);
+        return err_set(err, ERR_ENVIRONMENT, "%s", why ? why : "the worker didn't start");
+    }
+    return 0;
+}
+
+static int open_compile_pool(struct evaluator *ev, const struct evaluator_options *o,
+                             const char *worker, struct err *err)
+{
+    auto_free char *include = NULL;
+    int r = toolkit_include(&include, err);
+    if (r < 0) {
+        return r;
+    }
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const char *const args[] = { "compile", "--include", include, NULL };
+    struct pool_options options = {
+        .name = "compile",
+        .program = worker,
+        .args = args,
+        .workers = o->compile_workers ? o->compile_workers : (size_t)MAX(1, MIN(cores, 16)),
+        .start_ms = START_MS,
+        .log = o->log,
+    };
+    return pool_new(ev->loop, &options, &ev->compile_pool, err);
+}
+
+/* `model` NULL: a real GPU. */
+static int open_device_pool(struct evaluator *ev, const struct evaluator_options *o,
+                            const char *worker, const char *index, const char *model,
+                            struct err *err)
+{
+    auto_free char *driver = NULL, *env_device = NULL;
+    if (model) {
+        int r = file_find_program("libwarpsim.so", &driver, err);
+        if (r < 0) {
+            return r;
+        }
+        env_device = xprintf("WARPSIM_DEVICE=%s", model);
+    }
+    const char *const args[] = { "device", "--driver", driver ? driver : "libcuda.so.1",
+                                 "--gpu",  index,      NULL };
+    const char *const env[] = { env_device, NULL };
+    struct pool_options options = {
+        .name = "device",
+        .program = worker,
+        .args = args,
+        .env = model ? env : NULL,
+        .workers = 1,
+        .start_ms = START_MS,
+        .log = o->log,
+    };
+    return pool_new(ev->loop, &options, &ev->device_pool, err);
+}
+
+/* "auto": a GPU if its worker can start one, else the simulator. */
+static int choose_device(struct evaluator *ev, const struct evaluator_options *o,
+                         const char *worker, struct err *err)
+{
+    const char *gpu = o->gpu ? o->gpu : "auto";
+    int64_t index = 0;
+    int r;
+    if (str_eq(gpu, "auto")) {
+        r = open_device_pool(ev, o, worker, "0", NULL, err);
+        if (r == 0 && wait_for_hello(ev, ev->device_pool, err) == 0) {
+            return 0;
+        }
+        pool_close(ev->device_pool);
+        ev->device_pool = NULL;
+        gpu = "sim";
+    }
+    if (str_eq(gpu, "sim") || str_prefix(gpu, "sim:")) {
+        const char *model = gpu[3] ? gpu + 4 : "h200";
+        if (!str_eq(model, "h200") && !str_eq(model, "b200")) {
+            return err_set(err, ERR_INVALID, "--gpu %s: there is no model of \"%s\"; use sim:h200 or sim:b200",
+                           gpu, model);
+        }
+        r = open_device_pool(ev, o, worker, "0", model, err);
+    } else if (str_to_i64(gpu, &index) && index >= 0 && index < 1024) {
+        r = open_device_pool(ev, o, worker, gpu, NULL, err);
+    } else {
+        return err_set(err, ERR_INVALID,
+                       "--gpu %s: expected a GPU's number, sim, sim:h200, sim:b200 or auto", gpu);
+    }
+    return r < 0 ? r : wait_for_hello(ev, ev->device_pool, err);
+}
+
+static void copy_string(const json_t *object, const char *key, char *ret, size_t size)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    snprintf(ret, size, "%s", s ? s : "");
+}
+
+static void read_device(struct evaluator *ev)
+{
+    struct device_info *d = &ev->device;
+    const json_t *hello = pool_hello(ev->device_pool);
+    const json_t *device = json_object_get(hello, "device");
+    copy_string(device, "name", d->name, sizeof(d->name));
+    copy_string(device, "uuid", d->uuid, sizeof(d->uuid));
+    copy_string(device, "arch", d->arch, sizeof(d->arch));
+    copy_string(device, "driver", d->driver, sizeof(d->driver));
+    d->modelled = json_is_true(json_object_get(device, "modelled"));
+    d->context_ms = json_number_value(json_object_get(hello, "context_ms"));
+    d->facts.sm_count = json_integer_value(json_object_get(device, "sm_count"));
+    d->facts.max_shared = json_integer_value(json_object_get(device, "max_shared"));
+    d->facts.max_memory = json_integer_value(json_object_get(device, "total_memory")) / 4;
+    snprintf(d->facts.arch, sizeof(d->facts.arch), "%.*s", (int)sizeof(d->facts.arch) - 1, d->arch);
+    const json_t *compile = pool_hello(ev->compile_pool);
+    copy_string(compile, "compiler", d->compiler, sizeof(d->compiler));
+    const json_t *sealed = json_object_get(compile, "sealed");
+    auto_free char *text = sealed ? json_dumps(sealed, JSON_COMPACT) : NULL;
+    snprintf(d->sealed, sizeof(d->sealed), "%s", text ? text : "");
+}
+
+struct gate_wait {
+    struct evaluator *ev;
+    bool done;
+    struct err *err;
+    int code;
+};
+
+static void on_gate_compiled(void *ud, int code, const struct image *image, const char *error)
+{
+    struct gate_wait *wait = ud;
+    wait->done = true;
+    if (code < 0 || !image->ok) {
+        wait->code = err_set(wait->err, ERR_ENVIRONMENT, "the gate's own kernels don't compile: %s",
+                             code < 0 ? error : image->log);
+        return;
+    }
+    pool_set_setup(wait->ev->device_pool, json_pack("{s:s}", "kind", "setup"), image->bytes,
+                   image->len, GATE_SETUP_MS);
+}
+
+static int load_gate(struct evaluator *ev, struct err *err)
+{
+    struct gate_wait wait = { .ev = ev, .err = err };
+    struct compile_request request = { .name = "gate.cu", .source = gate_source(),
+                                       .deadline_ms = GATE_COMPILE_MS };
+    compiler_get(ev->compiler, &request, on_gate_compiled, &wait);
+    while (!wait.done && uv_run(ev->loop, UV_RUN_ONCE)) {
+    }
+    if (!wait.done) {
+        return err_set(err, ERR_BUG, "the loop ended while the gate was being compiled");
+    }
+    return wait.code;
+}
+
+int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
+                   struct evaluator **ret, struct err *err)
+{
+    struct evaluator *ev = xcalloc(1, sizeof(*ev));
+    ev->loop = loop;
+    if (options->log) {
+        ev->log = *options->log;
+    }
+    auto_free char *found = NULL;
+    int r = options->worker ? 0 : file_find_program("warpsmith-worker", &found, err);
+    const char *worker = options->worker ? options->worker : found;
+    if (r == 0 && options->cache) {
+        r = folder_make(options->cache, err);
+    }
+    r = r < 0 ? r : open_compile_pool(ev, options, worker, err);
+    r = r < 0 ? r : choose_device(ev, options, worker, err);
+    r = r < 0 ? r : wait_for_hello(ev, ev->compile_pool, err);
+    if (r == 0) {
+        read_device(ev);
+        ev->compiler
+            = compiler_new(ev->compile_pool, ev->device.arch, ev->device.modelled, options->cache);
+        r = load_gate(ev, err);
+    }
+    if (r < 0) {
+        evaluator_close(ev);
+        return r;
+    }
+    *ret = ev;
+    return 0;
+}
+
+void evaluator_close(struct evaluator *ev)
+{
+    if (!ev) {
+        return;
+    }
+    while (ev->live) {
+        judge_cancel(ev->live);
+    }
+    pool_close(ev->device_pool);
+    pool_close(ev->compile_pool);
+    compiler_free(ev->compiler);
+    free(ev);
+}
+
+const struct device_info *evaluator_device(const struct evaluator *ev)
+{
+    return &ev->device;
+}
+
+size_t evaluator_pids(const struct evaluator *ev, int *ret_pids, size_t most)
+{
+    size_t n = 0;
+    if (n < most) {
+        ret_pids[n++] = pool_worker_pid(ev->device_pool, 0);
+    }
+    for (size_t i = 0; n < most && i < pool_workers(ev->compile_pool); i++) {
+        ret_pids[n++] = pool_worker_pid(ev->compile_pool, i);
+    }
+    return n;
+}

@@ -1,0 +1,70 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent's side of the evaluator: one device, its worker, the compile workers, and `judge`,
+ * which turns a candidate into a verdict. Compiling overlaps timing; the device has one job at a
+ * time. Everything runs on the loop's thread.
+ *
+ * A judgement always ends in exactly one callback: with a verdict, or with a negative code if the
+ * machine failed (no device, no compiler) or it was canceled. Never from inside evaluator_judge.
+ */
+#include <uv.h>
+#include "base/err.h"
+#include "base/log.h"
+#include "kernelbench/candidate.h"
+#include "kernelbench/task.h"
+#include "kernelbench/verdict.h"
+
+enum { EVALUATOR_GATE_VERSION = 1 };
+
+struct evaluator;
+struct judgement;
+
+struct evaluator_options {
+    const char *gpu;        /* "auto", "sim", "sim:h200", "sim:b200", or an index: "0" */
+    size_t compile_workers; /* 0: one a core */
+    const char *cache;      /* folder of compiled images, made if missing; NULL: memory only */
+    const char *worker;     /* path of warpsmith-worker; NULL: beside this program */
+    const struct log *log;
+};
+
+struct device_info {
+    char name[128], uuid[64], arch[16], driver[64], compiler[64];
+    struct device_facts facts;
+    bool modelled; /* the simulator: times are modelled */
+    double context_ms;
+    char sealed[128]; /* how far the compile workers are sealed, for doctor */
+};
+
+/* Starts the workers and runs the loop until both kinds are ready or can't be. */
+int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
+                   struct evaluator **ret, struct err *err);
+/* Ends the workers; the loop must run until it is empty afterwards. NULL is fine. */
+void evaluator_close(struct evaluator *evaluator);
+const struct device_info *evaluator_device(const struct evaluator *evaluator);
+
+enum judge_depth {
+    JUDGE_DEPTH_FULL,  /* five trials on every shape, timing until the interval is tight */
+    JUDGE_DEPTH_QUICK, /* one trial on the default or small shape, five samples: for tuning */
+};
+
+struct judge_request {
+    const struct task *task; /* these three must live until the callback */
+    const struct candidate *candidate;
+    const struct candidate *baseline; /* NULL: none */
+    enum judge_depth depth;
+    uint64_t deadline_ms; /* of each stage (compile, device); 0: JUDGE_DEADLINE_MS */
+};
+
+enum { JUDGE_DEADLINE_MS = 30000, JUDGE_DEADLINE_MODELLED_MS = 120000 };
+
+/* The verdict and everything in it live until the callback returns. */
+typedef void (*judge_cb)(void *ud, int code, const struct verdict *verdict, const char *error);
+
+struct judgement *evaluator_judge(struct evaluator *evaluator, const struct judge_request *request,
+                                  judge_cb done, void *ud);
+/* The callback comes with ERR_CANCELED, now. */
+void judge_cancel(struct judgement *judgement);
+
+/* The worker's process ids, 0 where none runs: [0] device, then compile. For tests and kills. */
+size_t evaluator_pids(const struct evaluator *evaluator, int *ret_pids, size_t most);

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One judgement: bind every plan at every shape, compile what that needs, send one job to the
+ * device worker, complete the verdict. A device worker that dies under a candidate gets a second
+ * try in a fresh process; the second death is the candidate's verdict.
+ */
+#include "base/buf.h"
+#include "base/frame.h"
+#include "base/util.h"
+#include "evaluator/evaluator_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2 };
+
+enum side { SIDE_REFERENCE, SIDE_CANDIDATE, SIDE_BASELINE };
+
+static const char *const side_names[SIDES] = { "reference", "candidate", "baseline" };
+
+/* One thing to compile; several shapes may share it. */
+struct unit {
+    struct judgement *judgement;
+    enum side side;
+    const char *source;
+    const char *const *options;
+    size_t n_options;
+    struct compile_ticket *ticket;
+    bool ready;
+    size_t offset, len; /* in the job's blob */
+};
+
+struct shape_case {
+    const struct shape *shape;
+    bool check, time;
+    struct bound *bound[SIDES];
+    size_t unit[SIDES];
+};
+
+struct judgement {
+    struct judgement *next, **at; /* in the evaluator's list */
+    struct evaluator *ev;
+    struct judge_request request;
+    judge_cb done;
+    void *ud;
+    struct arena *arena;
+    uv_timer_t later; /* ends a judgement that is over before it began */
+    struct verdict verdict;
+    int code;
+    char *error;
+    size_t n_cases, n_units, pending;
+    struct shape_case cases[TASK_SHAPES_MAX];
+    struct unit units[JUDGE_UNITS_MAX];
+    struct buf blob;
+    struct pool_ticket *job;
+    int tries;
+    bool over;
+};
+
+static void on_later_closed(uv_handle_t *handle)
+{
+    struct judgement *j = handle->data;
+    arena_free(j->arena);
+    buf_done(&j->blob);
+    free(j->error);
+    free(j);
+}
+
+static void complete(struct judgement *j)
+{
+    struct verdict *v = &j->verdict;
+    const struct device_info *d = &j->ev->device;
+    char hex[ID_HEX];
+    id_hex(&j->request.task->id, hex);
+    v->task = arena_strdup(j->arena, hex);
+    id_hex(&j->request.candidate->id, hex);
+    v->candidate = arena_strdup(j->arena, hex);
+    v->device = arena_strdup(j->arena, d->name);
+    v->arch = arena_strdup(j->arena, d->arch);
+    v->driver = arena_strdup(j->arena, d->driver);
+    v->compiler = arena_strdup(j->arena, d->compiler);
+    v->modelled = d->modelled;
+    v->gate_version = EVALUATOR_GATE_VERSION;
+    v->detail = v->detail ? v->detail : "";
+    v->phase = v->phase ? v->phase : "";
+    v->relation = v->relation ? v->relation : "";
+    v->sol_bound = v->sol_bound ? v->sol_bound : "";
+    if (v->status == VERDICT_STATUS_COMPILE_ERROR || v->status == VERDICT_STATUS_PLAN_ERROR) {
+        v->bottleneck = BOTTLENECK_COMPILE_ERROR;
+    } else if (v->status != VERDICT_STATUS_ACCEPTED) {
+        v->bottleneck = BOTTLENECK_INCORRECT;
+    }
+}
+
+/* The one way out: calls back, then frees. */
+static void finish(struct judgement *j)
+{
+    if (j->code == 0) {
+        complete(j);
+    }
+    *j->at = j->next;
+    if (j->next) {
+        j->next->at = j->at;
+    }
+    for (size_t i = 0; i < j->n_units; i++) {
+        compile_cancel(j->units[i].ticket);
+    }
+    j->done(j->ud, j->code, j->code == 0 ? &j->verdict : NULL, j->error);
+    uv_close((uv_handle_t *)&j->later, on_later_closed);
+}
+
+static void on_later(uv_timer_t *timer)
+{
+    finish(timer->data);
+}
+
+/* Ends the judgement on the next turn of the loop. */
+static void end(struct judgement *j)
+{
+    if (!j->over) {
+        j->over = true;
+        uv_timer_start(&j->later, on_later, 0, 0);
+    }
+}
+
+static void end_with(struct judgement *j, enum verdict_status status, const char *phase,
+                     const char *detail)
+{
+    if (j->over) {
+        return;
+    }
+    j->verdict.status = status;
+    j->verdict.phase = arena_strdup(j->arena, phase);
+    j->verdict.detail = arena_strdup(j->arena, detail);
+    end(j);
+}
+
+static void end_broken(struct judgement *j, int code, const char *error)
+{
+    if (j->over) {
+        return;
+    }
+    j->code = code;
+    j->error = xstrdup(error ? error : err_name(code));
+    end(j);
+}
+
+static void on_judged(void *ud, const struct pool_result *result);
+
+static json_t *side_json(const struct shape_case *c, enum side side)
+{
+    if (!c->bound[side]) {
+        return json_null();
+    }
+    json_t *json = bound_json(c->bound[side]);
+    json_object_set_new(json, "image", json_integer((json_int_t)c->unit[side]));
+    return json;
+}
+
+static json_t *job_json(const struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
+    json_t *images = json_array(), *cases = json_array(), *aliases = json_array();
+    for (size_t i = 0; i < j->n_units; i++) {
+        json_array_append_new(images, json_pack("[I, I]", (json_int_t)j->units[i].offset,
+                                                (json_int_t)j->units[i].len));
+    }
+    for (size_t i = 0; i < task->n_aliases; i++) {
+        json_array_append_new(aliases,
+                              json_pack("[s, s]", task->aliases[i][0], task->aliases[i][1]));
+    }
+    for (size_t i = 0; i < j->n_cases; i++) {
+        const struct shape_case *c = &j->cases[i];
+        json_t *scalars = json_array();
+        for (size_t k = 0; k < task->n_scalars; k++) {
+            json_array_append_new(scalars, json_pack("{s:s, s:s, s:f}", "name",
+                                                     task->scalars[k].name, "dtype",
+                                                     dtype_name(task->scalars[k].dtype), "value",
+                                                     task->scalars[k].value));
+        }
+        json_t *one = json_pack("{s:s, s:b, s:b, s:o}", "shape", c->shape->name, "check", c->check,
+                                "time", c->time, "scalars", scalars);
+        for (int side = 0; side < SIDES; side++) {
+            json_object_set_new(one, side_names[side], side_json(c, (enum side)side));
+        }
+        json_array_append_new(cases, one);
+    }
+    unsigned char salt[32];
+    struct id salt_id;
+    random_bytes(salt, sizeof(salt));
+    memcpy(salt_id.bytes, salt, sizeof(salt));
+    char salt_hex[ID_HEX];
+    id_hex(&salt_id, salt_hex);
+    const struct shape *timed = &task->shapes[0];
+    int64_t bytes = 0, flops = 0;
+    if (task->bytes) {
+        expr_eval(task->bytes, &timed->symbols, &bytes, NULL);
+    }
+    if (task->flops) {
+        expr_eval(task->flops, &timed->symbols, &flops, NULL);
+    }
+    return json_pack("{s:s, s:s, s:i, s:{s:i, s:i}, s:o, s:{s:f, s:f}, s:o, "
+                     "s:{s:I, s:I, s:b, s:s}, s:o}",
+                     "kind", "judge", "salt", salt_hex, "trials", quick ? 1 : 5, "samples", "min",
+                     quick ? 5 : 30, "max", quick ? 10 : 240, "images", images, "tolerance",
+                     "atol", task->atol, "rtol", task->rtol, "aliases", aliases, "floor", "bytes",
+                     (json_int_t)bytes, "flops", (json_int_t)flops, "flops_minimum",
+                     task->flops_minimum, "precision", task->precision, "cases", cases);
+}
+
+static uint64_t deadline(const struct judgement *j)
+{
+    uint64_t ms = j->request.deadline_ms;
+    if (!ms) {
+        ms = j->ev->device.modelled ? JUDGE_DEADLINE_MODELLED_MS : JUDGE_DEADLINE_MS;
+    }
+    return ms;
+}
+
+static void send_job(struct judgement *j)
+{
+    j->tries++;
+    j->job = pool_submit(j->ev->device_pool, job_json(j), j->blob.at ? j->blob.at : "",
+                         j->blob.len, deadline(j), on_judged, j);
+}
+
+static void on_judged(void *ud, const struct pool_result *result)
+{
+    struct judgement *j = ud;
+    j->job = NULL;
+    if (j->over) {
+        return;
+    }
+    j->verdict.device_s += result->seconds;
+    char text[4096];
+    switch (result->code) {
+    case 0: {
+        double compile_s = j->verdict.compile_s, device_s = j->verdict.device_s;
+        int registers = j->verdict.registers, spill = j->verdict.spill_bytes;
+        int shared = j->verdict.shared_bytes;
+        struct err err = { 0 };
+        struct verdict v = { 0 };
+        if (verdict_parse(result->json, j->arena, &v, &err) < 0) {
+            end_broken(j, ERR_PROTOCOL, err.text);
+            return;
+        }
+        j->verdict = v;
+        j->verdict.compile_s = compile_s;
+        j->verdict.device_s = device_s;
+        j->verdict.registers = v.registers ? v.registers : registers;
+        j->verdict.spill_bytes = v.spill_bytes ? v.spill_bytes : spill;
+        j->verdict.shared_bytes = v.shared_bytes ? v.shared_bytes : shared;
+        end(j);
+        return;
+    }
+    case ERR_TIMEOUT:
+        snprintf(text, sizeof(text),
+                 "%s (phase: %s); the candidate was stopped. Look for a loop that doesn't end or a "
+                 "barrier that not every thread reaches; a slow but right candidate needs a longer "
+                 "--deadline",
+                 result->error, result->phase[0] ? result->phase : "start");
+        end_with(j, VERDICT_STATUS_TIMEOUT, result->phase, text);
+        return;
+    case ERR_CRASH:
+    case ERR_PROTOCOL:
+        if (j->tries < JUDGE_TRIES) {
+            send_job(j);
+            return;
+        }
+        snprintf(text, sizeof(text), "%s (phase: %s), twice; it isn't tried again", result->error,
+                 result->phase[0] ? result->phase : "start");
+        end_with(j, VERDICT_STATUS_CRASH, result->phase, text);
+        return;
+    default:
+        end_broken(j, result->code, result->error);
+    }
+}
+
+static void add_resources(struct judgement *j, const json_t *kernels)
+{
+    const char *name;
+    json_t *kernel;
+    json_object_foreach((json_t *)(uintptr_t)kernels, name, kernel)
+    {
+        (void)name;
+        int registers = (int)json_integer_value(json_object_get(kernel, "registers"));
+        int spill = (int)json_integer_value(json_object_get(kernel, "spill_bytes"));
+        int shared = (int)json_integer_value(json_object_get(kernel, "shared"));
+        j->verdict.registers = MAX(j->verdict.registers, registers);
+        j->verdict.spill_bytes = MAX(j->verdict.spill_bytes, spill);
+        j->verdict.shared_bytes = MAX(j->verdict.shared_bytes, shared);
+    }
+}
+
+static void on_compiled(void *ud, int code, const struct image *image, const char *error)
+{
+    struct unit *unit = ud;
+    struct judgement *j = unit->judgement;
+    unit->ticket = NULL;
+    unit->ready = true;
+    j->pending--;
+    bool candidates = unit->side == SIDE_CANDIDATE;
+    if (code < 0 && candidates && (code == ERR_TIMEOUT || code == ERR_CRASH)) {
+        char text[2048];
+        snprintf(text, sizeof(text), "compiling kernel.cu: %.1900s", error);
+        end_with(j, code == ERR_TIMEOUT ? VERDICT_STATUS_TIMEOUT : VERDICT_STATUS_CRASH, "compile",
+                 text);
+    } else if (code < 0) {
+        end_broken(j, code, error);
+    } else if (!image->ok && candidates) {
+        end_with(j, VERDICT_STATUS_COMPILE_ERROR, "compile", image->log);
+    } else if (!image->ok) {
+        auto_free char *text
+            = xprintf("the %s doesn't compile: %s", side_names[unit->side], image->log);
+        end_broken(j, ERR_INVALID, text);
+    } else {
+        size_t pad = (16 - j->blob.len % 16) % 16;
+        buf_add(&j->blob, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", pad);
+        unit->offset = j->blob.len;
+        unit->len = image->len;
+        if (buf_add(&j->blob, image->bytes, image->len) < 0) {
+            end_broken(j, ERR_TOOBIG, "the compiled images of one job are too large");
+        }
+        if (candidates) {
+            add_resources(j, image->kernels);
+            j->verdict.compile_s += image->cached ? 0 : image->seconds;
+        }
+    }
+    if (j->pending == 0 && !j->over) {
+        send_job(j);
+    }
+}
+
+/* The index of the unit with this source and these options, added if it's new. */
+static size_t unit_for(struct judgement *j, enum side side, const char *source,
+                       const struct bound *bound)
+{
+    for (size_t i = 0; i < j->n_units; i++) {
+        const struct unit *u = &j->units[i];
+        bool same = u->side == side && u->n_options == bound->n_options;
+        for (size_t k = 0; same && k < u->n_options; k++) {
+            same = str_eq(u->options[k], bound->options[k]);
+        }
+        if (same) {
+            return i;
+        }
+    }
+    j->units[j->n_units] = (struct unit) {
+        .judgement = j,
+        .side = side,
+        .source = source,
+        .options = bound->options,
+        .n_options = bound->n_options,
+    };
+    return j->n_units++;
+}
+
+/* Binds one side at one shape; a candidate's mistake is its verdict, anybody else's ends the job. */
+static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
+{
+    const struct task *task = j->request.task;
+    const struct candidate *candidate
+        = side == SIDE_BASELINE ? j->request.baseline : j->request.candidate;
+    const struct plan *plan = side == SIDE_REFERENCE ? task->reference_plan : candidate->plan;
+    const char *source = side == SIDE_REFERENCE ? task->reference_source : candidate->source;
+    struct err err = { 0 };
+    int r = candidate_bind(task, c->shape, plan, &j->ev->device.facts, j->arena, &c->bound[side],
+                           &err);
+    if (r < 0 && side == SIDE_CANDIDATE) {
+        end_with(j, VERDICT_STATUS_PLAN_ERROR, "bind", err_text(&err));
+        return r;
+    }
+    if (r < 0) {
+        err_wrap(&err, "task %s: %s", task->name, side_names[side]);
+        end_broken(j, r, err_text(&err));
+        return r;
+    }
+    c->unit[side] = unit_for(j, side, source, c->bound[side]);
+    return 0;
+}
+
+static int bind_all(struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    bool quick = j->request.depth == JUDGE_DEPTH_QUICK, modelled = j->ev->device.modelled;
+    for (size_t i = 0; i < task->n_shapes; i++) {
+        const struct shape *shape = &task->shapes[i];
+        struct shape_case *c = &j->cases[j->n_cases];
+        bool is_default = shape->use == SHAPE_USE_DEFAULT;
+        *c = (struct shape_case) { .shape = shape };
+        c->time = is_default;
+        /* The simulator would need minutes for a default shape: it samples blocks and times them. */
+        c->check = is_default ? !modelled || task->n_shapes == 1 : true;
+        if (shape->use == SHAPE_USE_HELD_OUT && (task->specialise || quick)) {
+            continue;
+        }
+        if (quick && shape->use == SHAPE_USE_SMALL && !modelled) {
+            continue;
+        }
+        int r = c->check ? bind_side(j, c, SIDE_REFERENCE) : 0;
+        r = r < 0 ? r : bind_side(j, c, SIDE_CANDIDATE);
+        if (r == 0 && c->time && j->request.baseline) {
+            r = bind_side(j, c, SIDE_BASELINE);
+        }
+        if (r < 0) {
+            return r;
+        }
+        j->n_cases++;
+    }
+    return 0;
+}
+
+struct judgement *evaluator_judge(struct evaluator *ev, const struct judge_request *request,
+                                  judge_cb done, void *ud)
+{
+    struct judgement *j = xcalloc(1, sizeof(*j));
+    j->ev = ev;
+    j->request = *request;
+    j->done = done;
+    j->ud = ud;
+    j->arena = arena_new();
+    j->next = ev->live;
+    j->at = &ev->live;
+    if (j->next) {
+        j->next->at = &j->next;
+    }
+    ev->live = j;
+    uv_timer_init(ev->loop, &j->later);
+    j->later.data = j;
+    buf_init(&j->blob, FRAME_BLOB_MAX);
+    if (!request->task->reference_plan) {
+        end_broken(j, ERR_UNSUPPORTED, "this task has no reference kernel");
+        return j;
+    }
+    if (bind_all(j) < 0) {
+        return j;
+    }
+    j->pending = j->n_units + 1; /* one more, so that cached images don't start the job in here */
+    for (size_t i = 0; i < j->n_units && !j->over; i++) {
+        struct unit *u = &j->units[i];
+        struct compile_request compile = {
+            .name = u->side == SIDE_REFERENCE ? "reference.cu" : "kernel.cu",
+            .source = u->source,
+            .options = u->options,
+            .n_options = u->n_options,
+            .deadline_ms = deadline(j),
+        };
+        struct compile_ticket *ticket = compiler_get(ev->compiler, &compile, on_compiled, u);
+        u->ticket = u->ready ? NULL : ticket;
+    }
+    if (--j->pending == 0 && !j->over) {
+        send_job(j);
+    }
+    return j;
+}
+
+void judge_cancel(struct judgement *j)
+{
+    if (j->job) {
+        struct pool_ticket *job = j->job;
+        j->job = NULL;
+        j->over = true; /* the pool's callback must find nothing to do */
+        pool_cancel(job);
+    }
+    j->code = ERR_CANCELED;
+    free(j->error);
+    j->error = xstrdup("canceled");
+    uv_timer_stop(&j->later);
+    finish(j);
+}

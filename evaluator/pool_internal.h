@@ -1,0 +1,92 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared by pool.c (queue, jobs, deadlines) and pool_worker.c (one process: spawn, frames, death).
+ */
+#include "base/buf.h"
+#include "base/frame.h"
+#include "evaluator/pool.h"
+
+enum {
+    POOL_LOG_MAX = 16 << 10, /* last bytes of a worker's stderr that are kept */
+    POOL_TERM_MS = 200,      /* from SIGTERM to SIGKILL */
+    POOL_START_TRIES = 4,
+    POOL_BACKOFF_MS = 50,
+    POOL_BACKOFF_MAX_MS = 5000,
+};
+
+struct pool_ticket {
+    struct pool *pool;
+    struct pool_ticket *next;
+    struct pool_worker *worker; /* NULL while queued */
+    uint64_t id;
+    char *json;
+    size_t json_len;
+    char *blob;
+    size_t blob_len;
+    uint64_t deadline_ms, sent_ns;
+    bool is_setup;
+    pool_done_cb done;
+    void *ud;
+};
+
+enum worker_state {
+    WORKER_STATE_DOWN,     /* no process; may wait for its back-off */
+    WORKER_STATE_STARTING, /* until hello */
+    WORKER_STATE_IDLE,
+    WORKER_STATE_BUSY,
+    WORKER_STATE_DYING,    /* killed or ended, not all handles closed yet */
+};
+
+struct pool_worker {
+    struct pool *pool;
+    size_t index;
+    enum worker_state state;
+    uv_process_t process;
+    uv_pipe_t proto, log;
+    uv_timer_t timer; /* start limit, deadline, SIGKILL, back-off: never two at once */
+    int open;         /* handles of this process not closed yet (not the timer) */
+    bool exited, killed, ready; /* ready: setup done */
+    int64_t exit_status;
+    int term_signal;
+    struct pool_ticket *job;
+    struct buf input;
+    char chunk[65536];
+    char log_tail[POOL_LOG_MAX];
+    size_t log_len;
+    char phase[64];
+    unsigned failures; /* in a row, for the back-off */
+};
+
+struct pool {
+    uv_loop_t *loop;
+    char *name, *program;
+    char **args, **env; /* env NULL: inherited as it is */
+    size_t n_workers;
+    uint64_t start_ms, next_id;
+    struct log log;
+    struct pool_worker *workers;
+    struct pool_ticket *head, *tail;
+    json_t *hello;
+    char *failure;
+    char *setup_json;
+    char *setup_blob;
+    size_t setup_blob_len;
+    uint64_t setup_deadline_ms;
+    bool closing;
+    uv_timer_t kick; /* serves a submit on the next loop turn */
+    size_t timers_open;
+};
+
+/* pool_worker.c */
+void worker_start(struct pool_worker *worker);
+void worker_send(struct pool_worker *worker, struct pool_ticket *ticket);
+void worker_kill(struct pool_worker *worker);
+
+/* pool.c */
+void pool_pump(struct pool *pool);
+void pool_frame(struct pool_worker *worker, const struct frame *frame);
+void pool_lost(struct pool_worker *worker, int code, const char *why);
+void pool_deadline(struct pool_worker *worker);
+void pool_worker_gone(struct pool_worker *worker);
+void pool_maybe_free(struct pool *pool);
