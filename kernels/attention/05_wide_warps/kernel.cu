@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* O = softmax(Q K^T / sqrt(d)) V, bf16. 05: wider warps, and a softmax that seldom rescales.
+ *
+ * 04 reads all of K and V from shared memory for every 16 queries, which costs more time than the
+ * tensor cores need. Here a warp takes 16 * SLABS queries, so each fragment of K and V serves SLABS
+ * times; Q then stays in shared memory when the registers are needed for the output (Q_IN_REGISTERS
+ * = 0). The output is rescaled only when a row's maximum grows by more than 2^LAZY (LAZY = 0: at
+ * every growth): until then probabilities above 1 do no harm in f32, and the final division makes
+ * it exact. */
+
+#define THREADS (32 * WARPS)
+#define ROWS (16 * SLABS * WARPS)
+#define TILE_BYTES (TILE * D * 2)
+#define Q_BYTES (ROWS * D * 2)
+#define MINUS_INF (-__int_as_float(0x7f800000))
+
+typedef unsigned short bf16;
+
+extern __shared__ __align__(128) unsigned char shared[]; /* Q, then STAGES times K and V */
+
+/* Where chunk c (16 bytes) of a row lies in a tile of rows of D elements; the XOR keeps ldmatrix
+ * free of conflicts. */
+static __device__ __forceinline__ int swizzled(int row, int c)
+{
+    return (row * (D / 8) + (c ^ (row & 7))) * 16;
+}
+
+/* Rows row0.. of a head to shared memory at offset dst, asynchronously; zeros beyond the last row.
+ */
+template <int COUNT>
+static __device__ __forceinline__ void copy_rows(unsigned dst, const bf16 *src, int row0, int s)
+{
+#pragma unroll
+    for (int i = threadIdx.x; i < COUNT * (D / 8); i += THREADS) {
+        int r = i / (D / 8), c = i % (D / 8);
+        unsigned addr = (unsigned)__cvta_generic_to_shared(shared + dst + swizzled(r, c));
+        int size = row0 + r < s ? 16 : 0;
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(addr),
+                     "l"(src + (long long)(row0 + r) * D + c * 8), "r"(size)
+                     : "memory");
+    }
+}
+
+static __device__ __forceinline__ void ldmatrix(unsigned r[4], unsigned addr)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(addr)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void ldmatrix_trans(unsigned r[4], unsigned addr)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(addr)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0,
+                                           unsigned b1)
+{
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+static __device__ __forceinline__ unsigned pack(float lo, float hi)
+{
+    unsigned pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+static __device__ __forceinline__ float exp2_fast(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+static __device__ __forceinline__ void copy_tile(int t, int stage, const bf16 *k, const bf16 *v,
+                                                 int s)
+{
+    unsigned base = Q_BYTES + stage * 2 * TILE_BYTES;
+
+    copy_rows<TILE>(base, k, t * TILE, s);
+    copy_rows<TILE>(base + TILE_BYTES, v, t * TILE, s);
+}
+
+static __device__ __forceinline__ void load_q(unsigned f[4], unsigned base, int slab, int i)
+{
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+
+    ldmatrix(f, base + swizzled((warp * SLABS + slab) * 16 + lane % 16, i * 2 + lane / 16));
+}
+
+static __device__ __forceinline__ void compute_scores(float score[SLABS][TILE / 8][4],
+                                                      const unsigned fq[SLABS][D / 16][4],
+                                                      unsigned base, unsigned tile)
+{
+    int lane = threadIdx.x % 32;
+
+#pragma unroll
+    for (int i = 0; i < D / 16; i++) {
+        unsigned f[4], left[SLABS][4];
+#pragma unroll
+        for (int m = 0; m < SLABS; m++)
+            if (Q_IN_REGISTERS)
+#pragma unroll
+                for (int e = 0; e < 4; e++)
+                    left[m][e] = fq[m][i][e];
+            else
+                load_q(left[m], base, m, i);
+#pragma unroll
+        for (int j = 0; j < TILE / 16; j++) {
+            ldmatrix(f, tile + swizzled(j * 16 + lane % 8 + lane / 16 * 8, i * 2 + lane / 8 % 2));
+#pragma unroll
+            for (int m = 0; m < SLABS; m++) {
+                mma(score[m][2 * j], left[m], f[0], f[1]);
+                mma(score[m][2 * j + 1], left[m], f[2], f[3]);
+            }
+        }
+    }
+}
+
+static __device__ __forceinline__ void rescale(float out[D / 8][4], float largest[2],
+                                               float total[2], const float now[2], float scale)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        float shrink = exp2_fast((largest[h] - now[h]) * scale);
+        largest[h] = now[h];
+        total[h] *= shrink;
+#pragma unroll
+        for (int j = 0; j < D / 8; j++) {
+            out[j][2 * h] *= shrink;
+            out[j][2 * h + 1] *= shrink;
+        }
+    }
+}
+
+/* Scores of one slab become probabilities, as fragments of P; the sums are of this lane's columns
+ * alone. */
+static __device__ __forceinline__ void online_softmax(unsigned p[TILE / 16][4],
+                                                      const float score[TILE / 8][4],
+                                                      float out[D / 8][4], float largest[2],
+                                                      float total[2])
+{
+    const float scale = 1.44269504f * rsqrtf((float)D);
+    float now[2];
+
+#pragma unroll
+    for (int h = 0; h < 2; h++) { /* the two rows of a fragment */
+        now[h] = largest[h];
+#pragma unroll
+        for (int j = 0; j < TILE / 8; j++)
+            now[h] = fmaxf(now[h], fmaxf(score[j][2 * h], score[j][2 * h + 1]));
+        now[h] = fmaxf(now[h], __shfl_xor_sync(0xffffffffu, now[h], 1));
+        now[h] = fmaxf(now[h], __shfl_xor_sync(0xffffffffu, now[h], 2));
+    }
+#if LAZY
+    bool grown = (now[0] - largest[0]) * scale > LAZY || (now[1] - largest[1]) * scale > LAZY;
+    if (__any_sync(0xffffffffu, grown))
+        rescale(out, largest, total, now, scale);
+#else
+    rescale(out, largest, total, now, scale);
+#endif
+#pragma unroll
+    for (int j = 0; j < TILE / 8; j++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            float x = exp2_fast(fmaf(score[j][2 * h], scale, -largest[h] * scale));
+            float y = exp2_fast(fmaf(score[j][2 * h + 1], scale, -largest[h] * scale));
+            total[h] += x + y;
+            p[j / 2][j % 2 * 2 + h] = pack(x, y);
+        }
+}
+
+static __device__ __forceinline__ void
+add_outputs(float out[SLABS][D / 8][4], const unsigned p[SLABS][TILE / 16][4], unsigned tile)
+{
+    int lane = threadIdx.x % 32;
+    unsigned f[4];
+
+#pragma unroll
+    for (int i = 0; i < TILE / 16; i++)
+#pragma unroll
+        for (int j = 0; j < D / 16; j++) {
+            ldmatrix_trans(f, tile + swizzled(i * 16 + lane % 16, j * 2 + lane / 16));
+#pragma unroll
+            for (int m = 0; m < SLABS; m++) {
+                mma(out[m][2 * j], p[m][i], f[0], f[1]);
+                mma(out[m][2 * j + 1], p[m][i], f[2], f[3]);
+            }
+        }
+}
+
+/* A slab's 16 rows go through their own rows of Q's tile, which only this warp reads. */
+static __device__ __forceinline__ void store_rows(bf16 *o, const float out[D / 8][4],
+                                                  const float total[2], int first, int row0, int s)
+{
+    int lane = threadIdx.x % 32;
+
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        float sum = total[h] + __shfl_xor_sync(0xffffffffu, total[h], 1);
+        sum += __shfl_xor_sync(0xffffffffu, sum, 2);
+        float inverse = 1.0f / sum;
+#pragma unroll
+        for (int j = 0; j < D / 8; j++)
+            *reinterpret_cast<unsigned *>(shared + swizzled(first + lane / 4 + h * 8, j) +
+                                          lane % 4 * 4) =
+                pack(out[j][2 * h] * inverse, out[j][2 * h + 1] * inverse);
+    }
+    __syncwarp();
+#pragma unroll
+    for (int i = lane; i < 16 * (D / 8); i += 32) {
+        int r = first + i / (D / 8), c = i % (D / 8);
+        if (row0 + r < s)
+            *reinterpret_cast<uint4 *>(o + (long long)(row0 + r) * D + c * 8) =
+                *reinterpret_cast<uint4 *>(shared + swizzled(r, c));
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
+    attention(const bf16 *__restrict__ q, const bf16 *__restrict__ k, const bf16 *__restrict__ v,
+              bf16 *__restrict__ o, int s)
+{
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    int row0 = blockIdx.x * ROWS, tiles = (s + TILE - 1) / TILE, stage = 0, next = STAGES - 1;
+    long long head = (long long)blockIdx.y * s * D;
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared);
+    unsigned fq[SLABS][D / 16][4];
+    float out[SLABS][D / 8][4] = {}, largest[SLABS][2], total[SLABS][2] = {};
+
+#pragma unroll
+    for (int m = 0; m < SLABS; m++)
+        largest[m][0] = largest[m][1] = MINUS_INF;
+    copy_rows<ROWS>(0, q + head, row0, s);
+#pragma unroll
+    for (int t = 0; t < STAGES - 1; t++) {
+        if (t < tiles)
+            copy_tile(t, t, k + head, v + head, s);
+        asm volatile("cp.async.commit_group;" ::: "memory");
+    }
+    if (Q_IN_REGISTERS) {
+        asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+        __syncthreads();
+#pragma unroll
+        for (int m = 0; m < SLABS; m++)
+#pragma unroll
+            for (int i = 0; i < D / 16; i++)
+                load_q(fq[m][i], base, m, i);
+    }
+#pragma unroll 1
+    for (int t = 0; t < tiles; t++) {
+        float score[SLABS][TILE / 8][4] = {};
+        unsigned p[SLABS][TILE / 16][4];
+        unsigned tile = base + Q_BYTES + stage * 2 * TILE_BYTES;
+        asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+        /* Tile t is there for every warp, and every warp is done with the stage that is filled
+         * next. */
+        __syncthreads();
+        if (t + STAGES - 1 < tiles)
+            copy_tile(t + STAGES - 1, next, k + head, v + head, s);
+        asm volatile("cp.async.commit_group;" ::: "memory");
+        next = stage;
+        stage = stage + 1 == STAGES ? 0 : stage + 1;
+
+        compute_scores(score, fq, base, tile);
+#pragma unroll
+        for (int m = 0; m < SLABS; m++) {
+            if (TAIL && t == tiles - 1)
+#pragma unroll
+                for (int j = 0; j < TILE / 8; j++)
+#pragma unroll
+                    for (int e = 0; e < 4; e++)
+                        if (t * TILE + j * 8 + lane % 4 * 2 + e % 2 >= s)
+                            score[m][j][e] = MINUS_INF;
+            online_softmax(p[m], score[m], out[m], largest[m], total[m]);
+        }
+        add_outputs(out, p, tile + TILE_BYTES);
+    }
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    __syncwarp();
+#pragma unroll
+    for (int m = 0; m < SLABS; m++)
+        store_rows(o + head, out[m], total[m], (warp * SLABS + m) * 16, row0, s);
+}
