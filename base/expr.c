@@ -350,6 +350,27 @@ int expr_eval(const struct expr *expr, const struct symbols *symbols, int64_t *r
     return 0;
 }
 
+static int check(const struct expr *e, const struct symbols *symbols, struct err *err)
+{
+    if (!e) {
+        return 0;
+    }
+    if (e->op == OP_SYMBOL && !symbols_find(symbols, e->name)) {
+        return unknown_symbol(e->name, symbols, err);
+    }
+    int r = check(e->a, symbols, err);
+    return r < 0 ? r : check(e->b, symbols, err);
+}
+
+int expr_check(const struct expr *expr, const struct symbols *symbols, struct err *err)
+{
+    int r = check(expr, symbols, err);
+    if (r < 0) {
+        err_wrap(err, "in \"%s\"", expr->text);
+    }
+    return r;
+}
+
 bool expr_mentions(const struct expr *expr, const char *name)
 {
     return expr

@@ -40,6 +40,9 @@ struct expr *expr_constant(struct arena *arena, int64_t value);
 int expr_eval(const struct expr *expr, const struct symbols *symbols, int64_t *ret,
               struct err *err);
 
+/* ERR_INVALID as expr_eval for an unknown symbol, also where evaluation wouldn't get to it. */
+int expr_check(const struct expr *expr, const struct symbols *symbols, struct err *err);
+
 /* Does the expression mention this symbol? */
 bool expr_mentions(const struct expr *expr, const char *name);
 

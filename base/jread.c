@@ -49,7 +49,7 @@ static void path_text(const struct jpath *at, struct buf *out)
 
 int jread_fail(const struct jpath *at, struct err *err, const char *format, ...)
 {
-    char text[1024];
+    char text[sizeof(err->text)];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
@@ -201,6 +201,41 @@ int jread_array(const json_t *object, const char *key, bool required, size_t mos
     }
     *ret = value;
     return 0;
+}
+
+/* Length of the UTF-8 sequence that starts here, 0 if it isn't one (RFC 3629). */
+static size_t utf8_len(const unsigned char *s, size_t left)
+{
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+        : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    if (n > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
+    return n > 1 && (overlong || outside) ? 0 : n;
+}
+
+json_t *json_text(const char *bytes, size_t len)
+{
+    auto_free char *text = xcalloc(len + 1, 1);
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_len((const unsigned char *)bytes + i, len - i);
+        if (n == 0 || bytes[i] == '\0') {
+            text[i++] = '?';
+            continue;
+        }
+        memcpy(text + i, bytes + i, n);
+        i += n;
+    }
+    json_t *value = json_stringn(text, len);
+    require(value != NULL);
+    return value;
 }
 
 char *json_canonical(const json_t *value)

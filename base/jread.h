@@ -53,5 +53,8 @@ int jread_bool(const json_t *object, const char *key, bool required, const struc
 int jread_array(const json_t *object, const char *key, bool required, size_t most,
                 const struct jpath *at, const json_t **ret, struct err *err);
 
+/* A string of bytes from outside (a log, say): what isn't UTF-8 becomes "?". Never NULL. */
+json_t *json_text(const char *bytes, size_t len);
+
 /* Canonical text: sorted keys, no spaces. The caller frees it. */
 char *json_canonical(const json_t *value);

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/expr.h"
+#include "base/jread.h"
 #include "kernelbench/dtype.h"
 
 enum {
@@ -18,12 +19,18 @@ enum {
     PLAN_ARGS_MAX = 64,
     PLAN_SCRATCH_MAX = 32,
     PLAN_CHOICES_MAX = 4096,
+    PLAN_COMPILE_MAX = 16,
+    PLAN_RANK_MAX = 8,
+    PLAN_TEXT_MAX = 1 << 20,
 };
 
 enum range_kind { RANGE_KIND_POW2, RANGE_KIND_INT, RANGE_KIND_ENUM, RANGE_KIND_BOOL,
                   RANGE_KIND_PERMUTATION };
 
-/* What one tunable may be; `choices` lists its values in order, whatever the kind. */
+/*
+ * What one tunable may be; `choices` lists its values in order, whatever the kind. A permutation of
+ * n is its rank, 0..n!-1, in lexicographic order.
+ */
 struct range {
     enum range_kind kind;
     const int64_t *choices;
@@ -46,7 +53,7 @@ struct plan_scratch {
     const char *name;
     enum dtype dtype;
     size_t rank;
-    struct expr *dims[8];
+    struct expr *dims[PLAN_RANK_MAX];
 };
 
 /* One argument: a name (tensor, scratch, scalar) or an integer expression. */
@@ -67,15 +74,34 @@ struct plan_launch {
 };
 
 struct plan {
-    json_t *json; /* borrowed copy of the document, freed with plan_done */
+    json_t *json; /* a copy of the document, true and false in params made 1 and 0; plan_done frees it */
     size_t n_params, n_constraints, n_whens, n_defines, n_scratch, n_launches, n_prepare, n_compile;
-    struct param params[PLAN_PARAMS_MAX];
+    struct param params[PLAN_PARAMS_MAX]; /* sorted by name */
     struct expr *constraints[PLAN_PARAMS_MAX];
     struct plan_when *whens;
     struct { const char *name; struct expr *value; } defines[PLAN_PARAMS_MAX];
     struct plan_scratch scratch[PLAN_SCRATCH_MAX];
     struct plan_launch *launches, *prepare;
-    const char *compile[16]; /* from the allow-list */
+    const char *compile[PLAN_COMPILE_MAX]; /* from the allow-list */
     bool graph;
     const char *direction, *strategy, *title; /* tags; NULL if absent; not part of the id */
 };
+
+/*
+ * Reads a plan. `at` is where it stands in a larger document, NULL for a plan.json. ERR_INVALID with
+ * the path of the fault and, for a misspelt name, the nearest known one.
+ */
+int plan_parse(const json_t *json, const struct jpath *at, struct arena *arena, struct plan **ret,
+               struct err *err);
+void plan_done(struct plan *plan); /* NULL is fine */
+
+/*
+ * The parameters that run where `outer` holds the shape's symbols and the device's facts: `values`
+ * (n_params of them, in the order of plan->params) are the caller's choice on entry and are changed
+ * by the first `when` that holds.
+ */
+int plan_settle(const struct plan *plan, const struct symbols *outer, struct symbol *values,
+                struct err *err);
+
+/* The document without tags, sorted and without spaces: what the id is made of. The caller frees. */
+char *plan_canonical(const struct plan *plan);

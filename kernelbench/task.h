@@ -31,7 +31,7 @@ enum domain_kind {
     DOMAIN_KIND_UNIT,        /* [0, 1) */
     DOMAIN_KIND_PROBABILITY, /* rows of the last dimension sum to one */
     DOMAIN_KIND_INDEX,       /* integers in [0, bound) */
-    DOMAIN_KIND_EXACT,       /* small integers in [-8, 8], exact in every dtype */
+    DOMAIN_KIND_EXACT,       /* small integers in [-8, 8], exact in every dtype; [0, 8] in u8 */
 };
 
 struct tensor {
@@ -49,6 +49,10 @@ struct scalar {
     enum dtype dtype;
     double value;
 };
+
+/* "input", "real": as in documents and in the worker's jobs. */
+const char *tensor_role_name(enum tensor_role role);
+const char *domain_kind_name(enum domain_kind kind);
 
 enum shape_use { SHAPE_USE_DEFAULT, SHAPE_USE_SMALL, SHAPE_USE_HELD_OUT };
 

@@ -65,5 +65,10 @@ bool verdict_status_parse(const char *name, enum verdict_status *ret);
 const char *bottleneck_name(enum bottleneck bottleneck);
 bool bottleneck_parse(const char *name, enum bottleneck *ret);
 
+/*
+ * Members that were not taken are zero, "" or absent. What parses is checked member by member; keys
+ * that aren't known are ignored, since a newer program may have written them. In text, bytes that
+ * are not UTF-8 become "?".
+ */
 json_t *verdict_json(const struct verdict *verdict);
 int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, struct err *err);
