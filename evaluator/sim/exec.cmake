@@ -1,3 +1,25 @@
 # The PTX front end and the block executor: sources, and the flags they need. Included by this
 # folder's CMakeLists.txt, which adds ${SIM_EXEC_SOURCES} to libwarpsim.
-set(SIM_EXEC_SOURCES ptx.c ptx_body.c ptx_lex.c ptx_sym.c ptx_type.c ptx_var.c)
+set(SIM_EXEC_SOURCES
+  ptx.c ptx_body.c ptx_lex.c ptx_sym.c ptx_type.c ptx_var.c
+  ops_plain.c ops_scalar.c)
+
+# Loops over 32 lanes are written to become vector code, so they are optimised in every build but a
+# sanitized one. No contraction: a multiplication and an addition of the kernel round twice.
+set(_ops_flags -fno-trapping-math -ffp-contract=off)
+if(NOT WARPSMITH_SANITIZE)
+  list(APPEND _ops_flags -O3)
+endif()
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  list(APPEND _ops_flags -Wno-pass-failed)
+endif()
+set_source_files_properties(ops_plain.c PROPERTIES COMPILE_OPTIONS "${_ops_flags}")
+set_source_files_properties(ops_scalar.c PROPERTIES COMPILE_OPTIONS
+  "-frounding-math;-ffp-contract=off")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND SIM_EXEC_SOURCES ops_avx2.c ops_avx512.c)
+  set(_avx2 -mavx2 -mfma -mf16c -mbmi -mbmi2 -mpopcnt -mlzcnt)
+  set_source_files_properties(ops_avx2.c PROPERTIES COMPILE_OPTIONS "${_ops_flags};${_avx2}")
+  set_source_files_properties(ops_avx512.c PROPERTIES COMPILE_OPTIONS
+    "${_ops_flags};${_avx2};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
+endif()

@@ -1,0 +1,78 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arithmetic on 32 lanes. An operation reads up to three vectors of 32 lanes and writes one, for
+ * all lanes alike: the executor keeps the result only where lanes are active, so an operation must
+ * be harmless on any operand (no division trap). `d` may be the same vector as a source, never a
+ * part of one. Lanes are 2, 4 or 8 bytes wide; 8-bit integers live in wider lanes.
+ *
+ * A comparison gives a mask with one bit a lane.
+ *
+ * ops_vector.h holds the operations as one list; it is compiled for plain x86-64 (or whatever the
+ * target is), for AVX2 and for AVX-512, and ops_choose picks by what the processor has. The rare
+ * ones (directed rounding, eight-bit floats, half-precision oddities) are in ops_scalar.c.
+ */
+#include <stdint.h>
+
+typedef void ops_fn(void *d, const void *a, const void *b, const void *c, uint32_t imm);
+typedef uint32_t ops_cmp_fn(const void *a, const void *b);
+
+enum ops_id {
+    OPS_NONE,
+#define OP(name, td, ta, tb, tc, expr) OPS_##name,
+#define OPN(name, n, td, ta, tb, tc, expr) OPS_##name,
+#define HALF(name, n, expr) OPS_##name,
+#include "evaluator/sim/ops_list.h"
+#undef OP
+#undef OPN
+#undef HALF
+    OPS_COUNT
+};
+
+enum ops_cmp_id {
+    OPS_CMP_NONE,
+#define CMP(name, t, expr) OPS_CMP_##name,
+#include "evaluator/sim/ops_cmp.h"
+#undef CMP
+    OPS_CMP_COUNT
+};
+
+struct ops_table {
+    ops_fn *fn[OPS_COUNT];
+    ops_cmp_fn *cmp[OPS_CMP_COUNT];
+    void (*mma_f32)(float *c, const float *a, const float *b, unsigned k); /* 16x8xk */
+};
+
+/* The table for this processor. */
+const struct ops_table *ops_choose(void);
+
+extern const struct ops_table ops_table_plain;
+#if defined(__x86_64__)
+extern const struct ops_table ops_table_avx2, ops_table_avx512;
+#endif
+
+/* Operations without a vector form; `imm` holds what each one says. */
+enum { /* rounding modes, in imm of the directed operations */
+    OPS_RN,
+    OPS_RZ,
+    OPS_RM,
+    OPS_RP
+};
+ops_fn ops_add_f32_r, ops_sub_f32_r, ops_mul_f32_r, ops_fma_f32_r, ops_div_f32_r, ops_rcp_f32_r,
+    ops_sqrt_f32_r;
+ops_fn ops_add_f64_r, ops_sub_f64_r, ops_mul_f64_r, ops_fma_f64_r, ops_div_f64_r, ops_rcp_f64_r,
+    ops_sqrt_f64_r;
+/* imm: rounding. Conversions to narrower formats. */
+ops_fn ops_f32_from_f64_r, ops_f32_from_s64_r, ops_f32_from_u64_r, ops_f64_from_s64_r,
+    ops_f64_from_u64_r;
+/* imm: rounding | OPS_RELU | OPS_SATFINITE. */
+enum { OPS_RELU = 8, OPS_SATFINITE = 16 };
+ops_fn ops_f16_from_f32_r, ops_bf16_from_f32_r, ops_tf32_from_f32_r, ops_f16_from_f64_r;
+ops_fn ops_e4m3x2_from_f32, ops_e5m2x2_from_f32, ops_e4m3x2_from_f16x2, ops_e5m2x2_from_f16x2;
+ops_fn ops_f16x2_from_e4m3x2, ops_f16x2_from_e5m2x2;
+
+/* Single values, for memory atomics and matrix loads. */
+float ops_h2f(uint16_t h);
+uint16_t ops_f2h(float f);
+float ops_bf2f(uint16_t b);
+uint16_t ops_f2bf(float f);

@@ -1,0 +1,423 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scalar expressions behind the vector operations: branch-free, so that compilers turn a loop
+ * over 32 lanes into vector code. NaN results are the canonical ones the hardware gives
+ * (0x7fffffff, 0x7fff). The approximate functions are polynomials of about single precision; the
+ * hardware's own are a little less exact.
+ *
+ * Included by ops_vector.h and ops_scalar.c only.
+ */
+#include <stdint.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int8_t s8;
+typedef int16_t s16;
+typedef int32_t s32;
+typedef int64_t s64;
+typedef float f32;
+typedef double f64;
+
+#define PURE static inline __attribute__((always_inline, unused))
+
+PURE u32 as_u32(f32 f)
+{
+    u32 u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+
+PURE f32 as_f32(u32 u)
+{
+    f32 f;
+    memcpy(&f, &u, 4);
+    return f;
+}
+
+PURE u64 as_u64(f64 f)
+{
+    u64 u;
+    memcpy(&u, &f, 8);
+    return u;
+}
+
+PURE f64 as_f64(u64 u)
+{
+    f64 f;
+    memcpy(&f, &u, 8);
+    return f;
+}
+
+PURE f32 canon(f32 x)
+{
+    return x == x ? x : as_f32(0x7fffffff);
+}
+
+PURE f32 ftz(f32 x)
+{
+    u32 u = as_u32(x);
+    return as_f32(u & 0x7f800000 ? u : u & 0x80000000);
+}
+
+PURE f32 sat(f32 x)
+{
+    return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f;
+}
+
+PURE int is_finite(f32 x)
+{
+    return (as_u32(x) & 0x7f800000) != 0x7f800000;
+}
+
+PURE int is_normal(f32 x)
+{
+    u32 e = as_u32(x) & 0x7f800000;
+    return e != 0 && e != 0x7f800000;
+}
+
+/* min and max: a number wins over NaN, -0 is less than +0. */
+PURE f32 fmin_num(f32 x, f32 y)
+{
+    f32 r = x < y ? x : y < x ? y : as_f32(as_u32(x) | as_u32(y));
+    r = x != x ? y : r;
+    r = y != y ? x : r;
+    return canon(r);
+}
+
+PURE f32 fmax_num(f32 x, f32 y)
+{
+    f32 r = x > y ? x : y > x ? y : as_f32(as_u32(x) & as_u32(y));
+    r = x != x ? y : r;
+    r = y != y ? x : r;
+    return canon(r);
+}
+
+PURE f32 fmin_nan(f32 x, f32 y)
+{
+    return x == x && y == y ? fmin_num(x, y) : as_f32(0x7fffffff);
+}
+
+PURE f32 fmax_nan(f32 x, f32 y)
+{
+    return x == x && y == y ? fmax_num(x, y) : as_f32(0x7fffffff);
+}
+
+PURE f64 dmin_num(f64 x, f64 y)
+{
+    f64 r = x < y ? x : y < x ? y : as_f64(as_u64(x) | as_u64(y));
+    r = x != x ? y : r;
+    return y != y ? x : r;
+}
+
+PURE f64 dmax_num(f64 x, f64 y)
+{
+    f64 r = x > y ? x : y > x ? y : as_f64(as_u64(x) & as_u64(y));
+    r = x != x ? y : r;
+    return y != y ? x : r;
+}
+
+/* Half formats. */
+PURE f32 h2f(u16 h)
+{
+    u32 u = as_u32(as_f32((u32)(h & 0x7fff) << 13) * 0x1p112f);
+    u |= (h & 0x7c00) == 0x7c00 ? 0x7f800000 : 0;
+    return as_f32(u | (u32)(h & 0x8000) << 16);
+}
+
+/* Round to nearest even: subnormals by adding a number whose last bit is theirs. */
+PURE u16 f2h(f32 f)
+{
+    u32 u = as_u32(f), sign = u & 0x80000000;
+    u ^= sign;
+    u32 normal = (u + 0xc8000fff + ((u >> 13) & 1)) >> 13;
+    u32 tiny = as_u32(as_f32(u) + 0.5f) - 0x3f000000;
+    u32 r = u < 0x38800000 ? tiny : normal;
+    r = u >= 0x47800000 ? 0x7c00 : r;
+    r |= sign >> 16;
+    return (u16)(u > 0x7f800000 ? 0x7fff : r);
+}
+
+PURE f32 bf2f(u16 b)
+{
+    return as_f32((u32)b << 16);
+}
+
+PURE u16 f2bf(f32 f)
+{
+    u32 u = as_u32(f);
+    u32 r = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
+    return (u16)((u & 0x7fffffff) > 0x7f800000 ? 0x7fff : r);
+}
+
+/* x*y+z rounded to odd, where x*y is exact: rounding that again, to a format with two bits less or
+ * fewer, gives what rounding once would (Boldo and Melquiond 2008). */
+PURE f32 fma_odd(f32 x, f32 y, f32 z)
+{
+    f32 p = x * y, s = p + z;
+    f32 back = s - p;
+    f32 err = (p - (s - back)) + (z - back);
+    u32 u = as_u32(s);
+    u32 odd = (err > 0.0f) == (s > 0.0f) ? u + 1 : u - 1;
+    u32 r = (u & 1) || err == 0.0f ? u : odd;
+    return as_f32(is_finite(s) ? r : u);
+}
+
+/* The same for bf16, whose products leave the range of f32. */
+PURE f32 fma_odd_wide(f32 x, f32 y, f32 z)
+{
+    f64 p = (f64)x * y, s = p + z;
+    f64 back = s - p;
+    f64 err = (p - (s - back)) + (z - back);
+    u64 u = as_u64(s);
+    u64 odd = (err > 0.0) == (s > 0.0) ? u + 1 : u - 1;
+    f64 w = s - s == 0.0 ? as_f64((u & 1) || err == 0.0 ? u : odd) : s;
+    f32 f = (f32)w;
+    u32 v = as_u32(f);
+    f64 rest = w - (f64)f;
+    u32 odd32 = (rest > 0.0) == (w > 0.0) ? v + 1 : v - 1;
+    u32 r = (v & 1) || rest == 0.0 ? v : odd32;
+    return as_f32(is_finite(f) ? r : v);
+}
+
+/* 2^x: x = n + f with |f| <= 1/2, 2^f by its Taylor polynomial, 2^n in two steps so that results
+ * below the normal range round once. */
+PURE f32 ex2(f32 x)
+{
+    f32 c = x > 129.0f ? 129.0f : x;
+    c = c < -152.0f ? -152.0f : c;
+    f32 n = (c + 12582912.0f) - 12582912.0f;
+    f32 t = (c - n) * 0.693147180559945f;
+    f32 e = 1.0f / 5040;
+    e = e * t + 1.0f / 720;
+    e = e * t + 1.0f / 120;
+    e = e * t + 1.0f / 24;
+    e = e * t + 1.0f / 6;
+    e = e * t + 0.5f;
+    e = e * t + 1.0f;
+    e = e * t + 1.0f;
+    s32 i = (s32)n, half = i >> 1;
+    e *= as_f32((u32)(half + 127) << 23);
+    e *= as_f32((u32)(i - half + 127) << 23);
+    return x == x ? e : as_f32(0x7fffffff);
+}
+
+/* log2 through the series of atanh: m in [sqrt(1/2), sqrt(2)), s = (m-1)/(m+1). */
+PURE f32 lg2(f32 x)
+{
+    f32 big = x < 0x1p-126f ? x * 0x1p24f : x;
+    f32 shift = x < 0x1p-126f ? -24.0f : 0.0f;
+    u32 u = as_u32(big) - 0x3f3504f3;
+    f32 n = (f32)((s32)u >> 23) + shift;
+    f32 m = as_f32((u & 0x007fffff) + 0x3f3504f3);
+    f32 s = (m - 1.0f) / (m + 1.0f), q = s * s;
+    f32 p = 1.0f / 11;
+    p = p * q + 1.0f / 9;
+    p = p * q + 1.0f / 7;
+    p = p * q + 1.0f / 5;
+    p = p * q + 1.0f / 3;
+    f32 r = n + 2.885390082f * (s + s * q * p);
+    r = x == 0.0f ? -__builtin_inff() : r;
+    r = x == __builtin_inff() ? x : r;
+    return x >= 0.0f ? r : as_f32(0x7fffffff);
+}
+
+PURE f32 trig(f32 x, int quarter)
+{
+    f64 d = x;
+    f64 n = (d * 0.63661977236758134308 + 6755399441055744.0) - 6755399441055744.0;
+    f64 r = (d - n * 1.57079632679489655800) - n * 6.12323399573676603587e-17;
+    r = r > 0.8 || r < -0.8 ? 0.0 : r;
+    f64 q = r * r;
+    f64 s = r + r * q * (-1.0 / 6 + q * (1.0 / 120 + q * (-1.0 / 5040 + q * (1.0 / 362880))));
+    f64 c = 1.0 + q * (-0.5 + q * (1.0 / 24 + q * (-1.0 / 720 + q * (1.0 / 40320))));
+    u64 k = as_u64(n + 6755399441055744.0) + (u64)quarter;
+    f64 v = k & 1 ? c : s;
+    v = k & 2 ? -v : v;
+    return is_finite(x) ? (f32)v : as_f32(0x7fffffff);
+}
+
+PURE f32 tanh_approx(f32 x)
+{
+    f32 q = x * x;
+    f32 small = x + x * q * (-0.333333333f + q * (0.133333333f + q * -0.053968254f));
+    f32 c = x > 12.0f ? 12.0f : x < -12.0f ? -12.0f : x;
+    f32 big = 1.0f - 2.0f / (ex2(c * 2.885390082f) + 1.0f);
+    f32 r = q < 0.06f ? small : big;
+    return x == x ? r : as_f32(0x7fffffff);
+}
+
+/* Integers. */
+PURE s32 clamp_s32(s64 v)
+{
+    return v < INT32_MIN ? INT32_MIN : v > INT32_MAX ? INT32_MAX : (s32)v;
+}
+
+/* imm: bits of the target, plus 128 if it is unsigned. */
+PURE s64 clamp_to(s64 v, u32 imm)
+{
+    u32 bits = imm & 127;
+    s64 hi = imm & 128 ? (bits == 64 ? INT64_MAX : (s64)(((u64)1 << (bits & 63)) - 1))
+                       : (s64)(((u64)1 << (bits - 1)) - 1);
+    s64 lo = imm & 128 ? 0 : -hi - 1;
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+PURE u64 clamp_to_u(u64 v, u32 imm)
+{
+    u32 bits = imm & 127;
+    u64 hi = imm & 128 ? (bits == 64 ? UINT64_MAX : ((u64)1 << (bits & 63)) - 1)
+                       : ((u64)1 << (bits - 1)) - 1;
+    return v > hi ? hi : v;
+}
+
+PURE s32 sext24(u32 v)
+{
+    return (s32)(v << 8) >> 8;
+}
+
+PURE u32 popc32(u32 v)
+{
+    v = v - ((v >> 1) & 0x55555555);
+    v = (v & 0x33333333) + ((v >> 2) & 0x33333333);
+    return (((v + (v >> 4)) & 0x0f0f0f0f) * 0x01010101) >> 24;
+}
+
+PURE u32 brev32(u32 v)
+{
+    v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;
+    v = (v >> 2 & 0x33333333) | (v & 0x33333333) << 2;
+    v = (v >> 4 & 0x0f0f0f0f) | (v & 0x0f0f0f0f) << 4;
+    return __builtin_bswap32(v);
+}
+
+PURE u32 bfind(u64 v, u32 top, u32 shift_amount)
+{
+    u32 at = v ? 63 - (u32)__builtin_clzll(v) : 0xffffffff;
+    return shift_amount && v ? top - at : at;
+}
+
+PURE u64 bfe(u64 v, u32 pos, u32 len, u32 bits, int is_signed)
+{
+    u64 all = bits == 64 ? UINT64_MAX : 0xffffffff;
+    pos &= 0xff;
+    len &= 0xff;
+    u64 field = pos < bits ? (v & all) >> (pos & 63) : 0;
+    u64 mask = len < 64 ? ((u64)1 << (len & 63)) - 1 : UINT64_MAX;
+    u32 top = pos + len - 1 < bits - 1 ? pos + len - 1 : bits - 1;
+    u64 sign = is_signed && len ? (v >> (top & 63)) & 1 : 0;
+    u64 r = (field & mask) | (sign ? ~mask : 0);
+    /* bits that lie beyond the top of v are sign bits too */
+    if (sign && pos + len > bits)
+        r |= pos < bits ? ~(all >> (pos & 63)) : UINT64_MAX;
+    return len ? r & all : 0;
+}
+
+PURE u32 lop3(u32 x, u32 y, u32 z, u32 lut)
+{
+    u32 r = 0;
+    r |= (0 - (lut >> 0 & 1)) & ~x & ~y & ~z;
+    r |= (0 - (lut >> 1 & 1)) & ~x & ~y & z;
+    r |= (0 - (lut >> 2 & 1)) & ~x & y & ~z;
+    r |= (0 - (lut >> 3 & 1)) & ~x & y & z;
+    r |= (0 - (lut >> 4 & 1)) & x & ~y & ~z;
+    r |= (0 - (lut >> 5 & 1)) & x & ~y & z;
+    r |= (0 - (lut >> 6 & 1)) & x & y & ~z;
+    r |= (0 - (lut >> 7 & 1)) & x & y & z;
+    return r;
+}
+
+/* Selectors of prmt's special modes (1 f4e, 2 b4e, 3 rc8, 4 ecl, 5 ecr, 6 rc16), by z & 3. */
+PURE u32 prmt_selector(u32 z, u32 mode)
+{
+    u32 i = z & 3, s = 0;
+    for (u32 k = 0; k < 4; k++) {
+        u32 f4e = k + i, b4e = (i + 8 - k) & 7, ecl = k > i ? k : i, ecr = k < i ? k : i;
+        u32 rc16 = (i & 1) * 2 + (k & 1);
+        u32 pick = mode == 1 ? f4e : mode == 2 ? b4e : mode == 3 ? i : mode == 4 ? ecl
+                 : mode == 5 ? ecr : rc16;
+        s |= pick << (4 * k);
+    }
+    return s;
+}
+
+PURE u32 prmt(u32 x, u32 y, u32 z, u32 mode)
+{
+    u64 both = (u64)y << 32 | x;
+    u32 selector = mode ? prmt_selector(z, mode) : z, r = 0;
+    for (u32 k = 0; k < 4; k++) {
+        u32 pick = selector >> (4 * k);
+        u32 byte = (u32)(both >> ((pick & 7) * 8)) & 0xff;
+        u32 sign = (0 - (byte >> 7)) & 0xff;
+        r |= (pick & 8 ? sign : byte) << (8 * k);
+    }
+    return r;
+}
+
+PURE u32 shf_l(u32 lo, u32 hi, u32 n)
+{
+    return (u32)((((u64)hi << 32 | lo) << n) >> 32);
+}
+
+PURE u32 shf_r(u32 lo, u32 hi, u32 n)
+{
+    return (u32)(((u64)hi << 32 | lo) >> n);
+}
+
+/* imm: 1 if a's bytes are signed, 2 if b's are, 4 for dp2a's high bytes. */
+PURE u32 dp4a(u32 x, u32 y, u32 z, u32 imm)
+{
+    for (u32 k = 0; k < 32; k += 8) {
+        s32 p = imm & 1 ? (s8)(x >> k) : (u8)(x >> k);
+        s32 q = imm & 2 ? (s8)(y >> k) : (u8)(y >> k);
+        z += (u32)(p * q);
+    }
+    return z;
+}
+
+PURE u32 dp2a(u32 x, u32 y, u32 z, u32 imm)
+{
+    y = imm & 4 ? y >> 16 : y;
+    for (u32 k = 0; k < 2; k++) {
+        s32 p = imm & 1 ? (s16)(x >> 16 * k) : (u16)(x >> 16 * k);
+        s32 q = imm & 2 ? (s8)(y >> 8 * k) : (u8)(y >> 8 * k);
+        z += (u32)p * (u32)q;
+    }
+    return z;
+}
+
+/* Conversions saturate; NaN gives 0. */
+PURE s32 f32_to_s32(f32 x)
+{
+    s32 r = (s32)(x > -2147483648.0f && x < 2147483648.0f ? x : 0.0f);
+    r = x >= 2147483648.0f ? INT32_MAX : r;
+    return x <= -2147483648.0f ? INT32_MIN : r;
+}
+
+PURE u32 f32_to_u32(f32 x)
+{
+    u32 r = (u32)(s64)(x > 0.0f && x < 4294967296.0f ? x : 0.0f);
+    return x >= 4294967296.0f ? UINT32_MAX : r;
+}
+
+/* imm as in clamp_to; the 64-bit conversions give 2^63 for NaN, as the hardware does. */
+PURE s64 f64_to_s64(f64 x, u32 imm)
+{
+    s64 r = (s64)(x >= -0x1p63 && x < 0x1p63 ? x : 0.0);
+    r = x >= 0x1p63 ? INT64_MAX : r;
+    r = x < -0x1p63 ? INT64_MIN : r;
+    r = x != x && (imm & 127) == 64 ? INT64_MIN : r;
+    return clamp_to(r, imm);
+}
+
+PURE u64 f64_to_u64(f64 x, u32 imm)
+{
+    f64 y = x >= 0.0 && x < 0x1p64 ? x : 0.0;
+    u64 r = y >= 0x1p63 ? (u64)(s64)(y - 0x1p63) + ((u64)1 << 63) : (u64)(s64)y;
+    r = x >= 0x1p64 ? UINT64_MAX : r;
+    r = x != x && (imm & 127) == 64 ? (u64)1 << 63 : r;
+    return clamp_to_u(r, imm);
+}
