@@ -111,3 +111,5 @@ int record_read_attempt(const struct store_item *item, struct arena *arena,
                         struct attempt_record *ret, struct err *err);
 int record_read_call(const struct store_item *item, struct arena *arena, struct call_record *ret,
                      struct err *err);
+int record_read_candidate(const struct store_item *item, struct arena *arena,
+                          struct candidate_record *ret, struct err *err);

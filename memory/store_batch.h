@@ -35,10 +35,9 @@ struct store_batch;
 /* `err` is set if status < 0, and lives only for the call. */
 typedef void (*store_done_fn)(void *user, int status, const struct err *err);
 
-/* Count, mean and sum of squared deviations (Welford 1962) of gains; failures among the n; wins:
- * gains above zero that weren't failures. */
+/* Count, mean and sum of squared deviations (Welford 1962) of gains; failures are among the n. */
 struct store_stat {
-    uint64_t n, failures, wins;
+    int64_t n, failures;
     double mean, m2;
 };
 
@@ -67,7 +66,7 @@ void store_batch_stat_import(struct store_batch *batch, const char *origin, cons
 /* Overflow fails the batch. */
 void store_batch_counter_add(struct store_batch *batch, const char *key, int64_t delta);
 
-/* The arithmetic of statistics, for verification and export. `sub` undoes `merge` (Chan 1983). */
+/* The arithmetic of statistics (Chan et al. 1979); `sub` undoes `merge`, within rounding. */
 void store_stat_observe(struct store_stat *stat, double gain, bool failed);
 void store_stat_merge(struct store_stat *stat, const struct store_stat *other);
 void store_stat_sub(struct store_stat *stat, const struct store_stat *other);
