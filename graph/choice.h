@@ -92,6 +92,15 @@ struct choice {
 
 /* Scores, probabilities, control or not, and the draw. ERR_NOTFOUND: no direction is allowed. */
 int choice_decide(struct choice *choice, struct err *err);
+/* Scores choice->strategies and puts them in order: up to `most` drawn without replacement, then
+ * the rest by score. Where memory is ignored only penalties count. */
+void choice_rank(struct choice *choice, size_t most);
+
+/* score = m(s | c) + u sqrt(v / (n + k)) - penalty, of one strategy. */
+double choice_strategy_score(const struct choice_strategy *strategy,
+                             const struct select_tuning *tuning);
+/* T log sum exp(score / T): what a list of them is worth to a draw at temperature T; T 0: the most. */
+double choice_soft_most(const double *scores, size_t n, double temperature);
 
 json_t *choice_json(const struct choice *choice);
 /* Parses and decides again; ERR_INVALID if what was kept isn't what its numbers decide. */

@@ -61,7 +61,7 @@ struct htg_strategy {
     struct htg_list tunables;
     struct htg_list families, bottlenecks, archs, dtypes; /* where it applies; empty: anywhere */
     struct htg_prior prior;
-    enum htg_state state;
+    enum htg_state state; /* unless a seed, experience changes what was declared */
     /* Kept by the graph; ignored by htg_add_strategy. */
     int direction_index;
     size_t won_tasks, n_examples;
@@ -108,7 +108,11 @@ double htg_prior_gain(const struct htg_prior *prior, enum context_class class);
 const char *htg_state_name(enum htg_state state);
 bool htg_state_parse(const char *name, enum htg_state *ret);
 
-/* Statistics: set what the store holds (see stats.h for keys), and read it. */
+/*
+ * Statistics (keys in stats.h): set what the store holds, add one outcome. A strategy's state
+ * follows. Loading is quickest with all nodes added before the statistics.
+ */
 int htg_stat_set(struct htg *htg, const char *key, const struct tally *tally, struct err *err);
+int htg_stat_add(struct htg *htg, const char *key, double gain, bool failed, struct err *err);
 const struct tally *htg_stat(const struct htg *htg, const char *key);
 const struct stats *htg_stats(const struct htg *htg);
