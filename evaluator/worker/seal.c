@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluator/worker/seal.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Rights by the ABI that brought them; a ruleset may only name those that the kernel knows. The
+ * ioctl right (ABI 5) is left out: a GPU's driver works through ioctls. */
+static uint64_t known_rights(int abi)
+{
+    uint64_t rights = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE
+        | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR
+        | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE
+        | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG
+        | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO
+        | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+    if (abi >= 2) {
+        rights |= 1ull << 13; /* LANDLOCK_ACCESS_FS_REFER */
+    }
+    if (abi >= 3) {
+        rights |= 1ull << 14; /* LANDLOCK_ACCESS_FS_TRUNCATE */
+    }
+    return rights;
+}
+
+static int allow_reading(int ruleset, const char *folder, struct err *err)
+{
+    auto_close int fd = open(folder, O_PATH | O_CLOEXEC | O_DIRECTORY);
+    if (fd < 0) {
+        return err_set(err, -errno, "%s: %s", folder, strerror(errno));
+    }
+    struct landlock_path_beneath_attr rule
+        = { .allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+            .parent_fd = fd };
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
+        return err_set(err, -errno, "Landlock rule for %s: %s", folder, strerror(errno));
+    }
+    return 0;
+}
+
+static int seal_files(const char *const *readable, size_t n, int *ret_abi, struct err *err)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 1) {
+        *ret_abi = 0;
+        return 0;
+    }
+    struct landlock_ruleset_attr attr = { .handled_access_fs = known_rights((int)abi) };
+    auto_close int ruleset
+        = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+    if (ruleset < 0) {
+        return err_set(err, -errno, "Landlock ruleset: %s", strerror(errno));
+    }
+    for (size_t i = 0; i < n; i++) {
+        int r = allow_reading(ruleset, readable[i], err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (syscall(SYS_landlock_restrict_self, ruleset, 0) != 0) {
+        return err_set(err, -errno, "Landlock: %s", strerror(errno));
+    }
+    *ret_abi = (int)abi;
+    return 0;
+}
+
+/* By name, so that a call that this libseccomp or architecture doesn't know is left out. */
+static const char *const denied[] = {
+    "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev",
+    "kcmp", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
+    "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto", "sendmmsg",
+    "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter",
+    "io_uring_register", "open_by_handle_at", "name_to_handle_at",
+    "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsmount",
+    "setns", "unshare", "keyctl", "add_key", "request_key",
+    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot",
+    "swapon", "swapoff", "acct", "quotactl", "settimeofday", "clock_settime", "adjtimex",
+    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "capset",
+    "personality", "syslog", "vhangup", "iopl", "ioperm", "tkill",
+};
+
+static int add_rules(scmp_filter_ctx ctx)
+{
+    int r = 0;
+    for (size_t i = 0; i < ARRAY_LEN(denied) && r == 0; i++) {
+        int nr = seccomp_syscall_resolve_name(denied[i]);
+        if (nr != __NR_SCMP_ERROR && nr >= 0) {
+            r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+        }
+    }
+    /* Threads may be made, processes may not. clone3 hides its flags from the filter: ENOSYS makes
+     * libc fall back to clone. */
+    if (r == 0) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    }
+    int clone3 = seccomp_syscall_resolve_name("clone3");
+    if (r == 0 && clone3 >= 0) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), clone3, 0);
+    }
+    /* Signals to this process alone. */
+    scmp_datum_t self = (scmp_datum_t)getpid();
+    if (r == 0) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+                             SCMP_A0(SCMP_CMP_NE, self));
+    }
+    if (r == 0) {
+        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                             SCMP_A0(SCMP_CMP_NE, self));
+    }
+    return r;
+}
+
+static int seal_calls(struct err *err)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    if (!ctx) {
+        return err_set(err, -ENOMEM, "seccomp: no memory");
+    }
+    /* Best effort: not every kernel and library pair can synchronise threads. */
+    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+    int r = add_rules(ctx);
+    if (r == 0) {
+        r = seccomp_load(ctx);
+    }
+    seccomp_release(ctx);
+    return r == 0 ? 0 : err_set(err, r, "seccomp: %s", strerror(-r));
+}
+
+int seal_process(const char *const *readable, size_t n, struct seal *ret, struct err *err)
+{
+    struct seal seal = { 0 };
+    int r = seal_files(readable, n, &seal.landlock, err);
+    if (r == 0) {
+        r = seal_calls(err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    seal.seccomp = true;
+    *ret = seal;
+    return 0;
+}
+
+static void limit(int what, rlim_t value)
+{
+    struct rlimit l;
+    if (getrlimit((__rlimit_resource_t)what, &l) == 0) {
+        l.rlim_cur = l.rlim_max = l.rlim_max == RLIM_INFINITY ? value : MIN(value, l.rlim_max);
+        setrlimit((__rlimit_resource_t)what, &l);
+    }
+}
+
+void seal_limits(size_t memory)
+{
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 1 << 20);
+    limit(RLIMIT_NOFILE, 256);
+    if (memory) {
+        limit(RLIMIT_AS, memory);
+    }
+}
+
+void seal_environment(void)
+{
+    for (char **at = environ; at && *at; at++) {
+        explicit_bzero(*at, strlen(*at));
+    }
+    clearenv();
+}
+
+void seal_cpu_seconds(unsigned seconds)
+{
+    struct rusage used;
+    struct rlimit l;
+    if (getrusage(RUSAGE_SELF, &used) == 0 && getrlimit(RLIMIT_CPU, &l) == 0) {
+        rlim_t so_far = (rlim_t)(used.ru_utime.tv_sec + used.ru_stime.tv_sec);
+        l.rlim_cur = MIN(so_far + 1 + seconds, l.rlim_max);
+        setrlimit(RLIMIT_CPU, &l);
+    }
+}
