@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluator/sim/model.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "evaluator/sim/model_reuse.h"
+
+/* Cycles until a load's value is there, by where it was found. */
+#define LATENCY_L1 38
+#define LATENCY_L2 270
+#define LATENCY_DRAM 700
+#define LATENCY_ASSUMED 600 /* what the executor is told; corrected with the hit rates */
+
+const struct exec_latency *model_latency(void)
+{
+    static const struct exec_latency latency = {
+        .alu = 5,
+        .fma = 4,
+        .f64 = 8,
+        .sfu = 20,
+        .tensor = 33,
+        .shuffle = 24,
+        .shared = 29,
+        .global = LATENCY_ASSUMED,
+        .global_atomic = LATENCY_ASSUMED,
+        .constant = 8,
+        .barrier = 20,
+    };
+    return &latency;
+}
+
+static unsigned round_up(unsigned n, unsigned to)
+{
+    return (n + to - 1) / to * to;
+}
+
+unsigned model_blocks_per_sm(const struct machine *m, unsigned threads, unsigned regs,
+                             unsigned shared)
+{
+    unsigned warps = (threads + 31) / 32;
+    unsigned block_shared = round_up(shared + m->block_shared_reserved, m->shared_unit);
+    unsigned warp_regs = round_up(MAX(regs, 1u) * 32, m->reg_unit);
+    unsigned n = MIN(m->sm_blocks, m->sm_threads / 32 / MAX(warps, 1u));
+    /* registers stand in four banks, one for each scheduler and its warps */
+    unsigned by_regs = m->sm_regs / 4 / warp_regs * 4 / MAX(warps, 1u);
+    n = MIN(n, by_regs);
+    return MIN(n, m->sm_shared / block_shared);
+}
+
+uint64_t model_l1_share(const struct machine *m, unsigned blocks, unsigned shared)
+{
+    const uint64_t both = 256 << 10; /* L1 and shared memory are one */
+    uint64_t used = (uint64_t)blocks * round_up(shared + m->block_shared_reserved, m->shared_unit);
+    uint64_t left = both - MIN(used, both - (16 << 10));
+    return (uint64_t)((double)left * m->l1_effective) / MAX(blocks, 1u);
+}
+
+double model_fill_time(const struct machine *m, uint64_t read, uint64_t written)
+{
+    return m->copy_ns + m->memory_ramp_ns * (read + written > 1 << 20) +
+           (double)(read + written) / m->dram_bytes_s * 1e9;
+}
+
+double model_host_copy_time(const struct machine *m, uint64_t bytes)
+{
+    return m->copy_ns + (double)bytes / m->host_bytes_s * 1e9;
+}
+
+/* What one block needs, on average. */
+struct need {
+    double cycles[WARPSIM_BOUND_COUNT];   /* of its SM, where the bound is an SM's */
+    double l2_bytes, dram_bytes, atomics; /* of the whole machine */
+    double chain;                         /* cycles */
+};
+
+static double tensor_cycles(const struct machine *m, const struct exec_counts *c)
+{
+    static const struct {
+        enum exec_tensor from;
+        enum machine_tensor to;
+    } kinds[] = {{EXEC_TENSOR_F16, MACHINE_TENSOR_F16},
+                 {EXEC_TENSOR_TF32, MACHINE_TENSOR_TF32},
+                 {EXEC_TENSOR_I8, MACHINE_TENSOR_INT8},
+                 {EXEC_TENSOR_F64, MACHINE_TENSOR_F64},
+                 {EXEC_TENSOR_F8, MACHINE_TENSOR_INT8}};
+    double cycles = 0;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        cycles += (double)c->tensor_flops[kinds[i].from] / m->tensor[kinds[i].to];
+    return cycles;
+}
+
+/* The chain was counted with one latency for every global load; put the mean one in its place. */
+static double chain_of(const struct exec_counts *c, const struct reuse *r)
+{
+    double below = r->l2_hit * LATENCY_L2 + (1 - r->l2_hit) * LATENCY_DRAM;
+    double mean = r->l1_hit * LATENCY_L1 + (1 - r->l1_hit) * below;
+    double memory = (double)c->chain_memory;
+    return (double)c->chain_cycles - memory + memory * mean / LATENCY_ASSUMED;
+}
+
+static struct need block_need(const struct model_launch *l, const struct reuse *r)
+{
+    const struct machine *m = l->machine;
+    const struct exec_counts *c = &l->profile->counts;
+    struct need n = {0};
+    double blocks = (double)MAX(l->profile->blocks, (uint64_t)1);
+    double per = 1.0 / (double)MAX(l->profile->weighed, (uint64_t)1), issued = 0;
+    double lines = (double)(c->global_load.lines + c->global_store.lines + c->async_copy.lines +
+                            c->local.lines);
+
+    for (int i = 0; i < EXEC_PIPE_COUNT; i++)
+        issued += c->issue[i];
+    n.cycles[WARPSIM_BOUND_ISSUE] = issued / m->issue * per;
+    n.cycles[WARPSIM_BOUND_ALU] = c->issue[EXEC_PIPE_ALU] * 32 / m->alu * per;
+    n.cycles[WARPSIM_BOUND_FMA] = c->issue[EXEC_PIPE_FMA] * 32 / m->fma * per;
+    n.cycles[WARPSIM_BOUND_F64] = c->issue[EXEC_PIPE_F64] * 32 / m->f64 * per;
+    n.cycles[WARPSIM_BOUND_SFU] = c->issue[EXEC_PIPE_SFU] * 32 / m->sfu * per;
+    n.cycles[WARPSIM_BOUND_TENSOR] = tensor_cycles(m, c) * per;
+    n.cycles[WARPSIM_BOUND_LSU] = c->issue[EXEC_PIPE_LSU] * 32 / m->lsu * per;
+    n.cycles[WARPSIM_BOUND_SHARED] =
+        ((double)c->shared_wavefronts / m->shared_wavefronts + lines / m->l1_wavefronts) * per;
+    n.cycles[WARPSIM_BOUND_L2] = (r->l2_read + r->l2_write) / 32 / m->l2_sectors / blocks;
+    n.l2_bytes = (r->l2_read + r->l2_write) / blocks;
+    n.dram_bytes = (r->dram_read + r->dram_write * m->write_cost) / blocks;
+    n.atomics = ((double)c->global_atomic.sectors + (double)c->atomic_serial) * per;
+    n.chain = chain_of(c, r) * per + m->block_cycles;
+    return n;
+}
+
+/* Nanoseconds of `blocks` blocks that run at the same time, bound by bound. */
+static double wave_time(const struct machine *m, const struct need *n, double blocks,
+                        double ret_bound[WARPSIM_BOUND_COUNT])
+{
+    double busiest = ceil(blocks / m->sms), sum = 0;
+    double cycle_ns = 1e9 / m->clock_hz;
+
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+        ret_bound[i] = n->cycles[i] * busiest * cycle_ns;
+    ret_bound[WARPSIM_BOUND_LATENCY] = blocks > 0 ? n->chain * cycle_ns : 0;
+    ret_bound[WARPSIM_BOUND_L2] =
+        fmax(ret_bound[WARPSIM_BOUND_L2], n->l2_bytes * blocks / m->l2_bytes_s * 1e9);
+    ret_bound[WARPSIM_BOUND_DRAM] = n->dram_bytes * blocks / m->dram_bytes_s * 1e9;
+    ret_bound[WARPSIM_BOUND_ATOMIC] = n->atomics * blocks / m->atomic_lanes * cycle_ns;
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+        sum += pow(ret_bound[i], m->smooth);
+    return pow(sum, 1 / m->smooth);
+}
+
+static void fill_counts(const struct model_launch *l, const struct reuse *r,
+                        struct warpsim_counters *out)
+{
+    const struct launch_profile *p = l->profile;
+    const struct exec_counts *c = &p->counts;
+    double scale = (double)p->blocks / (double)MAX(p->weighed, (uint64_t)1);
+
+    out->blocks = p->blocks;
+    out->blocks_run = p->blocks_run;
+    out->blocks_profiled = p->n_traces;
+    out->warp_insts = (double)c->warp_insts * scale;
+    out->lane_insts = (double)c->lane_insts * scale;
+    for (int i = 0; i < EXEC_TENSOR_COUNT; i++)
+        out->tensor_flops += (double)c->tensor_flops[i] * scale;
+    out->load_sectors = (double)(c->global_load.sectors + c->async_copy.sectors) * scale;
+    out->store_sectors = (double)c->global_store.sectors * scale;
+    out->l1_hit = r->l1_hit;
+    out->l2_read_bytes = r->l2_read;
+    out->dram_read_bytes = r->dram_read;
+    out->dram_write_bytes = r->dram_write;
+    out->shared_wavefronts = (double)c->shared_wavefronts * scale;
+    /* without conflicts a pass moves 128 bytes, and a request takes one pass at least */
+    double least = fmax((double)c->shared_bytes / 128, (double)c->shared_requests);
+    out->shared_conflicts = fmax((double)c->shared_wavefronts - least, 0) * scale;
+    out->registers = l->regs;
+    out->shared_bytes = l->shared;
+    out->host_seconds = p->host_seconds;
+    out->host_lane_insts = (double)p->lane_insts;
+}
+
+void model_launch_time(const struct model_launch *l, struct model_cache *cache,
+                       struct warpsim_counters *ret_counters)
+{
+    const struct machine *m = l->machine;
+    struct warpsim_counters out = {0};
+    unsigned threads = l->block[0] * l->block[1] * l->block[2];
+    unsigned resident = model_blocks_per_sm(m, threads, l->regs, l->shared);
+    double slots = (double)MAX(resident, 1u) * m->sms, blocks = (double)l->profile->blocks;
+    double full = floor(blocks / slots), rest = blocks - full * slots;
+    double in_full[WARPSIM_BOUND_COUNT], in_rest[WARPSIM_BOUND_COUNT];
+    struct reuse r;
+
+    reuse_estimate(l, (uint64_t)slots, cache, &r);
+    fill_counts(l, &r, &out);
+    struct need need = block_need(l, &r);
+    double full_ns = full > 0 ? wave_time(m, &need, slots, in_full) : 0;
+    double rest_ns = rest > 0 ? wave_time(m, &need, rest, in_rest) : 0;
+    double launch_ns = l->hidden_launch ? m->graph_ns : m->launch_ns;
+    double ramp = fmin(1, (r.dram_read + r.dram_write) / (8 << 20));
+
+    out.blocks_per_sm = resident;
+    out.occupancy = (double)(resident * ((threads + 31) / 32)) / (m->sm_threads / 32.0);
+    out.waves = blocks / slots;
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+        out.bound_ns[i] = (full > 0 ? full * in_full[i] : 0) + (rest > 0 ? in_rest[i] : 0);
+    out.bound_ns[WARPSIM_BOUND_LAUNCH] = launch_ns + m->memory_ramp_ns * ramp;
+    out.time_ns = out.bound_ns[WARPSIM_BOUND_LAUNCH] + full * full_ns + rest_ns;
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+        if (out.bound_ns[i] > out.bound_ns[out.bound])
+            out.bound = (enum warpsim_bound)i;
+
+    uint64_t capacity = (uint64_t)((double)m->l2 * m->l2_effective);
+    double total = 0;
+    for (unsigned i = 0; i < r.n_spans; i++)
+        total += r.spans[i].footprint;
+    double keeps = total > (double)capacity ? (double)capacity / total : 1;
+    for (unsigned i = 0; i < r.n_spans; i++)
+        model_cache_touch(cache, r.spans[i].span, (uint64_t)(r.spans[i].footprint * keeps),
+                          capacity);
+    *ret_counters = out;
+}
