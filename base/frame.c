@@ -150,6 +150,10 @@ static int write_all(int fd, const void *bytes, size_t len)
 int frame_write(int fd, const struct frame *frame, struct err *err)
 {
     unsigned char header[FRAME_HEADER];
+    if (frame->json_len > FRAME_JSON_MAX || frame->blob_len > FRAME_BLOB_MAX) {
+        return err_set(err, ERR_TOOBIG, "a frame too large to send (json %zu, blob %zu bytes)",
+                       frame->json_len, frame->blob_len);
+    }
     frame_header(frame, header);
     int r = write_all(fd, header, sizeof(header));
     if (r == 0) {

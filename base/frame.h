@@ -48,4 +48,5 @@ int64_t frame_parse(const char *at, size_t len, struct frame *ret, struct err *e
 
 /* Blocking; ERR_NOTFOUND at a clean end of the stream, ERR_PROTOCOL in mid-frame. */
 int frame_read(int fd, struct frame *ret, struct err *err);
+/* ERR_TOOBIG over the caps, before anything is written. */
 int frame_write(int fd, const struct frame *frame, struct err *err);

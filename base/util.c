@@ -85,9 +85,12 @@ bool str_prefix(const char *s, const char *prefix)
 bool str_to_i64(const char *s, int64_t *ret)
 {
     char *end;
+    if (s[0] != '-' && (s[0] < '0' || s[0] > '9')) {
+        return false;
+    }
     errno = 0;
     long long v = strtoll(s, &end, 10);
-    if (errno || end == s || *end || s[0] == ' ' || s[0] == '\t' || s[0] == '+') {
+    if (errno || end == s || *end) {
         return false;
     }
     *ret = v;
@@ -97,8 +100,8 @@ bool str_to_i64(const char *s, int64_t *ret)
 bool str_to_f64(const char *s, double *ret)
 {
     char *end;
-    if (!strchr("0123456789.-", s[0]) || !s[0]) {
-        return false;
+    if (s[0] == '+' || s[strspn(s, "0123456789.-+eE")]) {
+        return false; /* strtod alone takes spaces, hex, "inf" and "nan" */
     }
     errno = 0;
     double v = strtod(s, &end);
