@@ -11,6 +11,25 @@ typedef float4 pack;
 typedef float pack;
 #endif
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 static __device__ __forceinline__ float gelu_of(float v)
 {
   /* -2 * sqrt(2/pi) * log2(e) * (v + 0.044715 v^3), as v * (a + b v^2) */
@@ -37,10 +56,6 @@ gelu(const pack *__restrict__ x, const pack *__restrict__ bias, pack *__restrict
   pack b = bias[c];
   for (int row = blockIdx.y; row < rows; row += gridDim.y) {
     long long at = (long long)row * packs + c;
-#if STREAM
-    __stcs(&y[at], apply(__ldcs(&x[at]), b));
-#else
-    y[at] = apply(x[at], b);
-#endif
+    put(&y[at], apply(get(&x[at]), b));
   }
 }

@@ -2,13 +2,33 @@
 /* Bias + GELU 4: several rows in flight a thread.
    With cheap arithmetic the kernel waits for memory. A thread keeps its column's bias in registers, loads ROWS rows of
    that column before it computes any, and stores them after: ROWS independent 16-byte loads in flight, one bias read
-   for all of them, a ROWS-th of the blocks to start. Streaming hints keep the write-once lines from pushing others out. */
+   for all of them, a ROWS-th of the blocks to start. Neighbouring blocks take neighbouring columns, so that what is in
+   flight together lies together in memory. */
 
 #if VEC == 4
 typedef float4 pack;
 #else
 typedef float pack;
 #endif
+
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
 
 static __device__ __forceinline__ float gelu_of(float v)
 {
@@ -29,26 +49,19 @@ static __device__ __forceinline__ pack apply(pack x, pack b)
 extern "C" __global__ void __launch_bounds__(BLOCK)
 gelu(const pack *__restrict__ x, const pack *__restrict__ bias, pack *__restrict__ y, int rows, int packs)
 {
-  int c = blockIdx.y * BLOCK + threadIdx.x;
+  int c = blockIdx.x * BLOCK + threadIdx.x;
   if (c >= packs)
     return;
-  long long first = (long long)blockIdx.x * ROWS;
-  pack v[ROWS];
+  const pack b = bias[c];
+  for (long long first = (long long)blockIdx.y * ROWS; first < rows; first += (long long)gridDim.y * ROWS) {
+    pack v[ROWS];
 #pragma unroll
-  for (int k = 0; k < ROWS; k++)
-    if (first + k < rows)
-#if STREAM
-      v[k] = __ldcs(&x[(first + k) * packs + c]);
-#else
-      v[k] = x[(first + k) * packs + c];
-#endif
-  pack b = bias[c];
+    for (int k = 0; k < ROWS; k++)
+      if (first + k < rows)
+        v[k] = get(&x[(first + k) * packs + c]);
 #pragma unroll
-  for (int k = 0; k < ROWS; k++)
-    if (first + k < rows)
-#if STREAM
-      __stcs(&y[(first + k) * packs + c], apply(v[k], b));
-#else
-      y[(first + k) * packs + c] = apply(v[k], b);
-#endif
+    for (int k = 0; k < ROWS; k++)
+      if (first + k < rows)
+        put(&y[(first + k) * packs + c], apply(v[k], b));
+  }
 }

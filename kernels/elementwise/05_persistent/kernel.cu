@@ -10,6 +10,25 @@ typedef float4 pack;
 typedef float pack;
 #endif
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 static __device__ __forceinline__ float gelu_of(float v)
 {
   float u = v * fmaf(v * v, -0.10294324f, -2.3022082f), e, r;
@@ -31,26 +50,26 @@ static __device__ __forceinline__ void fetch(pack (&v)[ROWS], const pack *x, lon
 #pragma unroll
   for (int k = 0; k < ROWS; k++)
     if (row + k < rows)
-      v[k] = __ldcs(&x[(row + k) * packs]);
+      v[k] = get(&x[(row + k) * packs]);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
 gelu(const pack *__restrict__ x, const pack *__restrict__ bias, pack *__restrict__ y, int rows, int packs)
 {
-  int c = blockIdx.y * BLOCK + threadIdx.x;
+  int c = blockIdx.x * BLOCK + threadIdx.x;
   if (c >= packs)
     return;
   x += c, y += c;
   const pack b = bias[c];
-  const long long step = (long long)gridDim.x * ROWS;
+  const long long step = (long long)gridDim.y * ROWS;
   pack v[ROWS], next[ROWS];
-  fetch(v, x, (long long)blockIdx.x * ROWS, rows, packs);
-  for (long long row = (long long)blockIdx.x * ROWS; row < rows; row += step) {
+  fetch(v, x, (long long)blockIdx.y * ROWS, rows, packs);
+  for (long long row = (long long)blockIdx.y * ROWS; row < rows; row += step) {
     fetch(next, x, row + step, rows, packs);
 #pragma unroll
     for (int k = 0; k < ROWS; k++) {
       if (row + k < rows)
-        __stcs(&y[(row + k) * packs], apply(v[k], b));
+        put(&y[(row + k) * packs], apply(v[k], b));
       v[k] = next[k];
     }
   }

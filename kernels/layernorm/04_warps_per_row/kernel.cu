@@ -27,6 +27,25 @@ static __device__ __forceinline__ float apply(float v, float m, float s, float w
 }
 #endif
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 #define LANES (32 * WARPS_PER_ROW)
 
 static __device__ __forceinline__ float row_sum(float *cell, float v, int lane)
@@ -60,7 +79,7 @@ layernorm(const pack *__restrict__ x, const pack *__restrict__ weight, const pac
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (here && k * LANES + lane < packs)
-      v[k] = __ldcs(&in[k * LANES + lane]);
+      v[k] = get(&in[k * LANES + lane]);
 
   float sum = 0.0f;
 #pragma unroll
@@ -79,6 +98,6 @@ layernorm(const pack *__restrict__ x, const pack *__restrict__ weight, const pac
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (here && k * LANES + lane < packs)
-      __stcs(&out[k * LANES + lane],
+      put(&out[k * LANES + lane],
              apply(v[k], mean, scale, __ldg(&weight[k * LANES + lane]), __ldg(&bias[k * LANES + lane])));
 }

@@ -27,12 +27,31 @@ static __device__ __forceinline__ float apply(float v, float m, float s, float w
 }
 #endif
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 static __device__ __forceinline__ void fetch(pack (&v)[CHUNKS], const pack *in, int lane, int packs)
 {
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (k * 32 + lane < packs)
-      v[k] = __ldcs(&in[k * 32 + lane]);
+      v[k] = get(&in[k * 32 + lane]);
 }
 
 static __device__ __forceinline__ float warp_sum(float v)
@@ -74,7 +93,7 @@ layernorm(const pack *__restrict__ x, const pack *__restrict__ weight, const pac
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
       if (k * 32 + lane < packs)
-        __stcs(&out[k * 32 + lane], apply(v[k], mean, scale, __ldg(&weight[k * 32 + lane]), __ldg(&bias[k * 32 + lane])));
+        put(&out[k * 32 + lane], apply(v[k], mean, scale, __ldg(&weight[k * 32 + lane]), __ldg(&bias[k * 32 + lane])));
       v[k] = next[k];
     }
   }

@@ -15,6 +15,16 @@ static __device__ __forceinline__ pack zero() { return 0.0f; }
 static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
 #endif
 
+/* STREAM marks the loads: no line of x is used again. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if STREAM
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
 extern "C" __global__ void __launch_bounds__(BLOCK) partial_sums(const pack *__restrict__ x, pack *__restrict__ partial,
                                                                  long long rows, int packs)
 {
@@ -32,9 +42,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK) partial_sums(const pack *__r
   for (; r + UNROLL <= to; r += UNROLL, in += (long long)UNROLL * packs)
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
-      sum[u] = add(sum[u], __ldcs(in + (long long)u * packs));
+      sum[u] = add(sum[u], get(in + (long long)u * packs));
   for (; r < to; r++, in += packs)
-    sum[0] = add(sum[0], __ldcs(in));
+    sum[0] = add(sum[0], get(in));
 #pragma unroll
   for (int u = 1; u < UNROLL; u++)
     sum[0] = add(sum[0], sum[u]);

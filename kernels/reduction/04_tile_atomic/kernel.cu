@@ -14,6 +14,16 @@ static __device__ __forceinline__ pack zero() { return 0.0f; }
 static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
 #endif
 
+/* STREAM marks the loads: no line of x is used again. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if STREAM
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
 extern "C" __global__ void __launch_bounds__(32 * WARPS) column_sum(const pack *__restrict__ x, float *__restrict__ y,
                                                                     long long rows, int packs)
 {
@@ -32,9 +42,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) column_sum(const pack *
     for (; r + (UNROLL - 1) * WARPS < to; r += UNROLL * WARPS)
 #pragma unroll
       for (int u = 0; u < UNROLL; u++)
-        sum[u] = add(sum[u], __ldcs(&x[(r + u * WARPS) * packs + c]));
+        sum[u] = add(sum[u], get(&x[(r + u * WARPS) * packs + c]));
     for (; r < to; r += WARPS)
-      sum[0] = add(sum[0], __ldcs(&x[r * packs + c]));
+      sum[0] = add(sum[0], get(&x[r * packs + c]));
   }
 #pragma unroll
   for (int u = 1; u < UNROLL; u++)

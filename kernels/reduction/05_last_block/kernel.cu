@@ -14,6 +14,16 @@ static __device__ __forceinline__ pack zero() { return 0.0f; }
 static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
 #endif
 
+/* STREAM marks the loads: no line of x is used again. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if STREAM
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
 static __device__ __forceinline__ pack sum_rows(const pack *x, long long from, long long to, int stride, int packs)
 {
   pack sum[UNROLL];
@@ -24,9 +34,9 @@ static __device__ __forceinline__ pack sum_rows(const pack *x, long long from, l
   for (; r + (UNROLL - 1) * stride < to; r += UNROLL * stride)
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
-      sum[u] = add(sum[u], __ldcs(&x[(r + u * stride) * packs]));
+      sum[u] = add(sum[u], get(&x[(r + u * stride) * packs]));
   for (; r < to; r += stride)
-    sum[0] = add(sum[0], __ldcs(&x[r * packs]));
+    sum[0] = add(sum[0], get(&x[r * packs]));
 #pragma unroll
   for (int u = 1; u < UNROLL; u++)
     sum[0] = add(sum[0], sum[u]);

@@ -20,6 +20,16 @@ static __device__ __forceinline__ pack add(pack a, pack b) { return a + b; }
 static __device__ __forceinline__ void add_to(float *y, pack v) { atomicAdd(y, v); }
 #endif
 
+/* STREAM marks the loads: no line of x is used again. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if STREAM
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
 extern "C" __global__ void __launch_bounds__(BLOCK) column_sum(const pack *__restrict__ x, float *__restrict__ y,
                                                                long long rows, int packs)
 {
@@ -35,9 +45,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK) column_sum(const pack *__res
   for (; r + UNROLL <= rows; r += step)
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
-      sum[u] = add(sum[u], __ldcs(&x[(r + u) * packs + c]));
+      sum[u] = add(sum[u], get(&x[(r + u) * packs + c]));
   for (; r < rows; r++) /* at most one group is cut off, and only one block reaches it */
-    sum[0] = add(sum[0], __ldcs(&x[r * packs + c]));
+    sum[0] = add(sum[0], get(&x[r * packs + c]));
 #pragma unroll
   for (int u = 1; u < UNROLL; u++)
     sum[0] = add(sum[0], sum[u]);

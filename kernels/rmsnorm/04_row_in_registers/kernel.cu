@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RMSNorm 4: the row stays in registers, packed as it came.
    The vector form read x twice. Here a thread keeps its CHUNKS packs (four registers for eight values) from the load to
-   the store, and loads the weights before the barrier, so that their latency hides behind the reduction. Stores are
-   marked as streaming; x is not read again, so its loads are too. */
+   the store, and loads the weights before the barrier, so that their latency hides behind the reduction. */
 #include <cuda_bf16.h>
 
 #if VEC == 8
@@ -59,9 +58,10 @@ static __device__ __forceinline__ pack scaled(pack p, pack weight, float norm)
   return make_pack(v);
 }
 
-static __device__ __forceinline__ pack fetch(const pack *p)
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
 {
-#if STREAM
+#if HINT & 1
   return __ldcs(p);
 #else
   return __ldg(p);
@@ -70,7 +70,7 @@ static __device__ __forceinline__ pack fetch(const pack *p)
 
 static __device__ __forceinline__ void put(pack *p, pack v)
 {
-#if STREAM
+#if HINT & 2
   __stcs(p, v);
 #else
   *p = v;
@@ -88,7 +88,7 @@ rmsnorm(const pack *__restrict__ x, const pack *__restrict__ weight, float eps, 
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (k * BLOCK + threadIdx.x < packs)
-      v[k] = fetch(&in[k * BLOCK + threadIdx.x]);
+      v[k] = get(&in[k * BLOCK + threadIdx.x]);
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (k * BLOCK + threadIdx.x < packs)

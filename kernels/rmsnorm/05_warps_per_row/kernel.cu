@@ -59,6 +59,25 @@ static __device__ __forceinline__ pack scaled(pack p, pack weight, float norm)
   return make_pack(v);
 }
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 #define LANES (32 * WARPS_PER_ROW)
 
 extern "C" __global__ void __launch_bounds__(LANES *ROWS)
@@ -76,7 +95,7 @@ rmsnorm(const pack *__restrict__ x, const pack *__restrict__ weight, float eps, 
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (here && k * LANES + lane < packs)
-      v[k] = __ldcs(&in[k * LANES + lane]);
+      v[k] = get(&in[k * LANES + lane]);
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (here && k * LANES + lane < packs)
@@ -97,5 +116,5 @@ rmsnorm(const pack *__restrict__ x, const pack *__restrict__ weight, float eps, 
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (here && k * LANES + lane < packs)
-      __stcs(&out[k * LANES + lane], scaled(v[k], __ldg(&weight[k * LANES + lane]), norm));
+      put(&out[k * LANES + lane], scaled(v[k], __ldg(&weight[k * LANES + lane]), norm));
 }

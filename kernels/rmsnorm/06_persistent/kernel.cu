@@ -59,12 +59,31 @@ static __device__ __forceinline__ pack scaled(pack p, pack weight, float norm)
   return make_pack(v);
 }
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
+static __device__ __forceinline__ pack get(const pack *p)
+{
+#if HINT & 1
+  return __ldcs(p);
+#else
+  return __ldg(p);
+#endif
+}
+
+static __device__ __forceinline__ void put(pack *p, pack v)
+{
+#if HINT & 2
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 static __device__ __forceinline__ void fetch(pack (&v)[CHUNKS], const pack *in, int packs)
 {
 #pragma unroll
   for (int k = 0; k < CHUNKS; k++)
     if (k * BLOCK + threadIdx.x < packs)
-      v[k] = __ldcs(&in[k * BLOCK + threadIdx.x]);
+      v[k] = get(&in[k * BLOCK + threadIdx.x]);
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK, BLOCKS_PER_SM)
@@ -102,7 +121,7 @@ rmsnorm(const pack *__restrict__ x, const pack *__restrict__ weight, float eps, 
 #pragma unroll
     for (int k = 0; k < CHUNKS; k++) {
       if (k * BLOCK + threadIdx.x < packs)
-        __stcs(&out[k * BLOCK + threadIdx.x], scaled(v[k], w[k], norm));
+        put(&out[k * BLOCK + threadIdx.x], scaled(v[k], w[k], norm));
       v[k] = next[k];
     }
   }

@@ -3,7 +3,7 @@
    The online form read every row twice. Here a thread issues all its loads before it uses any (CHUNKS independent
    16-byte loads in flight), turns its values into exponentials relative to its own maximum while they are still in
    registers, and after one exchange over the block only multiplies by exp2(own maximum - row maximum) / row sum.
-   One barrier a row, one exponential an element. Loads and stores are marked as streaming: no line is used twice. */
+   One barrier a row, one exponential an element. */
 
 #define WARPS (BLOCK / 32)
 #define FLOOR (-1.0e38f) /* finite, so that a thread without elements never forms inf - inf */
@@ -17,28 +17,34 @@ static __device__ __forceinline__ float fast_exp2(float v)
   return r;
 }
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
 #if VEC == 4
+typedef float4 pack;
+static __device__ __forceinline__ void spread(float4 t, float *v) { v[0] = t.x, v[1] = t.y, v[2] = t.z, v[3] = t.w; }
+static __device__ __forceinline__ float4 gather(const float *v) { return make_float4(v[0], v[1], v[2], v[3]); }
+#else
+typedef float pack;
+static __device__ __forceinline__ void spread(float t, float *v) { v[0] = t; }
+static __device__ __forceinline__ float gather(const float *v) { return v[0]; }
+#endif
+
 static __device__ __forceinline__ void load(const float *p, float *v)
 {
-#if STREAM
-  float4 t = __ldcs((const float4 *)p);
+#if HINT & 1
+  spread(__ldcs((const pack *)p), v);
 #else
-  float4 t = __ldg((const float4 *)p);
+  spread(__ldg((const pack *)p), v);
 #endif
-  v[0] = t.x, v[1] = t.y, v[2] = t.z, v[3] = t.w;
 }
+
 static __device__ __forceinline__ void store(float *p, const float *v)
 {
-#if STREAM
-  __stcs((float4 *)p, make_float4(v[0], v[1], v[2], v[3]));
+#if HINT & 2
+  __stcs((pack *)p, gather(v));
 #else
-  *(float4 *)p = make_float4(v[0], v[1], v[2], v[3]);
+  *(pack *)p = gather(v);
 #endif
 }
-#else
-static __device__ __forceinline__ void load(const float *p, float *v) { v[0] = __ldg(p); }
-static __device__ __forceinline__ void store(float *p, const float *v) { *p = v[0]; }
-#endif
 
 /* Merges (maximum, sum) pairs over groups of `lanes` lanes, a power of two; every lane gets its group's result. */
 static __device__ __forceinline__ void merge(float &peak, float &sum, int lanes)

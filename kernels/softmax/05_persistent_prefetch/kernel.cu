@@ -18,20 +18,34 @@ static __device__ __forceinline__ float fast_exp2(float v)
   return r;
 }
 
+/* HINT: 1 marks loads as streaming (each line is used once), 2 stores, 3 both, 0 neither. */
 #if VEC == 4
+typedef float4 pack;
+static __device__ __forceinline__ void spread(float4 t, float *v) { v[0] = t.x, v[1] = t.y, v[2] = t.z, v[3] = t.w; }
+static __device__ __forceinline__ float4 gather(const float *v) { return make_float4(v[0], v[1], v[2], v[3]); }
+#else
+typedef float pack;
+static __device__ __forceinline__ void spread(float t, float *v) { v[0] = t; }
+static __device__ __forceinline__ float gather(const float *v) { return v[0]; }
+#endif
+
 static __device__ __forceinline__ void load(const float *p, float *v)
 {
-  float4 t = __ldcs((const float4 *)p);
-  v[0] = t.x, v[1] = t.y, v[2] = t.z, v[3] = t.w;
+#if HINT & 1
+  spread(__ldcs((const pack *)p), v);
+#else
+  spread(__ldg((const pack *)p), v);
+#endif
 }
+
 static __device__ __forceinline__ void store(float *p, const float *v)
 {
-  __stcs((float4 *)p, make_float4(v[0], v[1], v[2], v[3]));
-}
+#if HINT & 2
+  __stcs((pack *)p, gather(v));
 #else
-static __device__ __forceinline__ void load(const float *p, float *v) { v[0] = __ldcs(p); }
-static __device__ __forceinline__ void store(float *p, const float *v) { __stcs(p, v[0]); }
+  *(pack *)p = gather(v);
 #endif
+}
 
 static __device__ __forceinline__ void load_row(const float *in, int cols, float (&v)[CHUNKS][VEC])
 {

@@ -18,6 +18,16 @@ static __device__ __forceinline__ float fast_exp2(float v)
   return r;
 }
 
+/* STREAM marks the stores: no line of y is used again. */
+template <class T> static __device__ __forceinline__ void put(T *p, T v)
+{
+#if STREAM
+  __stcs(p, v);
+#else
+  *p = v;
+#endif
+}
+
 static __device__ __forceinline__ void copy_async(float *to, const float *from)
 {
   unsigned at = (unsigned)__cvta_generic_to_shared(to);
@@ -113,10 +123,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK) softmax(const float *__restr
       int c = (k * BLOCK + threadIdx.x) * VEC;
       if (c < cols) {
 #if VEC == 4
-        __stcs((float4 *)(out + c),
-               make_float4(v[k][0] * scale, v[k][1] * scale, v[k][2] * scale, v[k][3] * scale));
+        put((float4 *)(out + c), make_float4(v[k][0] * scale, v[k][1] * scale, v[k][2] * scale, v[k][3] * scale));
 #else
-        __stcs(out + c, v[k][0] * scale);
+        put(out + c, v[k][0] * scale);
 #endif
       }
     }
