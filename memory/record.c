@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/record.h"
+#include "base/buf.h"
 #include "base/id.h"
 #include "base/jread.h"
 #include "base/util.h"
