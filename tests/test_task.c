@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernelbench/task.h"
+#include "base/file.h"
+#include "base/util.h"
+#include "kernelbench/candidate.h"
+#include "tests/cases.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char reference[] = "extern \"C\" __global__ void sample_reference(const float *x) {}\n";
+
+static int run_case(const json_t *the_case, const char *text, size_t len, struct err *err)
+{
+    const json_t *source = json_object_get(the_case, "source");
+    struct task *task = NULL;
+    int r = task_parse(text, len, source ? json_string_value(source) : reference, &task, err);
+    if (r < 0) {
+        assert_null(task);
+        return r;
+    }
+    task_free(task);
+    return 0;
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    assert_true(cases_all("task", run_case) >= 40);
+}
+
+static struct task *base_task(void)
+{
+    auto_free char *text = cases_base("task");
+    struct task *task = NULL;
+    struct err err = { 0 };
+    if (task_parse(text, strlen(text), reference, &task, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    return task;
+}
+
+static void test_content(void **state)
+{
+    (void)state;
+    struct task *task = base_task();
+    assert_string_equal(task->name, "sample");
+    assert_null(task->folder);
+    assert_int_equal(task->n_tensors, 5);
+    static const struct {
+        const char *name;
+        enum tensor_role role;
+        enum dtype dtype;
+        enum domain_kind domain;
+    } want[] = {
+        { "x", TENSOR_ROLE_INPUT, DTYPE_F32, DOMAIN_KIND_REAL },
+        { "pick", TENSOR_ROLE_INPUT, DTYPE_I32, DOMAIN_KIND_INDEX },
+        { "w", TENSOR_ROLE_WEIGHT, DTYPE_BF16, DOMAIN_KIND_POSITIVE },
+        { "state", TENSOR_ROLE_INOUT, DTYPE_F32, DOMAIN_KIND_REAL },
+        { "y", TENSOR_ROLE_OUTPUT, DTYPE_F32, DOMAIN_KIND_REAL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_string_equal(task->tensors[i].name, want[i].name);
+        assert_int_equal(task->tensors[i].role, want[i].role);
+        assert_int_equal(task->tensors[i].dtype, want[i].dtype);
+        assert_int_equal(task->tensors[i].domain, want[i].domain);
+    }
+    assert_int_equal(task->n_scalars, 2);
+    assert_true(task->scalars[0].value == 0.5 && task->scalars[1].value == 1);
+    assert_true(task->atol == 1e-5 && task->rtol == 1e-4);
+    assert_string_equal(task->precision, "f32");
+    assert_false(task->specialise);
+    assert_non_null(task->reference_plan);
+    assert_string_equal(task->reference_source, reference);
+    task_free(task);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    struct task *task = base_task();
+    assert_int_equal(task->n_shapes, 3);
+    static const enum shape_use uses[]
+        = { SHAPE_USE_DEFAULT, SHAPE_USE_SMALL, SHAPE_USE_HELD_OUT };
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(task->shapes[i].use, uses[i]);
+    }
+    const struct shape *held_out = task_shape(task, "held_out[0]");
+    assert_ptr_equal(held_out, &task->shapes[2]);
+    assert_int_equal(*symbols_find(&held_out->symbols, "rows"), 777);
+    assert_null(task_shape(task, "held_out[1]"));
+    int64_t count;
+    assert_int_equal(tensor_count(task_tensor(task, "x"), &held_out->symbols, &count, NULL), 0);
+    assert_int_equal(count, 777 * 1025);
+    assert_null(task_tensor(task, "z"));
+    int64_t flops;
+    assert_int_equal(expr_eval(task->flops, &task->shapes[0].symbols, &flops, NULL), 0);
+    assert_int_equal(flops, (int64_t)5 * 4096 * 8192);
+    task_free(task);
+}
+
+/* The order of keys and the spaces don't count; everything else does. */
+static void test_id(void **state)
+{
+    (void)state;
+    auto_free char *text = cases_base("task");
+    struct task *a = base_task(), *b = NULL;
+    json_t *doc = json_loads(text, 0, NULL);
+    json_t *name = json_incref(json_object_get(doc, "name"));
+    json_object_del(doc, "name");
+    json_object_set_new(doc, "name", name);
+    auto_free char *shuffled = json_dumps(doc, JSON_COMPACT);
+    assert_string_not_equal(shuffled, text);
+    assert_int_equal(task_parse(shuffled, strlen(shuffled), reference, &b, NULL), 0);
+    assert_true(id_eq(&a->id, &b->id));
+    task_free(b);
+
+    auto_free char *source = xprintf("%s ", reference);
+    assert_int_equal(task_parse(text, strlen(text), source, &b, NULL), 0);
+    assert_false(id_eq(&a->id, &b->id));
+    task_free(b);
+
+    json_object_set_new(doc, "precision", json_string("tf32"));
+    auto_free char *other = json_dumps(doc, 0);
+    assert_int_equal(task_parse(other, strlen(other), reference, &b, NULL), 0);
+    assert_false(id_eq(&a->id, &b->id));
+    task_free(b);
+    json_decref(doc);
+    task_free(a);
+}
+
+static void test_alias(void **state)
+{
+    (void)state;
+    auto_free char *text = cases_base("task");
+    json_t *doc = json_loads(text, 0, NULL);
+    json_object_set_new(doc, "alias", json_pack("[ss]", "y", "x"));
+    auto_free char *aliased = json_dumps(doc, 0);
+    json_decref(doc);
+    struct task *task = NULL;
+    assert_int_equal(task_parse(aliased, strlen(aliased), reference, &task, NULL), 0);
+    assert_int_equal(task->n_aliases, 1);
+    assert_string_equal(task->aliases[0][0], "y");
+    assert_string_equal(task->aliases[0][1], "x");
+    task_free(task);
+}
+
+/* A tensor of more than 2^31 elements, as real problems have, and one past 2^63 bytes. */
+static void test_large(void **state)
+{
+    (void)state;
+    struct task *task = base_task();
+    const struct symbol large[] = { { "rows", 1 << 20 }, { "cols", 1 << 20 } };
+    struct symbols symbols = { large, 2, NULL };
+    int64_t count;
+    assert_int_equal(tensor_count(task_tensor(task, "x"), &symbols, &count, NULL), 0);
+    assert_int_equal(count, (int64_t)1 << 40);
+    const struct symbol huge[] = { { "rows", (int64_t)1 << 31 }, { "cols", (int64_t)1 << 31 } };
+    symbols.at = huge;
+    struct err err = { 0 };
+    assert_int_equal(tensor_count(task_tensor(task, "x"), &symbols, &count, &err), ERR_INVALID);
+    assert_string_equal(err_text(&err), "x has more bytes than fit in 64 bits");
+    task_free(task);
+}
+
+static void write_text(const char *folder, const char *name, const char *text)
+{
+    auto_free char *path = xprintf("%s/%s", folder, name);
+    assert_int_equal(file_write(path, text, strlen(text), NULL), 0);
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_task_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    auto_free char *text = cases_base("task");
+    struct task *task = NULL;
+    struct err err = { 0 };
+    assert_int_equal(task_load(folder, &task, &err), -ENOENT);
+    write_text(folder, "task.json", text);
+    assert_int_equal(task_load(folder, &task, &err), -ENOENT);
+    assert_non_null(strstr(err_text(&err), "reference.cu"));
+    write_text(folder, "reference.cu", reference);
+    assert_int_equal(task_load(folder, &task, &err), 0);
+    assert_string_equal(task->folder, folder);
+    struct task *same = base_task();
+    assert_true(id_eq(&task->id, &same->id));
+    task_free(same);
+    task_free(task);
+
+    write_text(folder, "task.json", "{\"format\": 1, \"nome\": \"sample\"}");
+    task = NULL;
+    assert_int_equal(task_load(folder, &task, &err), ERR_INVALID);
+    auto_free char *want = xprintf("%s/task.json: nome: unknown key, did you mean \"name\"?",
+                                   folder);
+    assert_string_equal(err_text(&err), want);
+    assert_null(task);
+
+    write_text(folder, "task.json", "{\"reference\": {\"source\": \"../outside.cu\"}}");
+    assert_int_equal(task_load(folder, &task, &err), ERR_INVALID);
+    assert_null(task);
+    assert_int_equal(folder_remove(folder, NULL), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),  cmocka_unit_test(test_content), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_id),     cmocka_unit_test(test_alias),   cmocka_unit_test(test_large),
+        cmocka_unit_test(test_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
