@@ -112,26 +112,30 @@ bool str_to_f64(const char *s, double *ret)
     return true;
 }
 
+/* Optimal string alignment: insert, delete, replace, or swap two neighbours, each at cost one. */
 static size_t edit_distance(const char *a, const char *b)
 {
     enum { CAP = 64 };
     size_t n = strnlen(a, CAP), m = strnlen(b, CAP);
-    size_t row[CAP + 1];
+    size_t rows[3][CAP + 1];
     for (size_t j = 0; j <= m; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
     for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
+        const size_t *above = rows[(i - 1) % 3], *before = rows[(i + 1) % 3];
+        size_t *row = rows[i % 3];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            best = MIN(best, above + 1);
-            row[j] = MIN(best, row[j - 1] + 1);
-            diagonal = above;
+            size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            best = MIN(best, above[j] + 1);
+            best = MIN(best, row[j - 1] + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                best = MIN(best, before[j - 2] + 1);
+            }
+            row[j] = best;
         }
     }
-    return row[m];
+    return rows[n % 3][m];
 }
 
 const char *suggest(const char *name, const char *const *known, size_t n)

@@ -28,6 +28,17 @@ static int unknown_name(struct binder *b, const char *place, const char *name)
                 name, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
+static int unknown_buffer(struct binder *b, const char *place, const char *name)
+{
+    const char *known[TASK_TENSORS_MAX + PLAN_SCRATCH_MAX];
+    for (size_t i = 0; i < b->bound->n_buffers; i++) {
+        known[i] = b->bound->buffers[i].name;
+    }
+    const char *near = suggest(name, known, b->bound->n_buffers);
+    return bind_fail(b, place, "\"%s\" is no tensor or scratch buffer%s%s%s", name,
+                     near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
 /* The index of a buffer, or -1. */
 static int64_t find_buffer(const struct bound *bound, const char *name)
 {
@@ -87,7 +98,7 @@ static int bind_memset(struct binder *b, const char *step, const struct plan_lau
     to->buffer = find_buffer(b->bound, from->buffer);
     to->value = from->value;
     if (to->buffer < 0) {
-        return unknown_name(b, place, from->buffer);
+        return unknown_buffer(b, place, from->buffer);
     }
     enum tensor_role role = b->bound->buffers[to->buffer].role;
     if (role == TENSOR_ROLE_OUTPUT && !prepare) {
