@@ -99,8 +99,10 @@ int vmem_read(const struct vmem *vm, uint64_t addr, void *dst, uint64_t size)
     if (!mapped(vm, addr, size))
         return -EINVAL;
     uint8_t *to = dst;
-    for (uint64_t n = 0; size; addr += n, to += n, size -= n)
-        memcpy(to, vmem_host(piece(vm, addr, size, &n), addr), n);
+    for (uint64_t n = 0; size; addr += n, to += n, size -= n) {
+        const struct vmem_span *s = piece(vm, addr, size, &n);
+        memcpy(to, vmem_host(s, addr), n);
+    }
     return 0;
 }
 
