@@ -230,3 +230,37 @@ size_t evaluator_pids(const struct evaluator *ev, int *ret_pids, size_t most)
     }
     return n;
 }
+
+struct image_wait {
+    image_cb done;
+    void *ud;
+};
+
+static void on_image(void *ud, int code, const struct image *image, const char *error)
+{
+    struct image_wait *wait = ud;
+    bool good = code == 0 && image->ok;
+    wait->done(wait->ud, good ? 0 : code < 0 ? code : ERR_INVALID, good ? image->bytes : NULL,
+               good ? image->len : 0, code < 0 ? error : good ? NULL : image->log);
+    free(wait);
+}
+
+void evaluator_image(struct evaluator *ev, const struct task *task,
+                     const struct candidate *candidate, image_cb done, void *ud)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct bound *bound;
+    struct err err = { 0 };
+    int r = candidate_bind(task, &task->shapes[0], candidate->plan, &ev->device.facts, arena,
+                           &bound, &err);
+    if (r < 0) {
+        done(ud, r, NULL, 0, err_text(&err));
+        return;
+    }
+    struct image_wait *wait = xcalloc(1, sizeof(*wait));
+    *wait = (struct image_wait) { done, ud };
+    struct compile_request request = { .name = "kernel.cu", .source = candidate->source,
+                                       .options = bound->options, .n_options = bound->n_options,
+                                       .deadline_ms = GATE_COMPILE_MS };
+    compiler_get(ev->compiler, &request, on_image, wait);
+}

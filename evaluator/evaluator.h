@@ -66,5 +66,12 @@ struct judgement *evaluator_judge(struct evaluator *evaluator, const struct judg
 /* The callback comes with ERR_CANCELED, now. */
 void judge_cancel(struct judgement *judgement);
 
+/* `bytes` lives until the callback returns; code < 0: it doesn't compile, see `error`. */
+typedef void (*image_cb)(void *ud, int code, const void *bytes, size_t len, const char *error);
+
+/* The compiled image of a candidate at the task's default shape: a cubin, or PTX if modelled. */
+void evaluator_image(struct evaluator *evaluator, const struct task *task,
+                     const struct candidate *candidate, image_cb done, void *ud);
+
 /* The worker's process ids, 0 where none runs: [0] device, then compile. For tests and kills. */
 size_t evaluator_pids(const struct evaluator *evaluator, int *ret_pids, size_t most);

@@ -1,0 +1,12 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a campaign hands over for one task: OUT/best/ with kernel.cu, plan.json, verdict.json, and
+ * the compiled image for the device (kernel.cubin, or kernel.ptx where the device is simulated).
+ */
+#include "agent/campaign.h"
+
+/* Compiles (from the cache, as a rule) and writes; runs the loop meanwhile. */
+int best_write(struct session *session, const struct task *task,
+               const struct candidate *candidate, const struct verdict *verdict,
+               const char *folder, struct err *err);

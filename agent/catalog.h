@@ -1,0 +1,36 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * What ships with the program, found by name: tasks (kernelbench/tasks/NAME), a family's numbered
+ * variants (kernels/FAMILY/NN_name), the seed memory (kernels/memory). A path of the user's own
+ * works wherever a name does. An unknown name is answered with the nearest one and the list.
+ */
+#include "base/err.h"
+#include "graph/htg.h"
+#include "kernelbench/candidate.h"
+#include "kernelbench/task.h"
+
+enum { CATALOG_VARIANTS_MAX = 64, CATALOG_NAMES_MAX = 256 };
+
+/* "softmax", or a folder with task.json. */
+int catalog_task(const char *name, struct task **ret, struct err *err);
+
+/* A folder with kernel.cu and plan.json, or "softmax/04_row_in_registers", or "04_..." of `family`. */
+int catalog_candidate(const char *name, const char *family, struct candidate **ret,
+                      struct err *err);
+
+struct catalog_family {
+    size_t n;
+    struct candidate *variants[CATALOG_VARIANTS_MAX]; /* in the order of their numbers */
+};
+
+/* A family without variants is fine (n == 0). */
+int catalog_family(const char *family, struct catalog_family *ret, struct err *err);
+void catalog_family_done(struct catalog_family *family);
+
+/* The graph as the seed memory has it. */
+int catalog_memory(struct htg **ret, struct err *err);
+
+/* Sorted names of the shipped tasks (families: false) or families; the caller frees each. */
+int catalog_names(bool families, char *ret_names[CATALOG_NAMES_MAX], size_t *ret_n,
+                  struct err *err);

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* eval: is this candidate right, and how fast is it really? */
+#include "agent/catalog.h"
+#include "agent/command.h"
+#include "base/jread.h"
+#include "base/util.h"
+
+#include <string.h>
+
+struct waiting {
+    const struct options *options;
+    bool done;
+    int code, exit_code;
+    struct err *err;
+};
+
+static void print_verdict(FILE *out, const struct verdict *v)
+{
+    fprintf(out, "%s", verdict_status_name(v->status));
+    if (v->status != VERDICT_STATUS_ACCEPTED) {
+        fprintf(out, " (phase %s)\n%s\n", v->phase, v->detail);
+        return;
+    }
+    fprintf(out, " on %s\n", v->device);
+    fprintf(out, "time       %.4g us%s (95 %% interval %.4g .. %.4g, %zu samples)\n",
+            v->time.median_us, v->modelled ? " modelled, not measured" : "", v->time.lo_us,
+            v->time.hi_us, v->time.n);
+    if (v->speedup > 0) {
+        fprintf(out, "baseline   %.4g us, speedup %.3fx (%.3f .. %.3f): %s\n",
+                v->baseline.median_us, v->speedup, v->speedup_lo, v->speedup_hi, v->relation);
+    }
+    if (v->sol > 0) {
+        fprintf(out, "SOL        %.1f %% of the %s bound; %s\n", 100 * v->sol, v->sol_bound,
+                bottleneck_name(v->bottleneck));
+    }
+    fprintf(out, "resources  %d registers, %d B spilled, %d B static shared, occupancy %.0f %%\n",
+            v->registers, v->spill_bytes, v->shared_bytes, 100 * v->occupancy);
+    if (v->nondeterministic) {
+        fprintf(out, "note       two runs on the same inputs differ in their last bits\n");
+    }
+    fprintf(out, "error      at most %.3g\n", v->max_error);
+    fprintf(out, "cost       %.2f s compiling, %.2f s on the device\n", v->compile_s, v->device_s);
+}
+
+static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
+{
+    struct waiting *w = ud;
+    w->done = true;
+    if (code < 0) {
+        w->code = err_set(w->err, code, "%s", error);
+        return;
+    }
+    w->exit_code = v->status == VERDICT_STATUS_ACCEPTED ? EXIT_DONE : EXIT_NEGATIVE;
+    if (!str_eq(w->options->json, "-")) {
+        print_verdict(stdout, v);
+    }
+    if (w->options->json) {
+        w->code = output_json(w->options->json, verdict_json(v), w->err);
+    }
+}
+
+/* The baseline: the one that was named, else the family's first variant unless that is judged. */
+static int find_baseline(const struct options *o, const struct task *task,
+                         const struct candidate *candidate, struct candidate **ret,
+                         struct err *err)
+{
+    *ret = NULL;
+    if (o->baseline) {
+        return str_eq(o->baseline, "none")
+            ? 0
+            : catalog_candidate(o->baseline, task->family, ret, err);
+    }
+    struct catalog_family family;
+    int r = catalog_family(task->family, &family, err);
+    if (r == 0 && family.n && !id_eq(&family.variants[0]->id, &candidate->id)) {
+        r = candidate_with_params(family.variants[0], NULL, 0, ret, err);
+    }
+    catalog_family_done(&family);
+    return r;
+}
+
+static int judge(const struct options *o, const struct task *task,
+                 const struct candidate *candidate, const struct candidate *baseline,
+                 struct err *err)
+{
+    struct session session;
+    int r = session_open(&session, o, SESSION_EVALUATOR, err);
+    if (r < 0) {
+        return options_fail(err);
+    }
+    int64_t runs = o->runs > 0 ? o->runs : 1;
+    struct waiting waiting = { .options = o, .err = err };
+    for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
+        struct judge_request request = { .task = task, .candidate = candidate,
+                                         .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
+                                         .deadline_ms = (uint64_t)(o->deadline_s * 1000) };
+        waiting.done = false;
+        evaluator_judge(session.evaluator, &request, on_judged, &waiting);
+        while (!waiting.done && uv_run(&session.loop, UV_RUN_ONCE)) {
+        }
+    }
+    session_close(&session);
+    return waiting.code < 0 ? options_fail(err) : waiting.exit_code;
+}
+
+static int run_eval(const struct options *o)
+{
+    struct err err = { 0 };
+    struct task *task = NULL;
+    struct candidate *candidate = NULL, *baseline = NULL;
+    int r = catalog_task(o->args[0], &task, &err);
+    r = r < 0 ? r : catalog_candidate(o->args[1], task->family, &candidate, &err);
+    r = r < 0 ? r : find_baseline(o, task, candidate, &baseline, &err);
+    int code = r < 0 ? options_fail(&err) : judge(o, task, candidate, baseline, &err);
+    candidate_free(baseline);
+    candidate_free(candidate);
+    task_free(task);
+    return code;
+}
+
+const struct command command_eval = {
+    .name = "eval",
+    .summary = "judge one candidate: is it right, and how fast",
+    .usage = "eval TASK CANDIDATE [options]",
+    .help = "CANDIDATE is a folder with kernel.cu and plan.json, or a shipped variant's name.\n"
+            "Checks it on every shape of the task with fresh inputs, then times it beside the baseline.\n\n"
+            "  warpsmith eval softmax 04_row_in_registers\n"
+            "  warpsmith eval softmax ./mine --gpu 0 --json -",
+    .takes = "gpu baseline deadline jobs json runs verbose",
+    .args_min = 2,
+    .args_max = 2,
+    .run = run_eval,
+};

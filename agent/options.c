@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/options.h"
+#include "base/util.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_kind { OPTION_TEXT, OPTION_WHOLE, OPTION_REAL, OPTION_FLAG };
+
+struct option_entry {
+    const char *name, *argument, *text;
+    enum option_kind kind;
+    size_t offset;
+    double lo, hi;
+};
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct option_entry entries[] = {
+    { "gpu", "N|sim|sim:b200|auto", "the device; auto: a GPU if there is one, else the simulator",
+      OPTION_TEXT, AT(gpu), 0, 0 },
+    { "store", "DIR", "what is remembered between runs (default: $WARPSMITH_STORE, else "
+      "~/.local/share/warpsmith/store)", OPTION_TEXT, AT(store), 0, 0 },
+    { "out", "DIR", "where results go", OPTION_TEXT, AT(out), 0, 0 },
+    { "json", "FILE", "write the result as JSON; - is stdout", OPTION_TEXT, AT(json), 0, 0 },
+    { "llm", "PROVIDER", "who proposes candidates: offline (the shipped variants)", OPTION_TEXT,
+      AT(llm), 0, 0 },
+    { "start", "CANDIDATE", "begin from this candidate (default: the family's 01_*)", OPTION_TEXT,
+      AT(start), 0, 0 },
+    { "baseline", "CANDIDATE", "what speedup is measured against (default: the start)",
+      OPTION_TEXT, AT(baseline), 0, 0 },
+    { "ablate", "NAME", "switch a part of the memory off: flat, random, no-prefix, no-position, "
+      "no-local, frozen, none", OPTION_TEXT, AT(ablate), 0, 0 },
+    { "tuner", "NAME", "random, exhaustive or none (default: exhaustive where the space is small)",
+      OPTION_TEXT, AT(tuner), 0, 0 },
+    { "tune", "N", "configs that may be measured for one candidate", OPTION_WHOLE,
+      AT(tune_budget), 0, 1e6 },
+    { "seed", "S", "every decision follows from it", OPTION_WHOLE, AT(seed), 0, 9e15 },
+    { "steps", "N", "steps a task", OPTION_WHOLE, AT(steps), 0, 1e6 },
+    { "jobs", "N", "compile workers (default: one a core)", OPTION_WHOLE, AT(jobs), 0, 256 },
+    { "runs", "N", "repetitions", OPTION_WHOLE, AT(runs), 1, 1e6 },
+    { "deadline", "SECONDS", "for one compile, and for one judgement", OPTION_REAL,
+      AT(deadline_s), 0.1, 86400 },
+    { "wall", "SECONDS", "stop after so much time", OPTION_REAL, AT(wall_s), 0, 1e9 },
+    { "gpu-seconds", "SECONDS", "stop after so much device time", OPTION_REAL, AT(gpu_s), 0, 1e9 },
+    { "until-sol", "SHARE", "stop at this share of the speed of light", OPTION_REAL, AT(until_sol),
+      0, 1 },
+    { "fresh", NULL, "judge again what the store has a verdict of", OPTION_FLAG, AT(fresh), 0, 0 },
+    { "full", NULL, "the long form", OPTION_FLAG, AT(full), 0, 0 },
+    { "quiet", NULL, "no progress", OPTION_FLAG, AT(quiet), 0, 0 },
+    { "verbose", NULL, "log what happens to stderr", OPTION_FLAG, AT(verbose), 0, 0 },
+    { "help", NULL, "this text", OPTION_FLAG, AT(help), 0, 0 },
+};
+
+/* Does the command's list hold this name as a whole word? */
+static bool takes(const struct command *command, const char *name)
+{
+    size_t n = strlen(name);
+    const char *at = command->takes;
+    while ((at = strstr(at, name))) {
+        bool starts = at == command->takes || at[-1] == ' ';
+        if (starts && (at[n] == ' ' || at[n] == '\0')) {
+            return true;
+        }
+        at += n;
+    }
+    return str_eq(name, "help");
+}
+
+static const struct option_entry *find(const struct command *command, const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        if (strlen(entries[i].name) == len && memcmp(entries[i].name, name, len) == 0
+            && takes(command, entries[i].name)) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_option(const struct command *command, const char *arg, size_t len)
+{
+    const char *known[ARRAY_LEN(entries)];
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        if (takes(command, entries[i].name)) {
+            known[n++] = entries[i].name;
+        }
+    }
+    auto_free char *name = strndup(arg, len);
+    const char *near = suggest(name, known, n);
+    fprintf(stderr, "warpsmith %s: there is no option --%s here%s%s%s; see warpsmith %s --help\n",
+            command->name, name, near ? ", did you mean --" : "", near ? near : "",
+            near ? "?" : "", command->name);
+    return ERR_INVALID;
+}
+
+static int set(const struct command *command, const struct option_entry *e, const char *value,
+               struct options *ret)
+{
+    char *field = (char *)ret + e->offset;
+    int64_t whole = 0;
+    double real = 0;
+    bool good = true;
+    switch (e->kind) {
+    case OPTION_TEXT:
+        good = *value != '\0';
+        *(const char **)(void *)field = value;
+        break;
+    case OPTION_WHOLE:
+        good = str_to_i64(value, &whole) && (double)whole >= e->lo && (double)whole <= e->hi;
+        *(int64_t *)(void *)field = whole;
+        break;
+    case OPTION_REAL:
+        good = str_to_f64(value, &real) && real >= e->lo && real <= e->hi;
+        *(double *)(void *)field = real;
+        break;
+    case OPTION_FLAG:
+        *(bool *)field = true;
+        break;
+    }
+    if (!good && e->kind == OPTION_TEXT) {
+        fprintf(stderr, "warpsmith %s: --%s is empty\n", command->name, e->name);
+    } else if (!good) {
+        fprintf(stderr, "warpsmith %s: --%s %s: expected a %snumber from %g to %g\n",
+                command->name, e->name, value, e->kind == OPTION_WHOLE ? "whole " : "", e->lo,
+                e->hi);
+    }
+    return good ? 0 : ERR_INVALID;
+}
+
+static void set_defaults(struct options *o)
+{
+    *o = (struct options) { .gpu = "auto", .llm = "offline", .seed = 1, .steps = -1, .runs = -1,
+                            .tune_budget = -1 };
+    o->store = getenv("WARPSMITH_STORE");
+    if (!o->store || !*o->store) {
+        const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+        o->owned_store = data && *data ? xprintf("%s/warpsmith/store", data)
+            : home && *home            ? xprintf("%s/.local/share/warpsmith/store", home)
+                                       : xstrdup("warpsmith-store");
+        o->store = o->owned_store;
+    }
+}
+
+static int parse_option(const struct command *command, int argc, char **argv, int *i,
+                        struct options *ret)
+{
+    const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+    size_t len = equals ? (size_t)(equals - name) : strlen(name);
+    const struct option_entry *e = find(command, name, len);
+    if (!e) {
+        return unknown_option(command, name, len);
+    }
+    const char *value = equals ? equals + 1 : NULL;
+    if (e->kind == OPTION_FLAG && value) {
+        fprintf(stderr, "warpsmith %s: --%s takes no value\n", command->name, e->name);
+        return ERR_INVALID;
+    }
+    if (e->kind != OPTION_FLAG && !value) {
+        if (*i + 1 >= argc) {
+            fprintf(stderr, "warpsmith %s: --%s needs %s\n", command->name, e->name, e->argument);
+            return ERR_INVALID;
+        }
+        value = argv[++*i];
+    }
+    return set(command, e, value, ret);
+}
+
+int options_parse(const struct command *command, int argc, char **argv, struct options *ret)
+{
+    set_defaults(ret);
+    size_t n = 0;
+    bool only_args = false;
+    for (int i = 0; i < argc; i++) {
+        if (!only_args && str_eq(argv[i], "--")) {
+            only_args = true;
+        } else if (!only_args && str_eq(argv[i], "-h")) {
+            ret->help = true;
+        } else if (!only_args && str_prefix(argv[i], "--")) {
+            int r = parse_option(command, argc, argv, &i, ret);
+            if (r < 0) {
+                return r;
+            }
+        } else {
+            argv[n++] = argv[i]; /* never past what was read */
+        }
+    }
+    ret->args = (const char *const *)argv;
+    ret->n_args = n;
+    ret->log = (struct log) { .out = ret->verbose ? stderr : NULL, .level = LOG_LEVEL_INFO };
+    if (!ret->help && (n < command->args_min || n > command->args_max)) {
+        fprintf(stderr, "usage: warpsmith %s\nsee warpsmith %s --help\n", command->usage,
+                command->name);
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
+void options_done(struct options *options)
+{
+    free(options->owned_store);
+    options->owned_store = NULL;
+}
+
+void options_help(const struct command *command, FILE *out)
+{
+    fprintf(out, "usage: warpsmith %s\n\n%s\n\noptions:\n", command->usage, command->help);
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        const struct option_entry *e = &entries[i];
+        if (takes(command, e->name)) {
+            auto_free char *left
+                = xprintf("--%s%s%s", e->name, e->argument ? " " : "", e->argument ? e->argument : "");
+            fprintf(out, "  %-30s %s\n", left, e->text);
+        }
+    }
+    fprintf(out, "\nexit codes: 0 done, 1 the answer is negative, 2 usage, 3 this machine lacks "
+                 "something\n");
+}
+
+int options_fail(const struct err *err)
+{
+    fprintf(stderr, "warpsmith: %s\n", err_text(err));
+    switch (err->code) {
+    case ERR_ENVIRONMENT:
+    case ERR_UNSUPPORTED:
+    case ERR_CRASH:
+    case ERR_DEVICE:
+    case ERR_BUSY:
+    case ERR_FULL:
+    case ERR_VERSION:
+    case ERR_BUG:
+        return EXIT_ENVIRONMENT;
+    case ERR_CANCELED:
+        return EXIT_NEGATIVE;
+    default:
+        return err->code > -1000 && err->code < 0 && err->code != -2 /* ENOENT */
+            ? EXIT_ENVIRONMENT
+            : EXIT_USAGE;
+    }
+}

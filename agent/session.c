@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/session.h"
+#include "agent/catalog.h"
+#include "base/jread.h"
+#include "base/util.h"
+#include "graph/htg_seed.h"
+#include "memory/node.h"
+
+#include <string.h>
+
+enum { SCAN_PAGE = 4096 };
+
+static int load_stats(struct session *s, struct err *err)
+{
+    auto_free char *after = NULL;
+    for (;;) {
+        auto_arena struct arena *arena = arena_new();
+        struct store_item *items;
+        size_t n;
+        int r = store_scan(s->store, STORE_DB_STATS, "", after, SCAN_PAGE, arena, &items, &n, err);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            struct store_stat stat;
+            r = store_stat_read(&items[i], &stat, err);
+            struct tally tally = { .n = (int64_t)stat.n, .failures = (int64_t)stat.failures,
+                                   .mean = stat.mean, .m2 = stat.m2 };
+            r = r < 0 ? r : htg_stat_set(s->htg, items[i].key, &tally, err);
+        }
+        if (r < 0) {
+            return r;
+        }
+        if (n < SCAN_PAGE) {
+            return 0;
+        }
+        free(after);
+        after = xstrdup(items[n - 1].key);
+    }
+}
+
+/* Examples that won: {"strategy", "candidate", "context", "gain"} under kind "example". */
+static int load_example(struct session *s, const char *text, struct err *err)
+{
+    json_t *json = NULL;
+    int r = jread_parse(text, strlen(text), &json, err);
+    if (r < 0) {
+        return r;
+    }
+    const char *strategy = "", *candidate = "", *context = "";
+    struct htg_example example = { 0 };
+    r = jread_string(json, "strategy", true, NULL, &strategy, err);
+    r = r < 0 ? r : jread_string(json, "candidate", true, NULL, &candidate, err);
+    r = r < 0 ? r : jread_string(json, "context", true, NULL, &context, err);
+    r = r < 0 ? r : jread_real(json, "gain", true, -10, 10, NULL, &example.gain, err);
+    r = r < 0 ? r : context_parse(context, &example.context, err);
+    if (r == 0) {
+        snprintf(example.candidate, sizeof(example.candidate), "%s", candidate);
+        /* A strategy that this program no longer ships is no error. */
+        if (htg_find_strategy(s->htg, strategy) >= 0) {
+            r = htg_add_example(s->htg, strategy, &example, err);
+        }
+    }
+    json_decref(json);
+    return r;
+}
+
+static int load_nodes(struct session *s, struct err *err)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct node_record *items;
+    size_t n;
+    int r = node_list(s->store, NULL, arena, &items, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (str_eq(items[i].kind, "example")) {
+            r = load_example(s, items[i].json, err);
+        } else if (str_eq(items[i].kind, "strategy") && htg_find_strategy(s->htg, items[i].id) < 0) {
+            json_t *json = NULL;
+            r = jread_parse(items[i].json, strlen(items[i].json), &json, err);
+            r = r < 0 ? r : htg_seed_strategy(s->htg, json, err);
+            json_decref(json);
+        }
+        if (r < 0) {
+            err_wrap(err, "store %s: node %s/%s", store_path(s->store), items[i].kind, items[i].id);
+        }
+    }
+    return r;
+}
+
+static int open_memory(struct session *s, struct err *err)
+{
+    int r = catalog_memory(&s->htg, err);
+    if (r == 0 && s->store) {
+        r = load_nodes(s, err);
+        r = r < 0 ? r : load_stats(s, err);
+    }
+    return r;
+}
+
+static int open_evaluator(struct session *s, struct err *err)
+{
+    auto_free char *cache = s->store ? xprintf("%s/images", store_path(s->store)) : NULL;
+    struct evaluator_options options = {
+        .gpu = s->options->gpu,
+        .compile_workers = (size_t)s->options->jobs,
+        .cache = cache,
+        .log = s->log,
+    };
+    return evaluator_open(&s->loop, &options, &s->evaluator, err);
+}
+
+int session_open(struct session *s, const struct options *options, int parts, struct err *err)
+{
+    *s = (struct session) { .options = options, .log = &options->log };
+    int r = uv_loop_init(&s->loop);
+    if (r < 0) {
+        return err_set(err, r, "can't make an event loop: %s", uv_strerror(r));
+    }
+    s->loop_open = true;
+    if (parts & (SESSION_STORE | SESSION_STORE_READ)) {
+        struct store_options store = { .loop = &s->loop,
+                                       .read_only = (parts & SESSION_STORE_READ) != 0 };
+        r = store_open(options->store, &store, &s->store, err);
+    }
+    r = r == 0 && (parts & SESSION_MEMORY) ? open_memory(s, err) : r;
+    r = r == 0 && (parts & SESSION_EVALUATOR) ? open_evaluator(s, err) : r;
+    if (r < 0) {
+        session_close(s);
+    }
+    return r;
+}
+
+void session_close(struct session *s)
+{
+    if (!s->loop_open) {
+        return;
+    }
+    evaluator_close(s->evaluator);
+    store_close(s->store);
+    htg_free(s->htg);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    require(uv_loop_close(&s->loop) == 0);
+    *s = (struct session) { 0 };
+}
+
+char *session_verdict_key(const struct session *s, struct arena *arena, const struct task *task,
+                          const struct candidate *candidate, const struct candidate *baseline)
+{
+    const struct device_info *d = evaluator_device(s->evaluator);
+    char gate[32];
+    snprintf(gate, sizeof(gate), "strict %d", EVALUATOR_GATE_VERSION);
+    const struct id_part parts[] = {
+        { candidate->id.bytes, sizeof(candidate->id.bytes) },
+        { task->id.bytes, sizeof(task->id.bytes) },
+        { baseline ? baseline->id.bytes : NULL, baseline ? sizeof(baseline->id.bytes) : 0 },
+        { d->uuid, strlen(d->uuid) },
+        { d->name, strlen(d->name) },
+        { d->driver, strlen(d->driver) },
+        { d->compiler, strlen(d->compiler) },
+        { gate, strlen(gate) },
+    };
+    struct id id;
+    char hex[ID_HEX];
+    id_of_parts(parts, ARRAY_LEN(parts), &id);
+    id_hex(&id, hex);
+    return arena_strdup(arena, hex);
+}

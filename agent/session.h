@@ -1,0 +1,39 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a command works with: the loop, the store, the graph with what the store has learned, the
+ * evaluator. A command opens what it needs and closes it all; closing runs the loop until it is
+ * empty, so nothing is left behind.
+ */
+#include <stdbool.h>
+#include <uv.h>
+#include "agent/options.h"
+#include "evaluator/evaluator.h"
+#include "graph/htg.h"
+#include "memory/store.h"
+
+enum {
+    SESSION_STORE = 1,
+    SESSION_STORE_READ = 2, /* read-only; the store must exist */
+    SESSION_MEMORY = 4,     /* the graph; learned statistics too if a store is open */
+    SESSION_EVALUATOR = 8,
+};
+
+struct session {
+    const struct options *options;
+    const struct log *log;
+    uv_loop_t loop;
+    struct store *store;
+    struct htg *htg;
+    struct evaluator *evaluator;
+    bool loop_open;
+};
+
+int session_open(struct session *session, const struct options *options, int parts,
+                 struct err *err);
+void session_close(struct session *session);
+
+/* The key a verdict is kept and found again under. `baseline` may be NULL. */
+char *session_verdict_key(const struct session *session, struct arena *arena,
+                          const struct task *task, const struct candidate *candidate,
+                          const struct candidate *baseline);
