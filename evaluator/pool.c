@@ -41,6 +41,22 @@ static struct pool_ticket *ticket_new(struct pool *pool, char *json, const void 
     return t;
 }
 
+/* A job that its worker never began goes back to the head of the queue: the worker was ending. */
+static bool requeue(struct pool_ticket *t, int code)
+{
+    struct pool *pool = t->pool;
+    if (code != ERR_CRASH || t->begun || t->is_setup || t->requeued >= POOL_REQUEUES
+        || pool->closing || pool->failure) {
+        return false;
+    }
+    t->requeued++;
+    t->worker = NULL;
+    t->next = pool->head;
+    pool->head = t;
+    pool->tail = pool->tail ? pool->tail : t;
+    return true;
+}
+
 /* Ends the job of a worker that can't finish it. */
 static void job_failed(struct pool_worker *w, int code, const char *why)
 {
@@ -49,6 +65,9 @@ static void job_failed(struct pool_worker *w, int code, const char *why)
         return;
     }
     w->job = NULL;
+    if (requeue(t, code)) {
+        return;
+    }
     char phase[sizeof(w->phase)];
     memcpy(phase, w->phase, sizeof(phase));
     struct pool_result result = { .code = code, .error = why, .phase = phase,
@@ -155,6 +174,7 @@ void pool_frame(struct pool_worker *w, const struct frame *frame)
     } else if (frame->type == FRAME_TYPE_HELLO && w->state == WORKER_STATE_STARTING) {
         got_hello(w, json);
     } else if (frame->type == FRAME_TYPE_PROGRESS && w->job && frame->id == w->job->id) {
+        w->job->begun = true;
         const char *phase = json_string_value(json_object_get(json, "phase"));
         const char *shape = json_string_value(json_object_get(json, "shape"));
         snprintf(w->phase, sizeof(w->phase), "%s%s%s", phase ? phase : "", shape ? " " : "",

@@ -11,6 +11,7 @@ enum {
     POOL_LOG_MAX = 16 << 10, /* last bytes of a worker's stderr that are kept */
     POOL_TERM_MS = 200,      /* from SIGTERM to SIGKILL */
     POOL_START_TRIES = 4,
+    POOL_REQUEUES = 2, /* of a job that was sent to a worker just about to end */
     POOL_BACKOFF_MS = 50,
     POOL_BACKOFF_MAX_MS = 5000,
 };
@@ -25,7 +26,8 @@ struct pool_ticket {
     char *blob;
     size_t blob_len;
     uint64_t deadline_ms, sent_ns;
-    bool is_setup;
+    bool is_setup, begun; /* begun: the worker has said something about it */
+    int requeued;
     pool_done_cb done;
     void *ud;
 };

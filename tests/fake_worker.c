@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker that behaves badly on purpose, and one that is instant. The first argument is the mode;
+ * as "compile" or "device" it plays the real roles at once: every source compiles, every candidate
+ * is right, and its time follows from its plan, so that a campaign on it measures the agent alone.
+ */
+#include "base/frame.h"
+#include "base/util.h"
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void say(enum frame_type type, uint64_t id, const char *json, const void *blob, size_t len)
+{
+    struct frame frame = { .type = type, .id = id, .json = json, .json_len = strlen(json),
+                           .blob = blob, .blob_len = len };
+    if (frame_write(3, &frame, NULL) < 0) {
+        exit(1);
+    }
+}
+
+static void compile(const struct frame *job)
+{
+    static const char image[] = "image";
+    say(FRAME_TYPE_RESULT, job->id,
+        "{\"ok\":true,\"log\":\"\",\"seconds\":0,\"cubin\":[0,5],\"ptx\":[0,5],\"kernels\":{}}", image, 5);
+}
+
+/* 100 us or a little less, by a hash of the job's launches: the same candidate, the same time. */
+static void judge(const struct frame *job)
+{
+    json_t *json = json_loadb(job->json, job->json_len, 0, NULL);
+    json_t *one = json_array_get(json_object_get(json, "cases"), 0);
+    char *text = json_dumps(json_object_get(one, "candidate"), JSON_COMPACT | JSON_SORT_KEYS);
+    uint32_t hash = 2166136261u;
+    for (const char *c = text ? text : ""; *c; c++) {
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    }
+    free(text);
+    json_decref(json);
+    char reply[512];
+    double us = 100 - hash % 1000 * 0.05;
+    snprintf(reply, sizeof(reply),
+             "{\"status\":\"accepted\",\"phase\":\"done\",\"detail\":\"\",\"modelled\":true,"
+             "\"time\":{\"median_us\":%.3f,\"lo_us\":%.3f,\"hi_us\":%.3f,\"n\":1,\"dropped\":0,"
+             "\"samples_us\":[%.3f]},\"speedup\":%.4f,\"sol\":0.5,\"sol_bound\":\"memory\","
+             "\"bottleneck\":\"memory_bound\"}",
+             us, us, us, us, 100 / us);
+    say(FRAME_TYPE_RESULT, job->id, reply, NULL, 0);
+}
+
+static void serve(const char *mode, const struct frame *job)
+{
+    if (str_eq(mode, "compile")) {
+        compile(job);
+    } else if (str_eq(mode, "device") && strstr(job->json, "\"setup\"")) {
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
+    } else if (str_eq(mode, "device")) {
+        judge(job);
+    } else if (str_eq(mode, "echo")) {
+        say(FRAME_TYPE_PROGRESS, job->id, "{\"phase\":\"echo\",\"shape\":\"small\"}", NULL, 0);
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", job->blob, job->blob_len);
+    } else if (str_eq(mode, "hang") || str_eq(mode, "stubborn")) {
+        say(FRAME_TYPE_PROGRESS, job->id, "{\"phase\":\"check\",\"shape\":\"small\"}", NULL, 0);
+        pause();
+        for (;;) {
+            sleep(1);
+        }
+    } else if (str_eq(mode, "crash")) {
+        fprintf(stderr, "about to die\n");
+        abort();
+    } else if (str_eq(mode, "garbage")) {
+        (void)!write(3, "this is not a frame, it only looks long enough to be one", 56);
+        pause();
+    } else if (str_eq(mode, "half")) {
+        unsigned char header[FRAME_HEADER];
+        frame_header(&(struct frame) { .type = FRAME_TYPE_RESULT, .id = job->id, .json_len = 100 },
+                     header);
+        (void)!write(3, header, sizeof(header));
+        exit(0);
+    } else if (str_eq(mode, "not-json")) {
+        say(FRAME_TYPE_RESULT, job->id, "[1, 2", NULL, 0);
+    } else if (str_eq(mode, "other-id")) {
+        say(FRAME_TYPE_RESULT, job->id + 1, "{\"ok\":true}", NULL, 0);
+    } else if (str_eq(mode, "flood")) {
+        for (int i = 0; i < 200000; i++) {
+            fputs("the same line again and again\n", stderr);
+        }
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
+    } else if (str_eq(mode, "last-words")) { /* a result, then death, as after a sticky error */
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
+        exit(4);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = argc > 1 ? argv[1] : "echo";
+    if (str_eq(mode, "deaf")) {
+        fprintf(stderr, "no reason given\n");
+        return 3;
+    }
+    if (str_eq(mode, "silent")) {
+        pause();
+    }
+    if (str_eq(mode, "stubborn")) {
+        signal(SIGTERM, SIG_IGN);
+    }
+    if (str_eq(mode, "no-device")) {
+        say(FRAME_TYPE_HELLO, 0, "{\"role\":\"device\",\"error\":\"there is no driver here\"}", NULL, 0);
+        return 3;
+    }
+    say(FRAME_TYPE_HELLO, 0,
+        "{\"role\":\"fake\",\"compiler\":\"none\",\"sealed\":{},\"context_ms\":0,\"device\":{\"name\":\"Fake\","
+        "\"uuid\":\"fake\",\"arch\":\"sm_90a\",\"sm_count\":132,\"max_shared\":232448,"
+        "\"total_memory\":1000000000000,\"driver\":\"0\",\"modelled\":true}}",
+        NULL, 0);
+    struct frame job;
+    while (frame_read(3, &job, NULL) == 0) {
+        serve(mode, &job);
+        free(job.owned);
+    }
+    return 0;
+}
