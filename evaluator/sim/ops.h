@@ -67,7 +67,8 @@ ops_fn ops_f32_from_f64_r, ops_f32_from_s64_r, ops_f32_from_u64_r, ops_f64_from_
     ops_f64_from_u64_r;
 /* imm: rounding | OPS_RELU | OPS_SATFINITE. */
 enum { OPS_RELU = 8, OPS_SATFINITE = 16 };
-ops_fn ops_f16_from_f32_r, ops_bf16_from_f32_r, ops_tf32_from_f32_r, ops_f16_from_f64_r;
+ops_fn ops_f16_from_f32_r, ops_bf16_from_f32_r, ops_tf32_from_f32_r, ops_f16_from_f64_r,
+    ops_bf16_from_f64_r;
 ops_fn ops_e4m3x2_from_f32, ops_e5m2x2_from_f32, ops_e4m3x2_from_f16x2, ops_e5m2x2_from_f16x2;
 ops_fn ops_f16x2_from_e4m3x2, ops_f16x2_from_e5m2x2;
 

@@ -316,6 +316,15 @@ PURE u64 bfe(u64 v, u32 pos, u32 len, u32 bits, int is_signed)
     return len ? r & all : 0;
 }
 
+/* The bits [pos, pos + len) of a word of 32 or 64. */
+PURE u64 bfmask(u32 pos, u32 len, u32 bits)
+{
+    pos &= 0xff;
+    len &= 0xff;
+    u64 ones = len < 64 ? ((u64)1 << (len & 63)) - 1 : UINT64_MAX;
+    return pos < bits ? ones << (pos & 63) : 0;
+}
+
 PURE u32 lop3(u32 x, u32 y, u32 z, u32 lut)
 {
     u32 r = 0;

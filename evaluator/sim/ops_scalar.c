@@ -108,6 +108,7 @@ static u32 convert(f64 d, unsigned format, uint32_t imm)
 NARROW(ops_f16_from_f32_r, u16, f32, convert(x, F16, imm))
 NARROW(ops_bf16_from_f32_r, u16, f32, convert(x, BF16, imm))
 NARROW(ops_f16_from_f64_r, u16, f64, convert(x, F16, imm))
+NARROW(ops_bf16_from_f64_r, u16, f64, convert(x, BF16, imm))
 NARROW(ops_e4m3x2_from_f32, u16, f32, convert(x, E4M3, imm) << 8 | convert(y, E4M3, imm))
 NARROW(ops_e5m2x2_from_f32, u16, f32, convert(x, E5M2, imm) << 8 | convert(y, E5M2, imm))
 NARROW(ops_e4m3x2_from_f16x2, u16, u32,

@@ -43,6 +43,7 @@ bool ptx_type_is_float(enum ptx_type type)
     case PTX_F32:
     case PTX_F64:
     case PTX_TF32:
+    case PTX_F32X2:
         return true;
     default:
         return false;
