@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* LayerNorm 4: a warp (or two, or four) a row, several rows a block.
-   A block a row pays two barriers and a block start for a few kilobytes. Here WARPS_PER_ROW warps own a row; with one
-   there is no barrier at all, reductions are ten shuffles, and a lane has CHUNKS 16-byte loads in flight. ROWS rows
-   share a block so that a multiprocessor fills up. Weights come from L1, the same for every row of the block. */
+/* LayerNorm 4: a warp (or two, or four) a row, the row in registers, 16 bytes a load.
+   One block a row read every value three times, four bytes a load. Here each is read once: mean, centred variance and
+   result all come from registers. WARPS_PER_ROW warps own a row; with one there is no barrier at all. ROWS rows share a
+   block when rows are very short.
+   Loses: weights and bias are requested only after the reductions. */
 
 #if VEC == 4
 typedef float4 pack;

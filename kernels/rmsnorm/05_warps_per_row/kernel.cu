@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* RMSNorm 5: a few warps a row, several rows a block.
-   With 8 KB rows, a whole block a row leaves a thread one or two loads in flight and every row pays a block's start and
-   barrier. Here a row belongs to WARPS_PER_ROW warps, with more loads a thread; with one warp a row there is no barrier
-   at all. ROWS rows share a block, so that multiprocessors still fill up. */
+/* RMSNorm 5: a few warps a row, the row in registers, several rows a block.
+   The vector form read x twice. Here a row belongs to WARPS_PER_ROW warps, which keep it in registers, packed as it
+   came; with one warp a row there is no barrier at all. ROWS rows share a block, so that multiprocessors still fill up.
+   Loses: the weights are requested only after the reduction, and rows of one block wait for each other at its end. */
 #include <cuda_bf16.h>
 
 #if VEC == 8
