@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* O = softmax(Q K^T / sqrt(d)) V, bf16. 02: one kernel, online softmax, f32 FMA.
+/* O = softmax(Q K^T / sqrt(d)) V, f16. 02: one kernel, online softmax, f32 FMA.
  *
  * 01 sends s x s scores through memory four times. Here they never leave the registers: a block
  * takes ROWS queries and walks the keys in tiles of TILE held in shared memory; LANES lanes share a
  * query, each with D / LANES columns of Q and of the output. The softmax is online: when a larger
  * score appears, the sum and the output so far are scaled down. What is left: the f32 units, and
  * one shuffle chain a score. */
-#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #define THREADS (ROWS * LANES)
 #define COLS (D / LANES)
@@ -14,15 +14,15 @@
 /* Element (j, c) of a tile lies so that the LANES lanes of a query read neighbouring 8-byte pairs.
  */
 extern "C" __global__ void __launch_bounds__(THREADS)
-    attention(const __nv_bfloat16 *__restrict__ q, const __nv_bfloat16 *__restrict__ k,
-              const __nv_bfloat16 *__restrict__ v, __nv_bfloat16 *__restrict__ o, int s)
+    attention(const __half *__restrict__ q, const __half *__restrict__ k,
+              const __half *__restrict__ v, __half *__restrict__ o, int s)
 {
     extern __shared__ float2 shared[];
     float2 *tile_k = shared, *tile_v = shared + TILE * (D / 2);
     int lane = threadIdx.x % LANES, query = blockIdx.x * ROWS + threadIdx.x / LANES;
     long long head = (long long)blockIdx.y * s * D;
-    const __nv_bfloat162 *k2 = reinterpret_cast<const __nv_bfloat162 *>(k + head);
-    const __nv_bfloat162 *v2 = reinterpret_cast<const __nv_bfloat162 *>(v + head);
+    const __half2 *k2 = reinterpret_cast<const __half2 *>(k + head);
+    const __half2 *v2 = reinterpret_cast<const __half2 *>(v + head);
     float2 mine[COLS / 2], sum[COLS / 2] = {};
     float largest = -__int_as_float(0x7f800000), total = 0.0f;
     /* Scores in units of log2, so that exp2f serves. */
@@ -32,7 +32,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (int i = 0; i < COLS / 2; i++) {
         float2 x = make_float2(0.0f, 0.0f);
         if (query < s)
-            x = __bfloat1622float2(reinterpret_cast<const __nv_bfloat162 *>(
+            x = __half22float2(reinterpret_cast<const __half2 *>(
                 q + head)[(long long)query * (D / 2) + i * LANES + lane]);
         mine[i] = make_float2(x.x * scale, x.y * scale);
     }
@@ -40,8 +40,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         int keys = min(TILE, s - j0);
         __syncthreads();
         for (int i = threadIdx.x; i < keys * (D / 2); i += THREADS) {
-            tile_k[i] = __bfloat1622float2(k2[(long long)j0 * (D / 2) + i]);
-            tile_v[i] = __bfloat1622float2(v2[(long long)j0 * (D / 2) + i]);
+            tile_k[i] = __half22float2(k2[(long long)j0 * (D / 2) + i]);
+            tile_v[i] = __half22float2(v2[(long long)j0 * (D / 2) + i]);
         }
         __syncthreads();
         for (int j = 0; j < keys; j++) {
@@ -75,7 +75,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         return;
 #pragma unroll
     for (int i = 0; i < COLS / 2; i++)
-        reinterpret_cast<__nv_bfloat162 *>(o +
-                                           head)[(long long)query * (D / 2) + i * LANES + lane] =
-            __floats2bfloat162_rn(sum[i].x / total, sum[i].y / total);
+        reinterpret_cast<__half2 *>(o + head)[(long long)query * (D / 2) + i * LANES + lane] =
+            __floats2half2_rn(sum[i].x / total, sum[i].y / total);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* O = softmax(Q K^T / sqrt(d)) V, bf16. 03: both products on tensor cores, softmax in registers.
+/* O = softmax(Q K^T / sqrt(d)) V, f16. 03: both products on tensor cores, softmax in registers.
  *
  * 02 is bound by the f32 units. Here each of WARPS warps owns 16 queries, and keeps Q and the
  * output as fragments; S = Q K^T comes out of mma.sync in just the layout that P V wants as its
@@ -12,7 +12,7 @@
 #define LD (D + 8) /* 16 bytes of padding keep ldmatrix free of bank conflicts */
 #define MINUS_INF (-__int_as_float(0x7f800000))
 
-typedef unsigned short bf16;
+typedef unsigned short f16;
 
 extern __shared__ __align__(128) unsigned char shared[];
 
@@ -35,7 +35,7 @@ static __device__ __forceinline__ void ldmatrix_trans(unsigned r[4], unsigned ad
 static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0,
                                            unsigned b1)
 {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
@@ -44,7 +44,7 @@ static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsi
 static __device__ __forceinline__ unsigned pack(float lo, float hi)
 {
     unsigned pair;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
     return pair;
 }
 
@@ -55,7 +55,7 @@ static __device__ __forceinline__ float exp2_fast(float x)
     return y;
 }
 
-static __device__ __forceinline__ void load_tile(bf16 *tile, const bf16 *src, int row0, int rows,
+static __device__ __forceinline__ void load_tile(f16 *tile, const f16 *src, int row0, int rows,
                                                  int s)
 {
     for (int i = threadIdx.x; i < rows * (D / 8); i += THREADS) {
@@ -68,11 +68,11 @@ static __device__ __forceinline__ void load_tile(bf16 *tile, const bf16 *src, in
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-    attention(const bf16 *__restrict__ q, const bf16 *__restrict__ k, const bf16 *__restrict__ v,
-              bf16 *__restrict__ o, int s)
+    attention(const f16 *__restrict__ q, const f16 *__restrict__ k, const f16 *__restrict__ v,
+              f16 *__restrict__ o, int s)
 {
-    bf16 *tile_q = reinterpret_cast<bf16 *>(shared), *tile_k = tile_q + ROWS * LD,
-         *tile_v = tile_k + TILE * LD;
+    f16 *tile_q = reinterpret_cast<f16 *>(shared), *tile_k = tile_q + ROWS * LD,
+        *tile_v = tile_k + TILE * LD;
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int row0 = blockIdx.x * ROWS;
     long long head = (long long)blockIdx.y * s * D;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* O = softmax(Q K^T / sqrt(d)) V, bf16. 05: wider warps, and a softmax that seldom rescales.
+/* O = softmax(Q K^T / sqrt(d)) V, f16. 05: wider warps, and a softmax that seldom rescales.
  *
  * 04 reads all of K and V from shared memory for every 16 queries, which costs more time than the
  * tensor cores need. Here a warp takes 16 * SLABS queries, so each fragment of K and V serves SLABS
@@ -14,7 +14,7 @@
 #define Q_BYTES (ROWS * D * 2)
 #define MINUS_INF (-__int_as_float(0x7f800000))
 
-typedef unsigned short bf16;
+typedef unsigned short f16;
 
 extern __shared__ __align__(128) unsigned char shared[]; /* Q, then STAGES times K and V */
 
@@ -25,18 +25,20 @@ static __device__ __forceinline__ int swizzled(int row, int c)
     return (row * (D / 8) + (c ^ (row & 7))) * 16;
 }
 
-/* Rows row0.. of a head to shared memory at offset dst, asynchronously; zeros beyond the last row.
- */
-template <int COUNT>
-static __device__ __forceinline__ void copy_rows(unsigned dst, const bf16 *src, int row0, int s)
+/* Rows row0.. of a head to shared memory at offset dst, asynchronously; zeros beyond the last
+ * row, if there can be such rows (GUARD). */
+template <int COUNT, bool GUARD>
+static __device__ __forceinline__ void copy_rows(unsigned dst, const f16 *src, int row0, int s)
 {
+    int r = threadIdx.x / (D / 8), c = threadIdx.x % (D / 8);
+    const f16 *from = src + (long long)row0 * D + threadIdx.x * 8;
 #pragma unroll
-    for (int i = threadIdx.x; i < COUNT * (D / 8); i += THREADS) {
-        int r = i / (D / 8), c = i % (D / 8);
-        unsigned addr = (unsigned)__cvta_generic_to_shared(shared + dst + swizzled(r, c));
-        int size = row0 + r < s ? 16 : 0;
+    for (int n = 0; n < COUNT * (D / 8) / THREADS; n++) {
+        int down = n * (THREADS / (D / 8));
+        unsigned addr = (unsigned)__cvta_generic_to_shared(shared + dst + swizzled(r + down, c));
+        int size = !GUARD || row0 + r + down < s ? 16 : 0;
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(addr),
-                     "l"(src + (long long)(row0 + r) * D + c * 8), "r"(size)
+                     "l"(from + down * D), "r"(size)
                      : "memory");
     }
 }
@@ -60,7 +62,7 @@ static __device__ __forceinline__ void ldmatrix_trans(unsigned r[4], unsigned ad
 static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0,
                                            unsigned b1)
 {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
@@ -69,7 +71,7 @@ static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsi
 static __device__ __forceinline__ unsigned pack(float lo, float hi)
 {
     unsigned pair;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
     return pair;
 }
 
@@ -80,13 +82,13 @@ static __device__ __forceinline__ float exp2_fast(float x)
     return y;
 }
 
-static __device__ __forceinline__ void copy_tile(int t, int stage, const bf16 *k, const bf16 *v,
+static __device__ __forceinline__ void copy_tile(int t, int stage, const f16 *k, const f16 *v,
                                                  int s)
 {
     unsigned base = Q_BYTES + stage * 2 * TILE_BYTES;
 
-    copy_rows<TILE>(base, k, t * TILE, s);
-    copy_rows<TILE>(base + TILE_BYTES, v, t * TILE, s);
+    copy_rows<TILE, TAIL>(base, k, t * TILE, s);
+    copy_rows<TILE, TAIL>(base + TILE_BYTES, v, t * TILE, s);
 }
 
 static __device__ __forceinline__ void load_q(unsigned f[4], unsigned base, int slab, int i)
@@ -198,7 +200,7 @@ add_outputs(float out[SLABS][D / 8][4], const unsigned p[SLABS][TILE / 16][4], u
 }
 
 /* A slab's 16 rows go through their own rows of Q's tile, which only this warp reads. */
-static __device__ __forceinline__ void store_rows(bf16 *o, const float out[D / 8][4],
+static __device__ __forceinline__ void store_rows(f16 *o, const float out[D / 8][4],
                                                   const float total[2], int first, int row0, int s)
 {
     int lane = threadIdx.x % 32;
@@ -225,8 +227,8 @@ static __device__ __forceinline__ void store_rows(bf16 *o, const float out[D / 8
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
-    attention(const bf16 *__restrict__ q, const bf16 *__restrict__ k, const bf16 *__restrict__ v,
-              bf16 *__restrict__ o, int s)
+    attention(const f16 *__restrict__ q, const f16 *__restrict__ k, const f16 *__restrict__ v,
+              f16 *__restrict__ o, int s)
 {
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int row0 = blockIdx.x * ROWS, tiles = (s + TILE - 1) / TILE, stage = 0, next = STAGES - 1;
@@ -238,7 +240,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 #pragma unroll
     for (int m = 0; m < SLABS; m++)
         largest[m][0] = largest[m][1] = MINUS_INF;
-    copy_rows<ROWS>(0, q + head, row0, s);
+    copy_rows<ROWS, true>(0, q + head, row0, s);
 #pragma unroll
     for (int t = 0; t < STAGES - 1; t++) {
         if (t < tiles)
