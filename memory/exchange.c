@@ -234,7 +234,7 @@ static int import_node(struct import *in, const json_t *json, struct err *err)
         return r;
     }
     in->nodes++;
-    bool known_node;
+    bool known_node = false;
     r = known_already(in, &node, &known_node, err);
     if (r < 0 || known_node) {
         in->report.skipped += r == 0;

@@ -198,7 +198,7 @@ static int learned_json(const struct attempt_record *record, json_t **ret, struc
 int record_put_attempt(struct store_batch *batch, const struct attempt_record *record,
                        struct err *err)
 {
-    json_t *json, *learned;
+    json_t *json, *learned = NULL;
     int r = record_encode(ATTEMPT, ARRAY_LEN(ATTEMPT), record, &json, err);
     if (r < 0) {
         return err_wrap(err, "attempt record"), r;
