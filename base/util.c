@@ -112,12 +112,13 @@ bool str_to_f64(const char *s, double *ret)
     return true;
 }
 
+enum { NAME_CAP = 64 }; /* longer names are never meant for another */
+
 /* Optimal string alignment: insert, delete, replace, or swap two neighbours, each at cost one. */
 static size_t edit_distance(const char *a, const char *b)
 {
-    enum { CAP = 64 };
-    size_t n = strnlen(a, CAP), m = strnlen(b, CAP);
-    size_t rows[3][CAP + 1];
+    size_t n = strnlen(a, NAME_CAP), m = strnlen(b, NAME_CAP);
+    size_t rows[3][NAME_CAP + 1];
     for (size_t j = 0; j <= m; j++) {
         rows[0][j] = j;
     }
@@ -150,6 +151,9 @@ const char *suggest(const char *name, const char *const *known, size_t n)
         }
     }
     size_t longest = best ? MAX(strlen(name), strlen(best)) : 0;
+    if (longest > NAME_CAP) {
+        return NULL;
+    }
     return best && best_distance <= MAX((size_t)1, longest / 3) ? best : NULL;
 }
 
