@@ -139,7 +139,7 @@ int store_get(struct store *store, enum store_db db, const char *key, struct are
     if (r < 0) {
         return r;
     }
-    const char *at;
+    const char *at = NULL;
     r = store_view_get(&view, db, key, arena, &at, ret_len, err);
     store_view_end(&view);
     if (r == 0) {
@@ -210,7 +210,7 @@ int store_stat(struct store *store, const char *key, struct store_stat *ret, str
 {
     auto_arena struct arena *arena = arena_new();
     struct store_item item = { .key = key };
-    const void *at;
+    const void *at = NULL;
     int r = store_get(store, STORE_DB_STATS, key, arena, &at, &item.len, err);
     if (r == ERR_NOTFOUND) {
         *ret = (struct store_stat) { 0 };
@@ -223,8 +223,8 @@ int store_stat(struct store *store, const char *key, struct store_stat *ret, str
 int store_counter(struct store *store, const char *key, int64_t *ret, struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
-    const void *at;
-    size_t len;
+    const void *at = NULL;
+    size_t len = 0;
     int r = store_get(store, STORE_DB_COUNTERS, key, arena, &at, &len, err);
     if (r == 0 && len != sizeof(*ret)) {
         return err_set(err, ERR_INVALID, "counters/%s: not a counter", key);

@@ -314,8 +314,10 @@ struct pulse {
 static void beat(uv_timer_t *timer)
 {
     struct pulse *pulse = timer->data;
-    pulse->beats += pulse->rig->waiting > 0;
-    pulse->reads += store_rig_get(pulse->rig, STORE_DB_TASKS, "here") != NULL;
+    if (pulse->rig->waiting) {
+        pulse->beats++;
+        pulse->reads += store_rig_get(pulse->rig, STORE_DB_TASKS, "here") != NULL;
+    }
 }
 
 /* Another process holds the write lock for a second: our write waits, the loop and reads don't. */
