@@ -90,7 +90,8 @@ static void score_direction(const struct choice *choice, struct choice_direction
     attend(choice, direction);
     direction->unary = tuning->w * direction->estimate.mean;
     direction->explore = tuning->u * estimate_doubt(&direction->estimate, tuning->k);
-    double worth = direction->transition + direction->unary + direction->explore;
+    double worth = direction->transition + direction->unary + direction->explore
+                 + tuning->opening * direction->opens;
     if (choice->control) {
         worth = 0;
     } else if (choice->ablation == SELECT_ABLATION_FLAT) {

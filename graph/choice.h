@@ -9,11 +9,14 @@
  *
  *   a_j(d)    = softmax_j(-position * j + evidence * share(p_j -> d))      sums to one
  *   score(d)  = sum_j a_j(d) m(p_j -> d | c)  +  w m(d | c)  +  u sqrt(v(d | c) / (n + k))
- *               - failed - stale - exhausted - unfit
+ *               +  opening opens(d)  -  failed - stale - exhausted - unfit
+ *   opens(d)  = max_e m(d -> e | c) - m(e | c), not below 0, over the e that aren't in the lineage
  *   P(d)      = softmax(score / temperature) over the directions that may be taken
  *
  * An edge's prior is m(d | c) plus the seed transition's bonus; without any source (no-prefix) the
- * sum is m(d | c), so scores keep their scale. A control step ignores memory: only penalties count.
+ * sum is m(d | c), so scores keep their scale. opens(d) is what a step that brings little by itself
+ * makes possible next: without it a layout change would never be tried for the sake of the tensor
+ * cores. A control step ignores memory: only penalties count.
  * `share` is estimate.h's. Draws come from base/rng.h keyed by (seed, task, step). A choice and
  * all it points to live in the arena it was made in.
  */
@@ -41,7 +44,7 @@ enum select_ablation {
 /* All in nats unless said otherwise; select_tuning_default() fills it. */
 struct select_tuning {
     double temperature; /* 0: always the best */
-    double w, u;        /* weights of the direction by itself, and of doubt */
+    double w, u, opening; /* weights of the direction by itself, of doubt, of what it opens */
     double k;           /* pseudo-observations of shrinkage */
     double position, evidence;                 /* of the attention */
     double failed, stale, exhausted, unfit;    /* penalties */
@@ -59,6 +62,8 @@ struct choice_direction {
     bool allowed;              /* may be taken now (mask) */
     struct estimate estimate;  /* of the direction by itself */
     struct choice_term *terms; /* one a source */
+    double opens;              /* the most that a next step gains by it, and which */
+    const char *opens_to;      /* "" if none */
     double flat;               /* ablation flat: log-sum of its strategies */
     double failed, stale, exhausted, unfit; /* penalties */
     double transition, unary, explore, score, probability; /* set by choice_decide */

@@ -15,14 +15,14 @@ struct field {
 
 #define T(name) { #name, offsetof(struct select_tuning, name), false }
 static const struct field tuning_fields[] = {
-    T(temperature), T(w),     T(u),         T(k),     T(position),      T(evidence),
+    T(temperature), T(w),     T(u),         T(opening), T(k), T(position),      T(evidence),
     T(failed),      T(stale), T(exhausted), T(unfit), T(control_share), T(trust_floor),
 };
 #undef T
 
 #define D(name, decided) { #name, offsetof(struct choice_direction, name), decided }
 static const struct field direction_fields[] = {
-    D(flat, false),      D(failed, false), D(stale, false),  D(exhausted, false), D(unfit, false),
+    D(opens, false), D(flat, false),      D(failed, false), D(stale, false),  D(exhausted, false), D(unfit, false),
     D(transition, true), D(unary, true),   D(explore, true), D(score, true),
     D(probability, true),
 };
@@ -80,9 +80,9 @@ static json_t *direction_json(const struct choice *choice, const struct choice_d
         json_array_append_new(terms, json_pack("{s:f, s:o}", "attention", term->attention,
                                                "estimate", estimate_json(&term->estimate)));
     }
-    json_t *json = json_pack("{s:s, s:b, s:o, s:o}", "id", direction->id, "allowed",
+    json_t *json = json_pack("{s:s, s:b, s:o, s:o, s:s}", "id", direction->id, "allowed",
                              direction->allowed, "estimate", estimate_json(&direction->estimate),
-                             "terms", terms);
+                             "terms", terms, "opens_to", direction->opens_to);
     require(json != NULL);
     put_fields(json, direction, direction_fields, ARRAY_LEN(direction_fields));
     return json;
@@ -142,9 +142,12 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
                            struct err *err)
 {
     double k = choice->tuning.k;
-    const char *id = NULL;
+    const char *id = NULL, *opens_to = NULL;
     const json_t *terms = NULL;
     int r = jread_string(json, "id", true, at, &id, err);
+    if (r == 0) {
+        r = jread_string(json, "opens_to", true, at, &opens_to, err);
+    }
     if (r == 0) {
         r = jread_bool(json, "allowed", true, at, &ret->allowed, err);
     }
@@ -166,6 +169,7 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
         return r;
     }
     ret->id = arena_strdup(arena, id);
+    ret->opens_to = arena_strdup(arena, opens_to);
     ret->terms = arena_alloc(arena, CHOICE_SOURCES_MAX, sizeof(*ret->terms));
     struct jpath list = { at, "terms", 0 };
     for (size_t j = 0; r == 0 && j < choice->n_sources; j++) {
@@ -299,6 +303,25 @@ static int parse_lists(const json_t *json, struct arena *arena, struct choice *r
     return r;
 }
 
+static int hold_pick(const json_t *json, const struct choice *choice, struct err *err)
+{
+    const char *picked = NULL, *now = choice->directions[choice->picked].id;
+    bool control = false, recall = false;
+    int r = jread_string(json, "picked", true, NULL, &picked, err);
+    if (r == 0) {
+        r = jread_bool(json, "control", true, NULL, &control, err);
+    }
+    if (r == 0) {
+        r = jread_bool(json, "recall", true, NULL, &recall, err);
+    }
+    if (r == 0 && (!str_eq(picked, now) || control != choice->control || recall != choice->recall)) {
+        return err_set(err, ERR_INVALID, "picked: kept \"%.63s\"%s, decides \"%s\"%s", picked,
+                       control ? " as a control" : "", now,
+                       choice->control ? " as a control" : "");
+    }
+    return r;
+}
+
 /* Decides and ranks again; everything has to come out as it was kept. */
 static int decide_again(const json_t *json, struct choice *choice, struct err *err)
 {
@@ -312,13 +335,9 @@ static int decide_again(const json_t *json, struct choice *choice, struct err *e
     if (r < 0) {
         return r;
     }
-    const char *kept = json_string_value(json_object_get(json, "picked"));
-    const char *now = choice->directions[choice->picked].id;
-    if (!kept || !str_eq(kept, now)
-        || json_is_true(json_object_get(json, "control")) != choice->control
-        || json_is_true(json_object_get(json, "recall")) != choice->recall) {
-        return err_set(err, ERR_INVALID, "picked: kept \"%.63s\", decides \"%s\"%s",
-                       kept ? kept : "", now, choice->control ? " as a control" : "");
+    r = hold_pick(json, choice, err);
+    if (r < 0) {
+        return r;
     }
     choice_rank(choice, choice->n_recalled);
     list = json_object_get(json, "strategies");

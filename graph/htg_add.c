@@ -2,6 +2,7 @@
 #include "graph/htg_private.h"
 #include "base/util.h"
 
+#include <jansson.h>
 #include <string.h>
 
 static int check_id(const char *what, const char *id, struct err *err)
@@ -43,6 +44,12 @@ static int copy_text(struct htg *htg, const char *id, const char *from, const ch
     if (from && strlen(from) > HTG_TEXT_MAX) {
         return err_set(err, ERR_TOOBIG, "\"%s\": a text is over %d bytes", id, HTG_TEXT_MAX);
     }
+    /* Whatever is kept here ends up in a JSON document. */
+    json_t *probe = json_string(from ? from : "");
+    if (!probe) {
+        return err_set(err, ERR_INVALID, "\"%s\": a text isn't UTF-8", id);
+    }
+    json_decref(probe);
     *ret = arena_strdup(htg->arena, from ? from : "");
     return 0;
 }

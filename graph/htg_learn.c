@@ -48,29 +48,16 @@ static void trust_part(const struct context *context, bool everywhere, char ret[
              context->modelled ? "-model" : "");
 }
 
-/* Directions that the graph knows, each once. */
-static void push_sources(const struct htg *htg, const struct htg_observation *observation,
-                         struct htg_increments *increments)
-{
-    size_t n = MIN(observation->n_sources, (size_t)CHOICE_SOURCES_MAX);
-    for (size_t i = 0; i < n; i++) {
-        const char *source = observation->sources[i];
-        bool again = !str_eq(source, HTG_START) && htg_find_direction(htg, source) < 0;
-        for (size_t j = 0; j < i; j++) {
-            again = again || str_eq(source, observation->sources[j]);
-        }
-        if (!again) {
-            push_rungs(increments, observation, STATS_KIND_TRANSITION, source,
-                       observation->direction);
-        }
-    }
-}
-
 static int check(const struct htg *htg, const struct htg_observation *observation, struct err *err)
 {
     if (!observation->direction || htg_find_direction(htg, observation->direction) < 0) {
         return err_set(err, ERR_INVALID, "observation: unknown direction \"%.63s\"",
                        observation->direction ? observation->direction : "");
+    }
+    if (observation->source && !str_eq(observation->source, HTG_START)
+        && htg_find_direction(htg, observation->source) < 0) {
+        return err_set(err, ERR_INVALID, "observation: unknown source \"%.63s\"",
+                       observation->source);
     }
     if (observation->strategy && htg_find_strategy(htg, observation->strategy) < 0) {
         return err_set(err, ERR_INVALID, "observation: unknown strategy \"%.63s\"",
@@ -82,12 +69,14 @@ static int check(const struct htg *htg, const struct htg_observation *observatio
     return 0;
 }
 
-static void collect(const struct htg *htg, const struct htg_observation *observation,
-                    struct htg_increments *increments)
+static void collect(const struct htg_observation *observation, struct htg_increments *increments)
 {
     char where[CONTEXT_KEY_MAX];
     push_rungs(increments, observation, STATS_KIND_DIRECTION, NULL, observation->direction);
-    push_sources(htg, observation, increments);
+    if (observation->source) {
+        push_rungs(increments, observation, STATS_KIND_TRANSITION, observation->source,
+                   observation->direction);
+    }
     if (observation->strategy) {
         push_rungs(increments, observation, STATS_KIND_STRATEGY, NULL, observation->strategy);
         if (!observation->failed && observation->gain >= HTG_WIN_GAIN) {
@@ -112,7 +101,7 @@ int htg_observe(struct htg *htg, const struct htg_observation *observation,
     struct htg_increments increments = { .n = 0 };
     if (observation->ablation != SELECT_ABLATION_FROZEN
         && observation->ablation != SELECT_ABLATION_NONE) {
-        collect(htg, observation, &increments);
+        collect(observation, &increments);
     }
     for (size_t i = 0; r == 0 && i < increments.n; i++) {
         const struct htg_increment *at = &increments.at[i];

@@ -6,6 +6,10 @@
  * share one). A provisional strategy is promoted after wins in HTG_PROMOTE_TASKS tasks and retired
  * after HTG_RETIRE_TRIES tries without a win; seeds are never retired, their estimates fall.
  *
+ * Only the edge from the latest source learns, though older ones are read (choice.h): an outcome
+ * credited to every direction of the walk teaches each edge what the others did, and on landscapes
+ * where order matters that costs half of what the order is worth (tests/test_graph_learn.c).
+ *
  * Trust. A share of steps are controls that ignore memory. With m_g and m_c the shrunk mean gains
  * of guided and control steps of a family, v_g and v_c their variances,
  *     trust = min(1, 2 Phi((m_g - m_c) / sqrt(v_g/(n_g+k) + v_c/(n_c+k))))
@@ -19,8 +23,7 @@
 
 struct htg_observation {
     struct context context;     /* the parent's, as it was chosen in */
-    const char *const *sources; /* the choice's sources: directions in the lineage, or "start" */
-    size_t n_sources;
+    const char *source;         /* the latest of the choice's sources, or NULL if it has none */
     const char *direction;
     const char *strategy; /* NULL: none that the graph knows */
     const char *task;
@@ -29,7 +32,8 @@ struct htg_observation {
     enum select_ablation ablation; /* FROZEN and NONE learn nothing */
 };
 
-enum { HTG_INCREMENTS_MAX = 32 };
+/* Direction, edge and strategy on every rung, a proof, two of trust. */
+enum { HTG_INCREMENTS_MAX = 3 * CONTEXT_RUNGS + 3 };
 
 struct htg_increment {
     char key[STATS_KEY_MAX];

@@ -36,16 +36,16 @@ bool select_ablation_parse(const char *name, enum select_ablation *ret)
 void select_tuning_default(struct select_tuning *ret)
 {
     *ret = (struct select_tuning){
-        .temperature = 0.15, .w = 0.5, .u = 0.5, .k = 3, .position = 0.7, .evidence = 2,
+        .temperature = 0.1, .w = 0.3, .u = 0.5, .opening = 0.4, .k = 3, .position = 1, .evidence = 1,
         .failed = 0.3, .stale = 0.15, .exhausted = 2, .unfit = 1, .control_share = 0.1,
-        .trust_floor = 0.1, .window = 3,
+        .trust_floor = 0.05, .window = 3,
     };
 }
 
 static int check(const struct htg *htg, const struct select_request *request, struct err *err)
 {
     const struct select_tuning *t = &request->tuning;
-    const double weights[] = { t->temperature, t->w, t->u, t->position, t->evidence, t->failed,
+    const double weights[] = { t->temperature, t->w, t->u, t->opening, t->position, t->evidence, t->failed,
                                t->stale, t->exhausted, t->unfit, t->control_share, t->trust_floor };
     bool fine = t->k > 0 && t->k <= 1e6 && t->control_share <= 1 && t->trust_floor <= 1
              && t->window >= 1 && t->window <= CHOICE_SOURCES_MAX;
@@ -166,6 +166,41 @@ static void read_direction(const struct htg *htg, const struct choice *choice, s
         double prior = direction->estimate.mean + (edge ? edge->prior : 0);
         estimate_read(htg, STATS_KIND_TRANSITION, choice->sources[j], node->id, &choice->context,
                       prior, k, &direction->terms[j].estimate);
+    }
+}
+
+static bool in_lineage(const struct select_request *request, const char *direction)
+{
+    for (size_t i = 0; i < request->n_history; i++) {
+        if (request->history[i].lineage && str_eq(request->history[i].direction, direction)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The step after this one that would gain most by it. All directions have been read already. */
+static void read_opening(const struct htg *htg, const struct select_request *request,
+                         struct choice *choice, size_t index, const size_t *whose)
+{
+    struct choice_direction *direction = &choice->directions[index];
+    const char *from = htg_direction(htg, whose[index])->id;
+    direction->opens_to = "";
+    for (size_t i = 0; i < choice->n_directions && choice->n_sources > 0; i++) {
+        const struct choice_direction *next = &choice->directions[i];
+        if (i == index || !next->allowed || in_lineage(request, next->id)) {
+            continue;
+        }
+        const char *to = htg_direction(htg, whose[i])->id;
+        const struct htg_transition *edge = htg_find_transition(htg, from, to);
+        struct estimate estimate;
+        estimate_read(htg, STATS_KIND_TRANSITION, from, to, &choice->context,
+                      next->estimate.mean + (edge ? edge->prior : 0), choice->tuning.k, &estimate);
+        double opens = estimate.mean - next->estimate.mean;
+        if (opens > direction->opens) {
+            direction->opens = opens;
+            direction->opens_to = next->id;
+        }
     }
 }
 
@@ -337,6 +372,9 @@ int select_direction(const struct htg *htg, const struct select_request *request
         if (choice->ablation == SELECT_ABLATION_FLAT) {
             read_flat(htg, request, choice, i);
         }
+    }
+    for (size_t i = 0; i < choice->n_directions; i++) {
+        read_opening(htg, request, choice, i, whose);
     }
     r = choice_decide(choice, err);
     if (r == 0) {
