@@ -124,7 +124,7 @@ const struct command command_eval = {
     .usage = "eval TASK CANDIDATE [options]",
     .help = "CANDIDATE is a folder with kernel.cu and plan.json, or a shipped variant's name.\n"
             "Checks it on every shape of the task with fresh inputs, then times it beside the baseline.\n\n"
-            "  warpsmith eval softmax 04_row_in_registers\n"
+            "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -",
     .takes = "gpu baseline deadline jobs json runs verbose",
     .args_min = 2,
