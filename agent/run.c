@@ -321,7 +321,7 @@ static const char *stop_reason(struct run *run)
     if ((int64_t)run->n_attempts > o->steps) {
         return "all steps are done";
     }
-    if (run->since_best >= CAMPAIGN_PLATEAU) {
+    if (run->since_best >= (o->plateau > 0 ? o->plateau : CAMPAIGN_PLATEAU)) {
         return "no improvement for a while";
     }
     if (o->until_sol > 0 && best && best->verdict.sol >= o->until_sol) {

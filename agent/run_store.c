@@ -58,8 +58,7 @@ static int learn(struct run *run, struct htg_increments *ret, struct err *err)
     bool known = s->strategy && htg_find_strategy(htg, s->strategy) >= 0;
     struct htg_observation o = {
         .context = s->choice->context,
-        .sources = s->choice->sources,
-        .n_sources = s->choice->n_sources,
+        .source = s->choice->n_sources ? s->choice->sources[0] : NULL,
         .direction = s->direction,
         .strategy = known ? s->strategy : NULL,
         .task = run->task->name,

@@ -34,12 +34,17 @@ static int open_compile_pool(struct evaluator *ev, const struct evaluator_option
     if (r < 0) {
         return r;
     }
+    /* The compiler that belongs to these headers. */
+    auto_free char *home
+        = xprintf("CUDA_HOME=%.*s", (int)(strlen(include) - strlen("/include")), include);
+    const char *const env[] = { home, NULL };
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     const char *const args[] = { "compile", "--include", include, NULL };
     struct pool_options options = {
         .name = "compile",
         .program = worker,
         .args = args,
+        .env = env,
         .workers = o->compile_workers ? o->compile_workers : (size_t)MAX(1, MIN(cores, 16)),
         .start_ms = START_MS,
         .log = o->log,

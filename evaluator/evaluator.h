@@ -52,6 +52,7 @@ struct judge_request {
     const struct task *task; /* these three must live until the callback */
     const struct candidate *candidate;
     const struct candidate *baseline; /* NULL: none */
+    const struct shape *timed;         /* NULL: the default shape */
     enum judge_depth depth;
     uint64_t deadline_ms; /* of each stage (compile, device); 0: JUDGE_DEADLINE_MS */
 };

@@ -193,7 +193,7 @@ static json_t *job_json(const struct judgement *j)
     memcpy(salt_id.bytes, salt, sizeof(salt));
     char salt_hex[ID_HEX];
     id_hex(&salt_id, salt_hex);
-    const struct shape *timed = &task->shapes[0];
+    const struct shape *timed = j->request.timed ? j->request.timed : &task->shapes[0];
     int64_t bytes = 0, flops = 0;
     if (task->bytes) {
         expr_eval(task->bytes, &timed->symbols, &bytes, NULL);
@@ -390,13 +390,12 @@ static int bind_all(struct judgement *j)
         struct shape_case *c = &j->cases[j->n_cases];
         bool is_default = shape->use == SHAPE_USE_DEFAULT;
         *c = (struct shape_case) { .shape = shape };
-        c->time = is_default;
+        c->time = shape == (j->request.timed ? j->request.timed : &task->shapes[0]);
         /* The simulator would need minutes for a default shape: it samples blocks and times them. */
         c->check = is_default ? !modelled || task->n_shapes == 1 : true;
-        if (shape->use == SHAPE_USE_HELD_OUT && (task->specialise || quick)) {
-            continue;
-        }
-        if (quick && shape->use == SHAPE_USE_SMALL && !modelled) {
+        bool held_out = shape->use == SHAPE_USE_HELD_OUT && (task->specialise || quick);
+        bool small = quick && shape->use == SHAPE_USE_SMALL && !modelled;
+        if (!c->time && (held_out || small || (is_default && !c->check))) {
             continue;
         }
         int r = c->check ? bind_side(j, c, SIDE_REFERENCE) : 0;

@@ -1,0 +1,16 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/* What the benches that judge candidates share: one judgement, waited for. */
+#include "agent/session.h"
+
+struct judged {
+    bool done;
+    int code;
+    char status[32], phase[64];
+    double us, seconds; /* median; wall time from asking to verdict */
+    double speedup, sol, compile_s, device_s;
+};
+
+/* Runs the loop until the verdict is there. */
+int judge_wait(struct session *session, const struct judge_request *request, struct judged *ret,
+               struct err *err);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the agent itself costs: many tasks at once, with a provider and workers that answer at once.
+ * Everything else is real: selection, binding, frames over sockets, durable records.
+ */
+#include "agent/bench.h"
+#include "agent/campaign.h"
+#include "base/file.h"
+#include "base/jread.h"
+#include "base/util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { OVERHEAD_TASKS = 100, OVERHEAD_STEPS = 40 };
+
+/* A new candidate for every ask: the parent with another comment. */
+static void ask_instant(const struct provider *provider, const struct ask *ask, proposal_cb done,
+                        void *ud)
+{
+    (void)provider;
+    auto_free char *plan = json_canonical(ask->parent->plan->json);
+    auto_free char *source = xprintf("// step %llu\n%s", (unsigned long long)ask->step,
+                                     ask->family->variants[0]->source);
+    struct err err = { 0 };
+    struct proposal p = { .strategy = "", .title = "instant" };
+    p.code = candidate_parse(plan, strlen(plan), source, strlen(source), &p.candidate, &err);
+    p.error = err.text;
+    if (p.code == 0 && ask->choice->n_strategies) {
+        p.strategy = ask->choice->strategies[0].id;
+    }
+    done(ud, &p);
+}
+
+static const struct provider instant = { "instant", NULL, ask_instant };
+
+static int write_tasks(const char *folder, char **paths, size_t n, struct err *err)
+{
+    struct task *task = NULL;
+    int r = catalog_task("gelu", &task, err);
+    if (r < 0) {
+        return r;
+    }
+    auto_free char *document = xprintf("%s/task.json", task->folder);
+    json_t *json = NULL;
+    r = jread_file(document, &json, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        auto_free char *name = xprintf("task%03zu", i);
+        paths[i] = xprintf("%s/%s", folder, name);
+        auto_free char *to = xprintf("%s/task.json", paths[i]);
+        auto_free char *source = xprintf("%s/reference.cu", paths[i]);
+        json_object_set_new(json, "name", json_string(name));
+        auto_free char *text = json_canonical(json);
+        r = folder_make(paths[i], err);
+        r = r < 0 ? r : file_write(to, text, strlen(text), err);
+        r = r < 0 ? r : file_write(source, task->reference_source,
+                                   strlen(task->reference_source), err);
+    }
+    json_decref(json);
+    task_free(task);
+    return r;
+}
+
+static double resident_mib(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file) {
+        if (fscanf(file, "%*d %ld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return (double)pages * 4096 / (1 << 20);
+}
+
+struct peak {
+    double mib;
+    size_t events;
+};
+
+static void on_event(void *ud, const struct campaign_event *e)
+{
+    struct peak *peak = ud;
+    if (e->kind == CAMPAIGN_EVENT_SCORED && ++peak->events % 256 == 0) {
+        peak->mib = MAX(peak->mib, resident_mib());
+    }
+}
+
+static int run_campaign(const struct options *o, const char *folder, char **paths, size_t n,
+                        struct bench_report *report, struct err *err)
+{
+    auto_free char *store = xprintf("%s/store", folder);
+    auto_free char *worker = NULL;
+    int r = file_find_program("fake_worker", &worker, err);
+    if (r < 0) {
+        return err_wrap(err, "this bench needs the tests' instant worker");
+    }
+    struct options copy = *o;
+    copy.store = store;
+    struct session session;
+    r = session_open(&session, &copy, SESSION_STORE | SESSION_MEMORY, err);
+    if (r < 0) {
+        return r;
+    }
+    struct evaluator_options evaluator = { .gpu = "sim", .compile_workers = 2, .worker = worker };
+    r = evaluator_open(&session.loop, &evaluator, &session.evaluator, err);
+    struct campaign_options options = { .tasks = (const char *const *)paths, .n_tasks = n,
+                                        .tuner = "none", .seed = (uint64_t)o->seed,
+                                        .steps = o->steps > 0 ? o->steps : OVERHEAD_STEPS,
+                                        .plateau = INT64_MAX };
+    struct campaign *campaign = NULL;
+    double before = resident_mib();
+    r = r < 0 ? r : campaign_new(&session, &options, &instant, &campaign, err);
+    if (r == 0) {
+        struct peak peak = { 0 };
+        campaign_on_event(campaign, on_event, &peak);
+        uint64_t began = clock_ns();
+        r = campaign_run(campaign, err);
+        double seconds = (double)(clock_ns() - began) * 1e-9;
+        if (r == 0) {
+            bench_figure(report, "durable steps", (double)peak.events / seconds, "steps/s",
+                         BENCH_BAR_LEAST, 1000);
+            bench_figure(report, "memory of a running task", (peak.mib - before) / (double)n,
+                         "MiB", BENCH_BAR_MOST, 1);
+            bench_figure(report, "tasks at once", (double)n, "tasks", BENCH_BAR_NONE, 0);
+            bench_figure(report, "steps in all", (double)peak.events, "steps", BENCH_BAR_NONE, 0);
+        }
+    }
+    campaign_free(campaign);
+    session_close(&session);
+    return r;
+}
+
+static int run(const struct options *o, struct bench_report *report, struct err *err)
+{
+    char *folder = NULL;
+    int r = bench_folder(&folder, err);
+    if (r < 0) {
+        return r;
+    }
+    char *paths[OVERHEAD_TASKS] = { NULL };
+    r = write_tasks(folder, paths, OVERHEAD_TASKS, err);
+    r = r < 0 ? r : run_campaign(o, folder, paths, OVERHEAD_TASKS, report, err);
+    for (size_t i = 0; i < OVERHEAD_TASKS; i++) {
+        free(paths[i]);
+    }
+    folder_remove(folder, NULL);
+    free(folder);
+    return r;
+}
+
+const struct bench bench_overhead = { "overhead", "the agent alone: 100 tasks, instant provider and "
+                                      "workers", run };
