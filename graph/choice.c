@@ -73,8 +73,8 @@ static void attend(const struct choice *choice, struct choice_direction *directi
 {
     double logits[CHOICE_SOURCES_MAX], weights[CHOICE_SOURCES_MAX];
     for (size_t j = 0; j < choice->n_sources; j++) {
-        logits[j] = choice->tuning.evidence * direction->terms[j].estimate.share
-                  - choice->tuning.position * (double)j;
+        logits[j] = choice->tuning.evidence * direction->terms[j].estimate.share -
+                    choice->tuning.position * (double)j;
     }
     soften(logits, choice->n_sources, 1, weights);
     direction->transition = choice->n_sources ? 0 : direction->estimate.mean;
@@ -90,15 +90,15 @@ static void score_direction(const struct choice *choice, struct choice_direction
     attend(choice, direction);
     direction->unary = tuning->w * direction->estimate.mean;
     direction->explore = tuning->u * estimate_doubt(&direction->estimate, tuning->k);
-    double worth = direction->transition + direction->unary + direction->explore
-                 + tuning->opening * direction->opens;
+    double worth = direction->transition + direction->unary + direction->explore +
+                   tuning->opening * direction->opens;
     if (choice->control) {
         worth = 0;
     } else if (choice->ablation == SELECT_ABLATION_FLAT) {
         worth = direction->flat;
     }
-    direction->score = worth - direction->failed - direction->stale - direction->exhausted
-                     - direction->unfit;
+    direction->score =
+        worth - direction->failed - direction->stale - direction->exhausted - direction->unfit;
 }
 
 /* Followed in the share `trust` of the steps, but for the controls that go on for ever, and never
@@ -140,8 +140,8 @@ int choice_decide(struct choice *choice, struct err *err)
 double choice_strategy_score(const struct choice_strategy *strategy,
                              const struct select_tuning *tuning)
 {
-    return strategy->estimate.mean + tuning->u * estimate_doubt(&strategy->estimate, tuning->k)
-         - strategy->penalty;
+    return strategy->estimate.mean + tuning->u * estimate_doubt(&strategy->estimate, tuning->k) -
+           strategy->penalty;
 }
 
 static int by_id(const void *a, const void *b)

@@ -13,24 +13,37 @@ struct field {
     bool decided; /* worked out again after reading, and held against what was kept */
 };
 
-#define T(name) { #name, offsetof(struct select_tuning, name), false }
+#define T(name)                                                                                    \
+    {                                                                                              \
+#name, offsetof(struct select_tuning, name), false                                         \
+    }
 static const struct field tuning_fields[] = {
-    T(temperature), T(w),     T(u),         T(opening), T(k), T(position),      T(evidence),
-    T(failed),      T(stale), T(exhausted), T(unfit), T(control_share), T(trust_floor),
+    T(temperature), T(w),      T(u),     T(opening),   T(k),     T(position),
+    T(evidence),    T(failed), T(stale), T(exhausted), T(unfit), T(control_share),
+    T(trust_floor),
 };
 #undef T
 
-#define D(name, decided) { #name, offsetof(struct choice_direction, name), decided }
+#define D(name, decided)                                                                           \
+    {                                                                                              \
+#name, offsetof(struct choice_direction, name), decided                                    \
+    }
 static const struct field direction_fields[] = {
-    D(opens, false), D(flat, false),      D(failed, false), D(stale, false),  D(exhausted, false), D(unfit, false),
-    D(transition, true), D(unary, true),   D(explore, true), D(score, true),
-    D(probability, true),
+    D(opens, false),     D(flat, false),  D(failed, false),     D(stale, false),
+    D(exhausted, false), D(unfit, false), D(transition, true),  D(unary, true),
+    D(explore, true),    D(score, true),  D(probability, true),
 };
 #undef D
 
-#define S(name, decided) { #name, offsetof(struct choice_strategy, name), decided }
+#define S(name, decided)                                                                           \
+    {                                                                                              \
+#name, offsetof(struct choice_strategy, name), decided                                     \
+    }
 static const struct field strategy_fields[] = {
-    S(penalty, false), S(explore, true), S(score, true), S(probability, true),
+    S(penalty, false),
+    S(explore, true),
+    S(score, true),
+    S(probability, true),
 };
 #undef S
 
@@ -124,17 +137,17 @@ json_t *choice_json(const struct choice *choice)
     return json;
 }
 
-static int parse_term(const json_t *json, const struct jpath *at, double k,
-                      struct choice_term *ret, struct err *err)
+static int parse_term(const json_t *json, const struct jpath *at, double k, struct choice_term *ret,
+                      struct err *err)
 {
-    static const char *const known[] = { "attention", "estimate" };
+    static const char *const known[] = {"attention", "estimate"};
     int r = jread_object(json, at, known, ARRAY_LEN(known), err);
     if (r == 0) {
         r = jread_real(json, "attention", true, 0, 1, at, &ret->attention, err);
     }
-    struct jpath here = { at, "estimate", 0 };
-    return r < 0 ? r : estimate_parse(json_object_get(json, "estimate"), &here, k, &ret->estimate,
-                                      err);
+    struct jpath here = {at, "estimate", 0};
+    return r < 0 ? r
+                 : estimate_parse(json_object_get(json, "estimate"), &here, k, &ret->estimate, err);
 }
 
 static int parse_direction(const json_t *json, const struct jpath *at, struct arena *arena,
@@ -154,7 +167,7 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
     if (r == 0) {
         r = get_fields(json, at, ret, direction_fields, ARRAY_LEN(direction_fields), err);
     }
-    struct jpath here = { at, "estimate", 0 };
+    struct jpath here = {at, "estimate", 0};
     if (r == 0) {
         r = estimate_parse(json_object_get(json, "estimate"), &here, k, &ret->estimate, err);
     }
@@ -171,9 +184,9 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
     ret->id = arena_strdup(arena, id);
     ret->opens_to = arena_strdup(arena, opens_to);
     ret->terms = arena_alloc(arena, CHOICE_SOURCES_MAX, sizeof(*ret->terms));
-    struct jpath list = { at, "terms", 0 };
+    struct jpath list = {at, "terms", 0};
     for (size_t j = 0; r == 0 && j < choice->n_sources; j++) {
-        struct jpath term = { &list, NULL, j };
+        struct jpath term = {&list, NULL, j};
         r = parse_term(json_array_get(terms, j), &term, k, &ret->terms[j], err);
     }
     return r;
@@ -190,7 +203,7 @@ static int parse_strategy(const json_t *json, const struct jpath *at, struct are
     if (r == 0) {
         r = get_fields(json, at, ret, strategy_fields, ARRAY_LEN(strategy_fields), err);
     }
-    struct jpath here = { at, "estimate", 0 };
+    struct jpath here = {at, "estimate", 0};
     if (r == 0) {
         r = estimate_parse(json_object_get(json, "estimate"), &here, k, &ret->estimate, err);
     }
@@ -202,7 +215,7 @@ static int parse_strategy(const json_t *json, const struct jpath *at, struct are
 
 static int parse_tuning(const json_t *json, struct select_tuning *ret, struct err *err)
 {
-    struct jpath at = { NULL, "tuning", 0 };
+    struct jpath at = {NULL, "tuning", 0};
     if (!json_is_object(json)) {
         return jread_fail(&at, err, "expected an object, got %s", jread_kind(json));
     }
@@ -218,23 +231,31 @@ static int parse_tuning(const json_t *json, struct select_tuning *ret, struct er
 
 static int parse_head(const json_t *json, struct arena *arena, struct choice *ret, struct err *err)
 {
-    static const char *const known[] = { "format",  "seed",   "step",    "task",       "context",
-                                         "trust",   "recall", "control", "ablation",   "picked",
-                                         "tuning",  "sources", "directions", "strategies",
-                                         "recalled" };
+    static const char *const known[] = {
+        "format",   "seed",   "step",   "task",    "context",    "trust",      "recall",  "control",
+        "ablation", "picked", "tuning", "sources", "directions", "strategies", "recalled"};
     int64_t format = 1, seed = 0, step = 0, recalled = 0;
     const char *task = NULL, *context = NULL, *ablation = NULL;
     int r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
-    const struct { const char *key; int64_t *ret; int64_t lo, hi; } ints[] = {
-        { "format", &format, 1, 1 }, { "seed", &seed, INT64_MIN, INT64_MAX },
-        { "step", &step, INT64_MIN, INT64_MAX },
-        { "recalled", &recalled, 0, CHOICE_STRATEGIES_MAX },
+    const struct {
+        const char *key;
+        int64_t *ret;
+        int64_t lo, hi;
+    } ints[] = {
+        {"format", &format, 1, 1},
+        {"seed", &seed, INT64_MIN, INT64_MAX},
+        {"step", &step, INT64_MIN, INT64_MAX},
+        {"recalled", &recalled, 0, CHOICE_STRATEGIES_MAX},
     };
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(ints); i++) {
         r = jread_int(json, ints[i].key, true, ints[i].lo, ints[i].hi, NULL, ints[i].ret, err);
     }
-    const struct { const char *key, **ret; } texts[] = {
-        { "task", &task }, { "context", &context }, { "ablation", &ablation },
+    const struct {
+        const char *key, **ret;
+    } texts[] = {
+        {"task", &task},
+        {"context", &context},
+        {"ablation", &ablation},
     };
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(texts); i++) {
         r = jread_string(json, texts[i].key, true, NULL, texts[i].ret, err);
@@ -288,15 +309,15 @@ static int parse_lists(const json_t *json, struct arena *arena, struct choice *r
     ret->n_strategies = json_array_size(strategies);
     ret->directions = arena_alloc(arena, ret->n_directions + 1, sizeof(*ret->directions));
     ret->strategies = arena_alloc(arena, ret->n_strategies + 1, sizeof(*ret->strategies));
-    struct jpath up = { NULL, "directions", 0 };
+    struct jpath up = {NULL, "directions", 0};
     for (size_t i = 0; r == 0 && i < ret->n_directions; i++) {
-        struct jpath at = { &up, NULL, i };
+        struct jpath at = {&up, NULL, i};
         r = parse_direction(json_array_get(directions, i), &at, arena, ret, &ret->directions[i],
                             err);
     }
     up.key = "strategies";
     for (size_t i = 0; r == 0 && i < ret->n_strategies; i++) {
-        struct jpath at = { &up, NULL, i };
+        struct jpath at = {&up, NULL, i};
         r = parse_strategy(json_array_get(strategies, i), &at, arena, ret->tuning.k,
                            &ret->strategies[i], err);
     }
@@ -314,10 +335,10 @@ static int hold_pick(const json_t *json, const struct choice *choice, struct err
     if (r == 0) {
         r = jread_bool(json, "recall", true, NULL, &recall, err);
     }
-    if (r == 0 && (!str_eq(picked, now) || control != choice->control || recall != choice->recall)) {
+    if (r == 0 &&
+        (!str_eq(picked, now) || control != choice->control || recall != choice->recall)) {
         return err_set(err, ERR_INVALID, "picked: kept \"%.63s\"%s, decides \"%s\"%s", picked,
-                       control ? " as a control" : "", now,
-                       choice->control ? " as a control" : "");
+                       control ? " as a control" : "", now, choice->control ? " as a control" : "");
     }
     return r;
 }

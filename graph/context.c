@@ -33,7 +33,7 @@ bool context_class_parse(const char *name, enum context_class *ret)
 
 const char *context_rung_name(enum context_rung rung)
 {
-    static const char *const names[] = { "exact", "class", "everywhere", "prior" };
+    static const char *const names[] = {"exact", "class", "everywhere", "prior"};
     return names[rung];
 }
 
@@ -73,7 +73,7 @@ static void drop_letter(char *arch)
 int context_init(struct context *ret, const char *family, const char *bottleneck, const char *arch,
                  bool modelled, struct err *err)
 {
-    struct context made = { .modelled = modelled };
+    struct context made = {.modelled = modelled};
     int r = check_name("family", family, sizeof(made.family), err);
     if (r == 0) {
         r = check_name("architecture", arch, sizeof(made.arch), err);
@@ -82,7 +82,8 @@ int context_init(struct context *ret, const char *family, const char *bottleneck
         return r;
     }
     if (ends_in_model(arch)) {
-        return err_set(err, ERR_INVALID, "context: architecture \"%s\" ends in \"" MODEL "\"", arch);
+        return err_set(err, ERR_INVALID, "context: architecture \"%s\" ends in \"" MODEL "\"",
+                       arch);
     }
     if (!bottleneck || !context_class_parse(bottleneck, &made.class)) {
         const char *near =
@@ -119,7 +120,7 @@ int context_parse(const char *key, struct context *ret, struct err *err)
         return err_set(err, ERR_INVALID, "context: \"%s\" isn't family|bottleneck|architecture",
                        key);
     }
-    *class++ = '\0';
+    *class ++ = '\0';
     *arch++ = '\0';
     bool modelled = ends_in_model(arch);
     if (modelled) {

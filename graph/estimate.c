@@ -27,7 +27,7 @@ void estimate_climb(struct estimate *estimate, double k)
 void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from, const char *node,
                    const struct context *context, double prior, double k, struct estimate *ret)
 {
-    *ret = (struct estimate){ .prior = prior };
+    *ret = (struct estimate){.prior = prior};
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
         char where[CONTEXT_KEY_MAX], key[STATS_KEY_MAX];
         context_key(context, (enum context_rung)i, where);
@@ -66,13 +66,13 @@ json_t *estimate_json(const struct estimate *estimate)
 static int parse_tally(const json_t *json, const struct jpath *at, struct tally *ret,
                        struct err *err)
 {
-    struct tally tally = { 0 };
+    struct tally tally = {0};
     const json_t *m[4];
     for (size_t i = 0; i < 4; i++) {
         m[i] = json_array_get(json, i);
     }
-    if (json_array_size(json) != 4 || !json_is_integer(m[0]) || !json_is_integer(m[1])
-        || !json_is_number(m[2]) || !json_is_number(m[3])) {
+    if (json_array_size(json) != 4 || !json_is_integer(m[0]) || !json_is_integer(m[1]) ||
+        !json_is_number(m[2]) || !json_is_number(m[3])) {
         return jread_fail(at, err, "expected [n, failures, mean, m2]");
     }
     tally.n = json_integer_value(m[0]);
@@ -89,18 +89,18 @@ static int parse_tally(const json_t *json, const struct jpath *at, struct tally 
 int estimate_parse(const json_t *json, const struct jpath *at, double k, struct estimate *ret,
                    struct err *err)
 {
-    static const char *const known[] = { "prior", "mean",  "variance", "share",
-                                         "level", "exact", "class",    "everywhere" };
+    static const char *const known[] = {"prior", "mean",  "variance", "share",
+                                        "level", "exact", "class",    "everywhere"};
     int r = jread_object(json, at, known, ARRAY_LEN(known), err);
     if (r < 0) {
         return r;
     }
-    struct estimate made = { .prior = 0 };
+    struct estimate made = {.prior = 0};
     r = jread_real(json, "prior", true, -100, 100, at, &made.prior, err);
     for (int i = 0; r == 0 && i < CONTEXT_RUNGS; i++) {
         const char *name = context_rung_name((enum context_rung)i);
         const json_t *rung = json_object_get(json, name);
-        struct jpath here = { at, name, 0 };
+        struct jpath here = {at, name, 0};
         r = rung ? parse_tally(rung, &here, &made.rung[i], err) : 0;
     }
     double mean = 0;

@@ -121,4 +121,3 @@ bool htg_state_parse(const char *name, enum htg_state *ret)
     }
     return false;
 }
-

@@ -78,7 +78,7 @@ static int copy_list(struct htg *htg, const char *id, const struct htg_list *fro
         }
         at[i] = arena_strdup(htg->arena, from->at[i]);
     }
-    *ret = (struct htg_list){ at, from->n };
+    *ret = (struct htg_list){at, from->n};
     return 0;
 }
 
@@ -100,9 +100,9 @@ int htg_add_direction(struct htg *htg, const struct htg_direction *direction, st
     if (htg->n_directions == HTG_DIRECTIONS_MAX) {
         return err_set(err, ERR_FULL, "over %d directions", HTG_DIRECTIONS_MAX);
     }
-    struct htg_direction made = { .prior = direction->prior };
-    const char *const from[] = { direction->id, direction->title, direction->summary };
-    const char **const to[] = { &made.id, &made.title, &made.summary };
+    struct htg_direction made = {.prior = direction->prior};
+    const char *const from[] = {direction->id, direction->title, direction->summary};
+    const char **const to[] = {&made.id, &made.title, &made.summary};
     r = copy_texts(htg, direction->id, from, to, ARRAY_LEN(to), err);
     if (r == 0) {
         htg->directions[htg->n_directions++] = made;
@@ -120,10 +120,10 @@ static int copy_applies(struct htg *htg, const struct htg_strategy *from, struct
                            from->bottlenecks.at[i] ? from->bottlenecks.at[i] : "");
         }
     }
-    const struct htg_list *const lists[] = { &from->tunables, &from->families, &from->bottlenecks,
-                                             &from->archs, &from->dtypes };
-    struct htg_list *const rets[] = { &to->tunables, &to->families, &to->bottlenecks, &to->archs,
-                                      &to->dtypes };
+    const struct htg_list *const lists[] = {&from->tunables, &from->families, &from->bottlenecks,
+                                            &from->archs, &from->dtypes};
+    struct htg_list *const rets[] = {&to->tunables, &to->families, &to->bottlenecks, &to->archs,
+                                     &to->dtypes};
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(lists); i++) {
         r = copy_list(htg, from->id, lists[i], rets[i], err);
@@ -165,10 +165,10 @@ int htg_add_strategy(struct htg *htg, const struct htg_strategy *strategy, struc
     }
     struct htg_node *node = arena_alloc(htg->arena, 1, sizeof(*node));
     struct htg_strategy *made = &node->strategy;
-    *made = (struct htg_strategy){ .prior = strategy->prior, .direction_index = direction };
-    const char *const from[] = { strategy->id, strategy->title, strategy->guidance,
-                                 strategy->pitfalls };
-    const char **const to[] = { &made->id, &made->title, &made->guidance, &made->pitfalls };
+    *made = (struct htg_strategy){.prior = strategy->prior, .direction_index = direction};
+    const char *const from[] = {strategy->id, strategy->title, strategy->guidance,
+                                strategy->pitfalls};
+    const char **const to[] = {&made->id, &made->title, &made->guidance, &made->pitfalls};
     r = copy_texts(htg, strategy->id, from, to, ARRAY_LEN(to), err);
     if (r == 0) {
         r = copy_applies(htg, strategy, made, err);
@@ -205,9 +205,9 @@ int htg_add_transition(struct htg *htg, const struct htg_transition *transition,
         return err_wrap(err, "transition %s > %s", transition->from, transition->to);
     }
     struct htg_transition *made = arena_alloc(htg->arena, 1, sizeof(*made));
-    const char *const texts[] = { transition->from, transition->to, transition->when,
-                                  transition->why, transition->risk };
-    const char **const rets[] = { &made->from, &made->to, &made->when, &made->why, &made->risk };
+    const char *const texts[] = {transition->from, transition->to, transition->when,
+                                 transition->why, transition->risk};
+    const char **const rets[] = {&made->from, &made->to, &made->when, &made->why, &made->risk};
     r = copy_texts(htg, transition->to, texts, rets, ARRAY_LEN(rets), err);
     if (r < 0) {
         return r;
@@ -256,4 +256,3 @@ int htg_add_example(struct htg *htg, const char *strategy, const struct htg_exam
     insert_example(&htg->nodes[index]->strategy, example);
     return 0;
 }
-

@@ -54,8 +54,8 @@ static int check(const struct htg *htg, const struct htg_observation *observatio
         return err_set(err, ERR_INVALID, "observation: unknown direction \"%.63s\"",
                        observation->direction ? observation->direction : "");
     }
-    if (observation->source && !str_eq(observation->source, HTG_START)
-        && htg_find_direction(htg, observation->source) < 0) {
+    if (observation->source && !str_eq(observation->source, HTG_START) &&
+        htg_find_direction(htg, observation->source) < 0) {
         return err_set(err, ERR_INVALID, "observation: unknown source \"%.63s\"",
                        observation->source);
     }
@@ -98,9 +98,9 @@ int htg_observe(struct htg *htg, const struct htg_observation *observation,
     if (r < 0) {
         return r;
     }
-    struct htg_increments increments = { .n = 0 };
-    if (observation->ablation != SELECT_ABLATION_FROZEN
-        && observation->ablation != SELECT_ABLATION_NONE) {
+    struct htg_increments increments = {.n = 0};
+    if (observation->ablation != SELECT_ABLATION_FROZEN &&
+        observation->ablation != SELECT_ABLATION_NONE) {
         collect(observation, &increments);
     }
     for (size_t i = 0; r == 0 && i < increments.n; i++) {
@@ -117,8 +117,8 @@ int htg_observe(struct htg *htg, const struct htg_observation *observation,
 static void read_arm(const struct htg *htg, const char *arm, const struct context *context,
                      double prior, double k, struct estimate *ret)
 {
-    *ret = (struct estimate){ .prior = prior };
-    const enum context_rung rungs[] = { CONTEXT_RUNG_EXACT, CONTEXT_RUNG_EVERYWHERE };
+    *ret = (struct estimate){.prior = prior};
+    const enum context_rung rungs[] = {CONTEXT_RUNG_EXACT, CONTEXT_RUNG_EVERYWHERE};
     for (int everywhere = 0; everywhere < 2; everywhere++) {
         char where[CONTEXT_KEY_MAX], key[STATS_KEY_MAX];
         trust_part(context, everywhere, where);

@@ -14,7 +14,7 @@ static int parse_document(const char *text, size_t len, const char *entries, siz
     if (r < 0) {
         return r;
     }
-    const char *const known[] = { "format", entries };
+    const char *const known[] = {"format", entries};
     int64_t format = 0;
     r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
     if (r == 0) {
@@ -38,7 +38,7 @@ static int read_prior(const json_t *entry, const struct jpath *at, struct htg_pr
                       struct err *err)
 {
     const json_t *json = json_object_get(entry, "prior");
-    struct jpath here = { at, "prior", 0 };
+    struct jpath here = {at, "prior", 0};
     static const char *const classes[] = {
 #define X(name, text) text,
         CONTEXT_CLASS_LIST(X)
@@ -65,14 +65,14 @@ static int read_list(const json_t *object, const char *key, const struct jpath *
     int r = jread_array(object, key, false, HTG_LIST_MAX, at, &array, err);
     for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
         const json_t *value = json_array_get(array, i);
-        struct jpath list = { at, key, 0 }, here = { &list, NULL, i };
+        struct jpath list = {at, key, 0}, here = {&list, NULL, i};
         if (!json_is_string(value)) {
             return jread_fail(&here, err, "expected a string, got %s", jread_kind(value));
         }
         room->at[i] = json_string_value(value);
     }
     if (r == 0) {
-        *ret = (struct htg_list){ room->at, json_array_size(array) };
+        *ret = (struct htg_list){room->at, json_array_size(array)};
     }
     return r;
 }
@@ -97,9 +97,9 @@ static int place(int r, const struct jpath *at, struct err *err)
 static int add_direction(struct htg *htg, const json_t *entry, const struct jpath *at,
                          struct err *err)
 {
-    static const char *const known[] = { "id", "title", "summary", "prior" };
-    struct htg_direction direction = { 0 };
-    const char **const rets[] = { &direction.id, &direction.title, &direction.summary };
+    static const char *const known[] = {"id", "title", "summary", "prior"};
+    struct htg_direction direction = {0};
+    const char **const rets[] = {&direction.id, &direction.title, &direction.summary};
     int r = jread_object(entry, at, known, ARRAY_LEN(known), err);
     if (r == 0) {
         r = read_texts(entry, at, known, rets, ARRAY_LEN(rets), 2, err);
@@ -113,14 +113,13 @@ static int add_direction(struct htg *htg, const json_t *entry, const struct jpat
 static int read_applies(const json_t *entry, const struct jpath *at, struct list_room room[4],
                         struct htg_strategy *ret, struct err *err)
 {
-    static const char *const known[] = { "families", "bottlenecks", "arch", "dtypes" };
+    static const char *const known[] = {"families", "bottlenecks", "arch", "dtypes"};
     const json_t *applies = json_object_get(entry, "applies");
     if (!applies) {
         return 0;
     }
-    struct jpath here = { at, "applies", 0 };
-    struct htg_list *const rets[] = { &ret->families, &ret->bottlenecks, &ret->archs,
-                                      &ret->dtypes };
+    struct jpath here = {at, "applies", 0};
+    struct htg_list *const rets[] = {&ret->families, &ret->bottlenecks, &ret->archs, &ret->dtypes};
     int r = jread_object(applies, &here, known, ARRAY_LEN(known), err);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(known); i++) {
         r = read_list(applies, known[i], &here, &room[i], rets[i], err);
@@ -134,7 +133,7 @@ static int read_state(const json_t *entry, const struct jpath *at, enum htg_stat
     const char *name = htg_state_name(*ret);
     int r = jread_string(entry, "state", false, at, &name, err);
     if (r == 0 && !htg_state_parse(name, ret)) {
-        struct jpath here = { at, "state", 0 };
+        struct jpath here = {at, "state", 0};
         return jread_fail(&here, err, "\"%s\" is none of seed, provisional, promoted, retired",
                           name);
     }
@@ -144,11 +143,11 @@ static int read_state(const json_t *entry, const struct jpath *at, enum htg_stat
 static int add_strategy(struct htg *htg, const json_t *entry, const struct jpath *at,
                         struct err *err)
 {
-    static const char *const known[] = { "id",       "direction", "title", "guidance", "pitfalls",
-                                         "tunables", "applies",   "prior", "state" };
-    struct htg_strategy strategy = { .state = HTG_STATE_SEED };
-    const char **const rets[] = { &strategy.id, &strategy.direction, &strategy.title,
-                                  &strategy.guidance, &strategy.pitfalls };
+    static const char *const known[] = {"id",       "direction", "title", "guidance", "pitfalls",
+                                        "tunables", "applies",   "prior", "state"};
+    struct htg_strategy strategy = {.state = HTG_STATE_SEED};
+    const char **const rets[] = {&strategy.id, &strategy.direction, &strategy.title,
+                                 &strategy.guidance, &strategy.pitfalls};
     struct list_room tunables, applies[4];
     int r = jread_object(entry, at, known, ARRAY_LEN(known), err);
     if (r == 0) {
@@ -172,10 +171,10 @@ static int add_strategy(struct htg *htg, const json_t *entry, const struct jpath
 static int add_transition(struct htg *htg, const json_t *entry, const struct jpath *at,
                           struct err *err)
 {
-    static const char *const known[] = { "from", "to", "when", "why", "risk", "prior" };
-    struct htg_transition transition = { 0 };
-    const char **const rets[] = { &transition.from, &transition.to, &transition.when,
-                                  &transition.why, &transition.risk };
+    static const char *const known[] = {"from", "to", "when", "why", "risk", "prior"};
+    struct htg_transition transition = {0};
+    const char **const rets[] = {&transition.from, &transition.to, &transition.when,
+                                 &transition.why, &transition.risk};
     int r = jread_object(entry, at, known, ARRAY_LEN(known), err);
     if (r == 0) {
         r = read_texts(entry, at, known, rets, ARRAY_LEN(rets), 2, err);
@@ -197,9 +196,9 @@ static int add_all(struct htg *htg, const char *text, size_t len, const char *en
     if (r < 0) {
         return r;
     }
-    struct jpath list = { NULL, entries, 0 };
+    struct jpath list = {NULL, entries, 0};
     for (size_t i = 0; r == 0 && i < json_array_size(array); i++) {
-        struct jpath at = { &list, NULL, i };
+        struct jpath at = {&list, NULL, i};
         r = add(htg, json_array_get(array, i), &at, err);
     }
     json_decref(json);
@@ -223,7 +222,7 @@ int htg_seed_transitions(struct htg *htg, const char *text, size_t len, struct e
 
 int htg_seed_strategy(struct htg *htg, const json_t *entry, struct err *err)
 {
-    struct jpath list = { NULL, "strategies", 0 }, at = { &list, NULL, 0 };
+    struct jpath list = {NULL, "strategies", 0}, at = {&list, NULL, 0};
     return add_strategy(htg, entry, &at, err);
 }
 

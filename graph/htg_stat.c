@@ -7,7 +7,7 @@
 void htg_settle(const struct htg *htg, struct htg_node *node)
 {
     int64_t tries = 0;
-    const char *const everywhere[] = { "*|*|*", "*|*|*-model" };
+    const char *const everywhere[] = {"*|*|*", "*|*|*-model"};
     for (size_t i = 0; i < ARRAY_LEN(everywhere); i++) {
         char key[STATS_KEY_MAX];
         stats_key(STATS_KIND_STRATEGY, NULL, node->strategy.id, everywhere[i], key);
@@ -32,8 +32,8 @@ static void follow(struct htg *htg, const char *key, bool was, bool is)
     const char *node, *where;
     size_t len;
     char id[HTG_ID_MAX];
-    if (stats_key_parse(key, &kind, &node, &len, &where, NULL) < 0 || len >= sizeof(id)
-        || (kind != STATS_KIND_PROOF && kind != STATS_KIND_STRATEGY)) {
+    if (stats_key_parse(key, &kind, &node, &len, &where, NULL) < 0 || len >= sizeof(id) ||
+        (kind != STATS_KIND_PROOF && kind != STATS_KIND_STRATEGY)) {
         return;
     }
     memcpy(id, node, len);

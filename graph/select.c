@@ -36,19 +36,31 @@ bool select_ablation_parse(const char *name, enum select_ablation *ret)
 void select_tuning_default(struct select_tuning *ret)
 {
     *ret = (struct select_tuning){
-        .temperature = 0.1, .w = 0.3, .u = 0.5, .opening = 0.4, .k = 3, .position = 1, .evidence = 1,
-        .failed = 0.3, .stale = 0.15, .exhausted = 2, .unfit = 1, .control_share = 0.1,
-        .trust_floor = 0.05, .window = 3,
+        .temperature = 0.1,
+        .w = 0.3,
+        .u = 0.5,
+        .opening = 0.4,
+        .k = 5,
+        .position = 1,
+        .evidence = 1,
+        .failed = 0.3,
+        .stale = 0.15,
+        .exhausted = 2,
+        .unfit = 1,
+        .control_share = 0.1,
+        .trust_floor = 0.05,
+        .window = 3,
     };
 }
 
 static int check(const struct htg *htg, const struct select_request *request, struct err *err)
 {
     const struct select_tuning *t = &request->tuning;
-    const double weights[] = { t->temperature, t->w, t->u, t->opening, t->position, t->evidence, t->failed,
-                               t->stale, t->exhausted, t->unfit, t->control_share, t->trust_floor };
-    bool fine = t->k > 0 && t->k <= 1e6 && t->control_share <= 1 && t->trust_floor <= 1
-             && t->window >= 1 && t->window <= CHOICE_SOURCES_MAX;
+    const double weights[] = {t->temperature,   t->w,          t->u,     t->opening,   t->position,
+                              t->evidence,      t->failed,     t->stale, t->exhausted, t->unfit,
+                              t->control_share, t->trust_floor};
+    bool fine = t->k > 0 && t->k <= 1e6 && t->control_share <= 1 && t->trust_floor <= 1 &&
+                t->window >= 1 && t->window <= CHOICE_SOURCES_MAX;
     for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
         fine = fine && weights[i] >= 0 && weights[i] <= 1e3;
     }
@@ -58,58 +70,17 @@ static int check(const struct htg *htg, const struct select_request *request, st
     }
     for (size_t i = 0; i < request->n_history; i++) {
         if (htg_find_direction(htg, request->history[i].direction) < 0) {
-            return err_set(err, ERR_INVALID, "selection: step %zu took an unknown direction \"%.63s\"",
-                           i, request->history[i].direction);
+            return err_set(err, ERR_INVALID,
+                           "selection: step %zu took an unknown direction \"%.63s\"", i,
+                           request->history[i].direction);
         }
     }
     return 0;
 }
 
-static bool listed(const struct htg_list *list, const char *name)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (str_eq(list->at[i], name)) {
-            return true;
-        }
-    }
-    return list->n == 0;
-}
-
-static bool arch_listed(const struct htg_list *list, const char *arch)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        if (context_arch_matches(arch, list->at[i])) {
-            return true;
-        }
-    }
-    return list->n == 0;
-}
-
-static bool dtype_listed(const struct htg_list *list, const struct htg_list *dtypes)
-{
-    for (size_t i = 0; i < dtypes->n; i++) {
-        if (listed(list, dtypes->at[i])) {
-            return true;
-        }
-    }
-    return list->n == 0 || dtypes->n == 0;
-}
-
 static bool may_take(size_t strategy, const struct select_request *request)
 {
     return !request->strategies || request->strategies[strategy];
-}
-
-bool select_applies(const struct htg *htg, size_t strategy, const struct select_request *request)
-{
-    const struct htg_strategy *s = htg_strategy(htg, strategy);
-    const struct context *context = &request->context;
-    /* Before anything is measured any bottleneck is possible. */
-    bool bottleneck = context->class == CONTEXT_CLASS_NONE
-                   || listed(&s->bottlenecks, context_class_name(context->class));
-    return s->state != HTG_STATE_RETIRED && may_take(strategy, request) && bottleneck
-        && listed(&s->families, context->family) && arch_listed(&s->archs, context->arch)
-        && dtype_listed(&s->dtypes, &request->dtypes);
 }
 
 /* Randomised memory: node i reads the numbers of shuffle(i), the same for the whole campaign. */
@@ -136,8 +107,8 @@ static void find_sources(const struct select_request *request, struct arena *are
                          struct choice *choice)
 {
     choice->sources = arena_alloc(arena, CHOICE_SOURCES_MAX, sizeof(*choice->sources));
-    if (request->ablation == SELECT_ABLATION_NO_PREFIX
-        || request->ablation == SELECT_ABLATION_FLAT) {
+    if (request->ablation == SELECT_ABLATION_NO_PREFIX ||
+        request->ablation == SELECT_ABLATION_FLAT) {
         return;
     }
     size_t most = (size_t)request->tuning.window;
@@ -161,8 +132,7 @@ static void read_direction(const struct htg *htg, const struct choice *choice, s
     estimate_read(htg, STATS_KIND_DIRECTION, NULL, node->id, &choice->context,
                   htg_prior_gain(&node->prior, choice->context.class), k, &direction->estimate);
     for (size_t j = 0; j < choice->n_sources; j++) {
-        const struct htg_transition *edge =
-            htg_find_transition(htg, choice->sources[j], node->id);
+        const struct htg_transition *edge = htg_find_transition(htg, choice->sources[j], node->id);
         double prior = direction->estimate.mean + (edge ? edge->prior : 0);
         estimate_read(htg, STATS_KIND_TRANSITION, choice->sources[j], node->id, &choice->context,
                       prior, k, &direction->terms[j].estimate);
@@ -188,7 +158,7 @@ static void read_opening(const struct htg *htg, const struct select_request *req
     direction->opens_to = "";
     for (size_t i = 0; i < choice->n_directions && choice->n_sources > 0; i++) {
         const struct choice_direction *next = &choice->directions[i];
-        if (i == index || !next->allowed || in_lineage(request, next->id)) {
+        if (i == index || !next->allowed || next->unfit > 0 || in_lineage(request, next->id)) {
             continue;
         }
         const char *to = htg_direction(htg, whose[i])->id;
@@ -227,8 +197,8 @@ static bool tried_in_vain_here(const struct select_request *request, const char 
 {
     for (size_t i = 0; i < request->n_history; i++) {
         const struct select_step *step = &request->history[i];
-        if (step->here && step->outcome != SELECT_OUTCOME_GAINED && step->strategy
-            && str_eq(step->strategy, strategy)) {
+        if (step->here && step->outcome != SELECT_OUTCOME_GAINED && step->strategy &&
+            str_eq(step->strategy, strategy)) {
             return true;
         }
     }
@@ -259,8 +229,8 @@ static void penalise_strategy(const struct select_request *request, bool applies
                               struct choice_strategy *strategy)
 {
     const struct select_tuning *tuning = &request->tuning;
-    strategy->penalty = (strategy->provisional ? PROVISIONAL_PENALTY : 0)
-                      + (applies ? 0 : tuning->unfit);
+    strategy->penalty =
+        (strategy->provisional ? PROVISIONAL_PENALTY : 0) + (applies ? 0 : tuning->unfit);
     for (size_t i = 0; i < request->n_history; i++) {
         const struct select_step *step = &request->history[i];
         if (!step->strategy || !str_eq(step->strategy, strategy->id)) {
@@ -270,9 +240,9 @@ static void penalise_strategy(const struct select_request *request, bool applies
             strategy->penalty += step->lineage ? 2 * tuning->stale : 0;
             continue;
         }
-        strategy->penalty += (step->here ? 2 : 0.5)
-                           * (step->outcome == SELECT_OUTCOME_FAILED ? tuning->failed
-                                                                     : tuning->stale);
+        strategy->penalty +=
+            (step->here ? 2 : 0.5) *
+            (step->outcome == SELECT_OUTCOME_FAILED ? tuning->failed : tuning->stale);
     }
 }
 
@@ -302,8 +272,8 @@ static size_t read_strategies(const struct htg *htg, const struct select_request
         }
         const struct htg_strategy *read = htg_strategy(htg, whose[s]);
         double above = flat ? 0 : choice->directions[index].estimate.mean;
-        double prior = read->prior.given ? htg_prior_gain(&read->prior, choice->context.class)
-                                         : above;
+        double prior =
+            read->prior.given ? htg_prior_gain(&read->prior, choice->context.class) : above;
         struct choice_strategy *at = &made[n++];
         at->id = arena_strdup(arena, own->id);
         at->provisional = own->state == HTG_STATE_PROVISIONAL;
@@ -339,8 +309,12 @@ static struct choice *new_choice(const struct htg *htg, const struct select_requ
 {
     struct choice *choice = arena_alloc(arena, 1, sizeof(*choice));
     *choice = (struct choice){
-        .seed = request->seed, .step = request->step, .task = arena_strdup(arena, request->task),
-        .context = request->context, .ablation = request->ablation, .tuning = request->tuning,
+        .seed = request->seed,
+        .step = request->step,
+        .task = arena_strdup(arena, request->task),
+        .context = request->context,
+        .ablation = request->ablation,
+        .tuning = request->tuning,
         .trust = htg_trust(htg, &request->context, request->tuning.k),
         .n_directions = htg_directions(htg),
     };
@@ -390,13 +364,12 @@ int select_strategies(const struct htg *htg, const struct select_request *reques
     if (r < 0) {
         return r;
     }
-    if (choice->picked >= htg_directions(htg)
-        || !str_eq(choice->directions[choice->picked].id,
-                   htg_direction(htg, choice->picked)->id)) {
+    if (choice->picked >= htg_directions(htg) ||
+        !str_eq(choice->directions[choice->picked].id, htg_direction(htg, choice->picked)->id)) {
         return err_set(err, ERR_INVALID, "selection: the choice was made in another graph");
     }
-    choice->n_strategies = read_strategies(htg, request, choice, choice->picked, arena,
-                                           &choice->strategies);
+    choice->n_strategies =
+        read_strategies(htg, request, choice, choice->picked, arena, &choice->strategies);
     choice_rank(choice, most);
     return 0;
 }

@@ -20,8 +20,8 @@ struct stats {
     size_t n_slots;  /* a power of two, at least twice n */
 };
 
-static const char *const kind_names[STATS_KINDS] = { "direction", "strategy", "transition", "proof",
-                                                     "trust" };
+static const char *const kind_names[STATS_KINDS] = {"direction", "strategy", "transition", "proof",
+                                                    "trust"};
 
 struct stats *stats_new(void)
 {
@@ -64,12 +64,12 @@ int stats_key_parse(const char *key, enum stats_kind *ret_kind, const char **ret
     const char *where = node ? strchr(node + 1, '/') : NULL;
     int kind = 0;
     size_t len = node ? (size_t)(node - key) : 0;
-    while (kind < STATS_KINDS
-           && !(len == strlen(kind_names[kind]) && !memcmp(key, kind_names[kind], len))) {
+    while (kind < STATS_KINDS &&
+           !(len == strlen(kind_names[kind]) && !memcmp(key, kind_names[kind], len))) {
         kind++;
     }
-    if (!where || kind == STATS_KINDS || where == node + 1 || !where[1] || strchr(where + 1, '/')
-        || strlen(key) >= STATS_KEY_MAX) {
+    if (!where || kind == STATS_KINDS || where == node + 1 || !where[1] || strchr(where + 1, '/') ||
+        strlen(key) >= STATS_KEY_MAX) {
         return err_set(err, ERR_INVALID, "\"%.80s\" isn't a statistic's key kind/node/where", key);
     }
     bool edge = memchr(node, '>', (size_t)(where - node)) != NULL;
@@ -127,7 +127,7 @@ static int find_or_make(struct stats *stats, const char *key, struct tally **ret
         }
         grow(stats);
         slot = slot_of(stats, key);
-        stats->entries[stats->n] = (struct entry){ .key = xstrdup(key) };
+        stats->entries[stats->n] = (struct entry){.key = xstrdup(key)};
         stats->slots[slot] = (uint32_t)++stats->n;
     }
     *ret = &stats->entries[stats->slots[slot] - 1].tally;

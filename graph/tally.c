@@ -47,9 +47,9 @@ bool tally_valid(const struct tally *tally)
 {
     /* Sums that were merged and taken apart again are off by rounding. */
     const double slack = 1e-6;
-    return tally->n >= 0 && tally->failures >= 0 && tally->failures <= tally->n
-        && isfinite(tally->mean) && isfinite(tally->m2) && tally->m2 >= -slack
-        && tally->mean >= -TALLY_FAILURE_LOSS - slack && tally->mean <= TALLY_GAIN_MOST + slack;
+    return tally->n >= 0 && tally->failures >= 0 && tally->failures <= tally->n &&
+           isfinite(tally->mean) && isfinite(tally->m2) && tally->m2 >= -slack &&
+           tally->mean >= -TALLY_FAILURE_LOSS - slack && tally->mean <= TALLY_GAIN_MOST + slack;
 }
 
 double tally_variance(const struct tally *tally)

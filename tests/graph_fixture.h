@@ -19,3 +19,12 @@ void fixture_known(struct htg *htg, enum stats_kind kind, const char *from, cons
                    int64_t n, double mean);
 struct choice *fixture_choose(const struct htg *htg, const struct select_request *request,
                               struct arena *arena);
+
+/* One test's graph and arena, as the state of a cmocka test. */
+struct bench {
+    struct htg *htg;
+    struct arena *arena;
+};
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);

@@ -19,7 +19,7 @@
 static struct htg *with_direction(const char *id)
 {
     struct htg *htg = htg_new();
-    struct htg_direction direction = { .id = id, .title = "T" };
+    struct htg_direction direction = {.id = id, .title = "T"};
     assert_int_equal(htg_add_direction(htg, &direction, NULL), 0);
     return htg;
 }
@@ -59,7 +59,7 @@ static void test_seed_cases(void **state)
     for (size_t i = 0; i < json_array_size(cases); i++) {
         const json_t *entry = json_array_get(cases, i);
         struct htg *htg = with_direction("known");
-        struct err err = { 0 };
+        struct err err = {0};
         int r = add_seed(htg, member(entry, "kind"), member(entry, "text"), &err);
         if (r != code_of(member(entry, "code")) || !strstr(err.text, member(entry, "says"))) {
             fail_msg("%s: code %d, \"%s\"", member(entry, "name"), r, err.text);
@@ -74,7 +74,7 @@ static void add_file(struct htg *htg, const char *kind, const char *name)
     auto_free char *path = xprintf(WS_SOURCE_DIR "/kernels/memory/%s", name);
     auto_free char *text = NULL;
     size_t len;
-    struct err err = { 0 };
+    struct err err = {0};
     if (!file_exists(path)) {
         skip();
     }
@@ -127,8 +127,8 @@ static void test_copies(void **state)
     (void)state;
     struct htg *htg = with_direction("a");
     char id[] = "vector", tunable[] = "VEC";
-    const char *tunables[] = { tunable };
-    struct htg_strategy strategy = { .id = id, .direction = "a", .tunables = { tunables, 1 } };
+    const char *tunables[] = {tunable};
+    struct htg_strategy strategy = {.id = id, .direction = "a", .tunables = {tunables, 1}};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), 0);
     memset(id, '#', sizeof(id) - 1);
     memset(tunable, '#', sizeof(tunable) - 1);
@@ -146,7 +146,7 @@ static void test_limit_of_directions(void **state)
     for (int i = 0; i <= HTG_DIRECTIONS_MAX; i++) {
         char id[16];
         snprintf(id, sizeof(id), "d%d", i);
-        struct htg_direction direction = { .id = id };
+        struct htg_direction direction = {.id = id};
         assert_int_equal(htg_add_direction(htg, &direction, NULL),
                          i < HTG_DIRECTIONS_MAX ? 0 : ERR_FULL);
     }
@@ -161,7 +161,7 @@ static void test_limit_of_strategies(void **state)
     for (int i = 0; i <= HTG_STRATEGIES_MAX; i++) {
         char id[16];
         snprintf(id, sizeof(id), "s%d", i);
-        struct htg_strategy strategy = { .id = id, .direction = "a" };
+        struct htg_strategy strategy = {.id = id, .direction = "a"};
         assert_int_equal(htg_add_strategy(htg, &strategy, NULL),
                          i < HTG_STRATEGIES_MAX ? 0 : ERR_FULL);
     }
@@ -174,21 +174,22 @@ static void test_limits_of_texts(void **state)
     struct htg *htg = with_direction("a");
     char *text = xcalloc(HTG_TEXT_MAX + 2, 1);
     memset(text, 'x', HTG_TEXT_MAX + 1);
-    struct htg_strategy strategy = { .id = "s", .direction = "a", .guidance = text };
+    struct htg_strategy strategy = {.id = "s", .direction = "a", .guidance = text};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), ERR_TOOBIG);
     text[HTG_ID_MAX] = '\0';
-    strategy = (struct htg_strategy){ .id = text, .direction = "a" };
+    strategy = (struct htg_strategy){.id = text, .direction = "a"};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), ERR_TOOBIG);
-    strategy = (struct htg_strategy){ .id = "s", .direction = "a", .title = "\xff\xfe" };
+    strategy = (struct htg_strategy){.id = "s", .direction = "a", .title = "\xff\xfe"};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), ERR_INVALID);
     const char *many[HTG_LIST_MAX + 1];
     for (size_t i = 0; i < ARRAY_LEN(many); i++) {
         many[i] = "x";
     }
-    strategy = (struct htg_strategy){ .id = "s", .direction = "a", .families = { many, ARRAY_LEN(many) } };
+    strategy =
+        (struct htg_strategy){.id = "s", .direction = "a", .families = {many, ARRAY_LEN(many)}};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), ERR_TOOBIG);
     strategy.families.n--;
-    strategy.prior = (struct htg_prior){ .gain = { NAN }, .given = 1 };
+    strategy.prior = (struct htg_prior){.gain = {NAN}, .given = 1};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), ERR_INVALID);
     strategy.prior.given = 0;
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), 0);
@@ -201,7 +202,8 @@ static void test_limits_of_texts(void **state)
 static void test_priors_by_class(void **state)
 {
     (void)state;
-    struct htg_prior prior = { .given = 1u << CONTEXT_CLASS_MEMORY_BOUND | 1u << CONTEXT_CLASS_LATENCY_BOUND };
+    struct htg_prior prior = {.given = 1u << CONTEXT_CLASS_MEMORY_BOUND |
+                                       1u << CONTEXT_CLASS_LATENCY_BOUND};
     prior.gain[CONTEXT_CLASS_MEMORY_BOUND] = 0.3;
     prior.gain[CONTEXT_CLASS_LATENCY_BOUND] = 0.2;
     assert_true(htg_prior_gain(&prior, CONTEXT_CLASS_MEMORY_BOUND) == 0.3);
@@ -213,10 +215,10 @@ static void test_transitions_are_found(void **state)
 {
     (void)state;
     struct htg *htg = with_direction("a");
-    struct htg_direction b = { .id = "b" };
+    struct htg_direction b = {.id = "b"};
     assert_int_equal(htg_add_direction(htg, &b, NULL), 0);
-    struct htg_transition edges[] = { { .from = "start", .to = "b", .prior = 0.1 },
-                                      { .from = "b", .to = "a", .why = "because" } };
+    struct htg_transition edges[] = {{.from = "start", .to = "b", .prior = 0.1},
+                                     {.from = "b", .to = "a", .why = "because"}};
     for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
         assert_int_equal(htg_add_transition(htg, &edges[i], NULL), 0);
     }
@@ -230,7 +232,7 @@ static void test_transitions_are_found(void **state)
 static struct htg_example example(const char *candidate, double gain, const char *family,
                                   const char *arch)
 {
-    struct htg_example made = { .gain = gain };
+    struct htg_example made = {.gain = gain};
     snprintf(made.candidate, sizeof(made.candidate), "%s", candidate);
     assert_int_equal(context_init(&made.context, family, "none", arch, false, NULL), 0);
     return made;
@@ -240,7 +242,7 @@ static void test_examples(void **state)
 {
     (void)state;
     struct htg *htg = with_direction("a");
-    struct htg_strategy strategy = { .id = "s", .direction = "a" };
+    struct htg_strategy strategy = {.id = "s", .direction = "a"};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), 0);
     const struct htg_example examples[] = {
         example("c1", 0.1, "softmax", "sm_90"), example("c2", 0.5, "softmax", "sm_100"),
@@ -253,7 +255,7 @@ static void test_examples(void **state)
     }
     assert_int_equal(htg_add_example(htg, "other", &examples[0], NULL), ERR_NOTFOUND);
     const struct htg_strategy *kept = htg_strategy(htg, 0);
-    static const char *const order[] = { "c3", "c2", "c1", "c4" };
+    static const char *const order[] = {"c3", "c2", "c1", "c4"};
     assert_int_equal(kept->n_examples, ARRAY_LEN(order));
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         assert_string_equal(kept->examples[i].candidate, order[i]);
@@ -267,13 +269,14 @@ static void test_examples(void **state)
     htg_free(htg);
 }
 
-static void try_it(struct htg *htg, const char *strategy, const char *task, double gain, bool failed)
+static void try_it(struct htg *htg, const char *strategy, const char *task, double gain,
+                   bool failed)
 {
-    struct htg_observation observation = { .direction = "a", .strategy = strategy, .task = task,
-                                           .gain = gain, .failed = failed };
+    struct htg_observation observation = {
+        .direction = "a", .strategy = strategy, .task = task, .gain = gain, .failed = failed};
     struct htg_increments increments;
-    assert_int_equal(
-        context_init(&observation.context, "softmax", "none", "sm_90", false, NULL), 0);
+    assert_int_equal(context_init(&observation.context, "softmax", "none", "sm_90", false, NULL),
+                     0);
     assert_int_equal(htg_observe(htg, &observation, &increments, NULL), 0);
 }
 
@@ -281,9 +284,9 @@ static struct htg *with_strategies(void)
 {
     struct htg *htg = with_direction("a");
     const struct htg_strategy strategies[] = {
-        { .id = "winner", .direction = "a", .state = HTG_STATE_PROVISIONAL },
-        { .id = "loser", .direction = "a", .state = HTG_STATE_PROVISIONAL },
-        { .id = "seed", .direction = "a", .state = HTG_STATE_SEED },
+        {.id = "winner", .direction = "a", .state = HTG_STATE_PROVISIONAL},
+        {.id = "loser", .direction = "a", .state = HTG_STATE_PROVISIONAL},
+        {.id = "seed", .direction = "a", .state = HTG_STATE_SEED},
     };
     for (size_t i = 0; i < ARRAY_LEN(strategies); i++) {
         assert_int_equal(htg_add_strategy(htg, &strategies[i], NULL), 0);
@@ -355,10 +358,14 @@ static void test_strategy_json(void **state)
 {
     (void)state;
     struct htg *htg = with_direction("a"), *other = with_direction("a");
-    static const char *const families[] = { "softmax", "norm" }, *const archs[] = { "sm_80+" };
-    struct htg_strategy strategy = { .id = "s", .direction = "a", .title = "T", .guidance = "g\n\"",
-                                     .families = { families, 2 }, .archs = { archs, 1 },
-                                     .state = HTG_STATE_PROVISIONAL };
+    static const char *const families[] = {"softmax", "norm"}, *const archs[] = {"sm_80+"};
+    struct htg_strategy strategy = {.id = "s",
+                                    .direction = "a",
+                                    .title = "T",
+                                    .guidance = "g\n\"",
+                                    .families = {families, 2},
+                                    .archs = {archs, 1},
+                                    .state = HTG_STATE_PROVISIONAL};
     strategy.prior.given = 1u << CONTEXT_CLASS_NEAR_LIMIT;
     strategy.prior.gain[CONTEXT_CLASS_NEAR_LIMIT] = 1.0 / 3;
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), 0);

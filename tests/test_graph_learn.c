@@ -18,8 +18,8 @@
 
 static struct htg_observation observation(const char *direction, double gain, bool failed)
 {
-    struct htg_observation made = { .direction = direction, .task = "t", .gain = gain,
-                                    .failed = failed };
+    struct htg_observation made = {
+        .direction = direction, .task = "t", .gain = gain, .failed = failed};
     made.context = fixture_request(0, 0).context;
     return made;
 }
@@ -44,12 +44,17 @@ static void test_increments_of_a_step(void **state)
     struct htg_increments increments;
     assert_int_equal(htg_observe(htg, &seen, &increments, NULL), 0);
     static const char *const keys[] = {
-        "direction/a/softmax|memory_bound|sm_90",    "direction/a/*|memory_bound|*",
-        "direction/a/*|*|*",                         "transition/c>a/softmax|memory_bound|sm_90",
-        "transition/c>a/*|memory_bound|*",           "transition/c>a/*|*|*",
+        "direction/a/softmax|memory_bound|sm_90",
+        "direction/a/*|memory_bound|*",
+        "direction/a/*|*|*",
+        "transition/c>a/softmax|memory_bound|sm_90",
+        "transition/c>a/*|memory_bound|*",
+        "transition/c>a/*|*|*",
         "strategy/a1/softmax|memory_bound|sm_90",
-        "strategy/a1/*|memory_bound|*",              "strategy/a1/*|*|*",
-        "proof/a1/t",                                "trust/guided/softmax",
+        "strategy/a1/*|memory_bound|*",
+        "strategy/a1/*|*|*",
+        "proof/a1/t",
+        "trust/guided/softmax",
         "trust/guided/*",
     };
     assert_int_equal(increments.n, ARRAY_LEN(keys));
@@ -91,10 +96,10 @@ static void test_most_increments(void **state)
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
         memset(ids[i], 'a' + (int)i, HTG_ID_MAX - 1);
         ids[i][HTG_ID_MAX - 1] = '\0';
-        struct htg_direction direction = { .id = ids[i] };
+        struct htg_direction direction = {.id = ids[i]};
         assert_int_equal(htg_add_direction(htg, &direction, NULL), 0);
     }
-    struct htg_strategy strategy = { .id = ids[1], .direction = ids[0] };
+    struct htg_strategy strategy = {.id = ids[1], .direction = ids[0]};
     assert_int_equal(htg_add_strategy(htg, &strategy, NULL), 0);
     struct htg_observation seen = observation(ids[0], 0.4, false);
     char family[CONTEXT_FAMILY_MAX], task[600];
@@ -103,7 +108,8 @@ static void test_most_increments(void **state)
     memset(task, '/', sizeof(task) - 1);
     task[sizeof(task) - 1] = '\0';
     assert_int_equal(
-        context_init(&seen.context, family, "compile_error", "sm_1000000000000000000", true, NULL), 0);
+        context_init(&seen.context, family, "compile_error", "sm_1000000000000000000", true, NULL),
+        0);
     seen.source = ids[1];
     seen.strategy = ids[1];
     seen.task = task;
@@ -136,10 +142,10 @@ static void test_frozen_learns_nothing(void **state)
 {
     (void)state;
     struct htg *htg = fixture_graph(NULL);
-    const enum select_ablation still[] = { SELECT_ABLATION_FROZEN, SELECT_ABLATION_NONE };
+    const enum select_ablation still[] = {SELECT_ABLATION_FROZEN, SELECT_ABLATION_NONE};
     for (size_t i = 0; i < ARRAY_LEN(still); i++) {
         struct htg_observation seen = observation("a", 0.4, false);
-        struct htg_increments increments = { .n = 9 };
+        struct htg_increments increments = {.n = 9};
         seen.ablation = still[i];
         assert_int_equal(htg_observe(htg, &seen, &increments, NULL), 0);
         assert_int_equal(increments.n, 0);
@@ -156,7 +162,7 @@ static void test_increments_commute(void **state)
     struct rng rng;
     rng_init(&rng, 1, 2, 3);
     for (int i = 0; i < 200; i++) {
-        char direction[] = { (char)('a' + rng_below(&rng, FIXTURE_DIRECTIONS)), '\0' };
+        char direction[] = {(char)('a' + rng_below(&rng, FIXTURE_DIRECTIONS)), '\0'};
         struct htg_observation seen = observation(direction, rng_normal(&rng) / 3, i % 5 == 0);
         struct htg_increments increments;
         assert_int_equal(htg_observe(both, &seen, &increments, NULL), 0);
@@ -180,10 +186,10 @@ static void test_increments_commute(void **state)
 
 static void trust_stat(struct htg *htg, const char *arm, int64_t n, double mean)
 {
-    const char *const families[] = { "softmax", "*" };
+    const char *const families[] = {"softmax", "*"};
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         char key[STATS_KEY_MAX];
-        struct tally tally = { .n = n, .mean = mean, .m2 = 0.09 * (double)n };
+        struct tally tally = {.n = n, .mean = mean, .m2 = 0.09 * (double)n};
         stats_key(STATS_KIND_TRUST, NULL, arm, families[i], key);
         assert_int_equal(htg_stat_set(htg, key, &tally, NULL), 0);
     }
@@ -203,7 +209,8 @@ static void test_trust(void **state)
     trust_stat(htg, "guided", 40, -0.2);
     double bad = htg_trust(htg, &context, 3);
     assert_true(bad < 0.1);
-    /* One family's disappointment is a warning to the others, not a verdict; a model's isn't one. */
+    /* One family's disappointment is a warning to the others, not a verdict; a model's isn't one.
+     */
     assert_true(htg_trust(htg, &other, 3) > bad);
     assert_true(htg_trust(htg, &other, 3) < 1);
     assert_near(htg_trust(htg, &model, 3), 1);
@@ -243,7 +250,7 @@ struct world {
 static double campaign(struct htg *htg, const struct world *world, uint64_t seed, uint64_t number,
                        const struct select_tuning *tuning, enum select_ablation ablation)
 {
-    bool kept[FIXTURE_DIRECTIONS] = { false };
+    bool kept[FIXTURE_DIRECTIONS] = {false};
     struct select_step history[64];
     char ids[FIXTURE_DIRECTIONS][2];
     char task[16];
@@ -263,21 +270,24 @@ static double campaign(struct htg *htg, const struct world *world, uint64_t seed
         const struct choice *choice = fixture_choose(htg, &request, arena);
         int d = (int)choice->picked;
         double gain = world->gain(kept, latest, d) + 0.02 * rng_normal(&noise);
-        bool failed = gain < -0.5, better = gain > HTG_WIN_GAIN;
+        bool failed = gain<-0.5, better = gain> HTG_WIN_GAIN;
         struct htg_observation seen = observation(choice->directions[d].id, gain, failed);
         seen.source = choice->n_sources > 0 ? choice->sources[0] : NULL;
         seen.control = choice->control;
         seen.ablation = ablation;
         struct htg_increments increments;
         assert_int_equal(htg_observe(htg, &seen, &increments, NULL), 0);
-        memcpy(ids[d], (char[]){ (char)('a' + d), '\0' }, 2);
+        memcpy(ids[d], (char[]){(char)('a' + d), '\0'}, 2);
         for (uint64_t j = 0; better && j < i; j++) {
             history[j].here = false;
         }
         history[i] = (struct select_step){
-            .direction = ids[d], .lineage = better, .here = !better,
-            .outcome = failed ? SELECT_OUTCOME_FAILED
-                     : better ? SELECT_OUTCOME_GAINED : SELECT_OUTCOME_SAME,
+            .direction = ids[d],
+            .lineage = better,
+            .here = !better,
+            .outcome = failed   ? SELECT_OUTCOME_FAILED
+                       : better ? SELECT_OUTCOME_GAINED
+                                : SELECT_OUTCOME_SAME,
         };
         if (better) {
             kept[d] = true;
@@ -347,8 +357,8 @@ static void find_order(const char *name, const struct world *world, double least
     double full = live(world, NULL, NULL, &tuning, SELECT_ABLATION_OFF, 60, 30, NULL);
     double greedy = live(world, NULL, NULL, &no_opening, SELECT_ABLATION_OFF, 60, 30, NULL);
     print_message("%s: full %.2f, without looking ahead %.2f", name, full, greedy);
-    const enum select_ablation taken[] = { SELECT_ABLATION_NO_PREFIX, SELECT_ABLATION_FROZEN,
-                                           SELECT_ABLATION_RANDOM, SELECT_ABLATION_NONE };
+    const enum select_ablation taken[] = {SELECT_ABLATION_NO_PREFIX, SELECT_ABLATION_FROZEN,
+                                          SELECT_ABLATION_RANDOM, SELECT_ABLATION_NONE};
     for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
         double less = live(world, NULL, NULL, &tuning, taken[i], 60, 30, NULL);
         print_message(", %s %.2f", select_ablation_name(taken[i]), less);
@@ -361,15 +371,15 @@ static void find_order(const char *name, const struct world *world, double least
 static void test_order_is_found(void **state)
 {
     (void)state;
-    find_order("pairs", &(struct world){ pairs, 8 }, 1.5);
-    find_order("enablers", &(struct world){ enablers, 8 }, 1.3);
+    find_order("pairs", &(struct world){pairs, 8}, 1.5);
+    find_order("enablers", &(struct world){enablers, 8}, 1.3);
 }
 
 /* After learning, a is likely after b and unlikely at the start. */
 static void test_order_is_in_the_choice(void **state)
 {
     (void)state;
-    const struct world world = { pairs, 8 };
+    const struct world world = {pairs, 8};
     struct select_tuning tuning;
     select_tuning_default(&tuning);
     struct htg *htg = fixture_graph(NULL);
@@ -379,7 +389,7 @@ static void test_order_is_in_the_choice(void **state)
     auto_arena struct arena *arena = arena_new();
     struct select_request request = fixture_request(3, 0);
     double first = fixture_choose(htg, &request, arena)->directions[0].probability;
-    const struct select_step b = { .direction = "b", .lineage = true };
+    const struct select_step b = {.direction = "b", .lineage = true};
     request.history = &b;
     request.n_history = 1;
     double after_b = fixture_choose(htg, &request, arena)->directions[0].probability;
@@ -392,7 +402,7 @@ static void test_order_is_in_the_choice(void **state)
 static double plain(const bool kept[FIXTURE_DIRECTIONS], int latest, int direction)
 {
     (void)latest;
-    static const double first[FIXTURE_DIRECTIONS] = { 0.5, 0.4, 0.1, 0.1, -1, -1 };
+    static const double first[FIXTURE_DIRECTIONS] = {0.5, 0.4, 0.1, 0.1, -1, -1};
     return first[direction] > 0 && kept[direction] ? 0 : first[direction];
 }
 
@@ -400,12 +410,12 @@ static double plain(const bool kept[FIXTURE_DIRECTIONS], int latest, int directi
 static void poison(struct htg *htg)
 {
     for (int i = 0; i < FIXTURE_DIRECTIONS; i++) {
-        char id[] = { (char)('a' + i), '\0' };
+        char id[] = {(char)('a' + i), '\0'};
         double mean = i >= 4 ? 1.0 : -0.2;
         fixture_known(htg, STATS_KIND_DIRECTION, NULL, id, 5000, mean);
         fixture_known(htg, STATS_KIND_TRANSITION, HTG_START, id, 5000, mean);
         for (int j = 0; j < FIXTURE_DIRECTIONS; j++) {
-            char from[] = { (char)('a' + j), '\0' };
+            char from[] = {(char)('a' + j), '\0'};
             fixture_known(htg, STATS_KIND_TRANSITION, from, id, 5000, mean);
         }
     }
@@ -414,7 +424,7 @@ static void poison(struct htg *htg)
 static void test_poison_is_outgrown(void **state)
 {
     (void)state;
-    const struct world world = { plain, 8 };
+    const struct world world = {plain, 8};
     struct select_tuning guarded, blind;
     select_tuning_default(&guarded);
     blind = guarded;
@@ -426,7 +436,8 @@ static void test_poison_is_outgrown(void **state)
     double none = live(&world, NULL, NULL, &guarded, SELECT_ABLATION_NONE, 30, 10, NULL);
     double honest = live(&world, NULL, NULL, &guarded, SELECT_ABLATION_OFF, 30, 10, &honest_trust);
     print_message("poison: followed %.2f, guarded %.2f, no memory %.2f, honest memory %.2f nats a "
-                  "task; trust %.2f and %.2f\n", followed, guard, none, honest, trust, honest_trust);
+                  "task; trust %.2f and %.2f\n",
+                  followed, guard, none, honest, trust, honest_trust);
     assert_true(trust < 0.1);
     assert_true(honest_trust > 0.9);
     assert_true(followed < 0.3 * none);

@@ -26,9 +26,9 @@ static void test_keys_of_the_ladder(void **state)
 {
     (void)state;
     struct context context = softmax(false);
-    static const char *const want[] = { "softmax|memory_bound|sm_90", "*|memory_bound|*", "*|*|*" };
-    static const char *const want_model[] = { "softmax|memory_bound|sm_90-model",
-                                              "*|memory_bound|*-model", "*|*|*-model" };
+    static const char *const want[] = {"softmax|memory_bound|sm_90", "*|memory_bound|*", "*|*|*"};
+    static const char *const want_model[] = {"softmax|memory_bound|sm_90-model",
+                                             "*|memory_bound|*-model", "*|*|*-model"};
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
         char key[CONTEXT_KEY_MAX];
         context_key(&context, (enum context_rung)i, key);
@@ -59,8 +59,8 @@ static void test_exact_key_parses_back(void **state)
 static void test_bad_contexts(void **state)
 {
     (void)state;
-    struct context context = { .family = "kept" };
-    struct err err = { 0 };
+    struct context context = {.family = "kept"};
+    struct err err = {0};
     assert_int_equal(context_init(&context, "softmax", "memory_bond", "sm_90", false, &err),
                      ERR_INVALID);
     assert_non_null(strstr(err.text, "did you mean \"memory_bound\""));
@@ -85,10 +85,10 @@ static void test_architectures(void **state)
         const char *arch, *entry;
         bool match;
     } cases[] = {
-        { "sm_90", "sm_90", true },    { "sm_90", "sm_90a", true },  { "sm_90", "sm_80", false },
-        { "sm_90", "sm_80+", true },   { "sm_80", "sm_90+", false }, { "sm_100", "sm_90+", true },
-        { "sm_100", "sm_100f", true }, { "cpu", "cpu", true },       { "cpu", "sm_80+", false },
-        { "sm_120", "sm_12", false },
+        {"sm_90", "sm_90", true},    {"sm_90", "sm_90a", true},  {"sm_90", "sm_80", false},
+        {"sm_90", "sm_80+", true},   {"sm_80", "sm_90+", false}, {"sm_100", "sm_90+", true},
+        {"sm_100", "sm_100f", true}, {"cpu", "cpu", true},       {"cpu", "sm_80+", false},
+        {"sm_120", "sm_12", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(context_arch_matches(cases[i].arch, cases[i].entry), cases[i].match);
@@ -98,7 +98,7 @@ static void test_architectures(void **state)
 static void test_tally_by_hand(void **state)
 {
     (void)state;
-    struct tally tally = { 0 };
+    struct tally tally = {0};
     tally_add(&tally, 0.1, false);
     tally_add(&tally, 0.5, false);
     tally_add(&tally, 0.9, true); /* a failure counts as the loss, whatever gain came with it */
@@ -125,9 +125,9 @@ static void test_gains(void **state)
 static void test_merge_is_adding(void **state)
 {
     (void)state;
-    const double gains[] = { 0.3, -0.1, 0.7, 0.2, 1.4, 0 };
+    const double gains[] = {0.3, -0.1, 0.7, 0.2, 1.4, 0};
     for (size_t cut = 0; cut <= ARRAY_LEN(gains); cut++) {
-        struct tally whole = { 0 }, left = { 0 }, right = { 0 };
+        struct tally whole = {0}, left = {0}, right = {0};
         for (size_t i = 0; i < ARRAY_LEN(gains); i++) {
             tally_add(&whole, gains[i], i == 1);
             tally_add(i < cut ? &left : &right, gains[i], i == 1);
@@ -144,14 +144,14 @@ static void test_impossible_tallies(void **state)
 {
     (void)state;
     const struct tally bad[] = {
-        { .n = -1 },
-        { .n = 1, .failures = 2 },
-        { .n = 1, .failures = -1 },
-        { .n = 1, .mean = NAN },
-        { .n = 1, .mean = 3 },
-        { .n = 1, .mean = -1 },
-        { .n = 2, .m2 = -1 },
-        { .n = 2, .m2 = INFINITY },
+        {.n = -1},
+        {.n = 1, .failures = 2},
+        {.n = 1, .failures = -1},
+        {.n = 1, .mean = NAN},
+        {.n = 1, .mean = 3},
+        {.n = 1, .mean = -1},
+        {.n = 2, .m2 = -1},
+        {.n = 2, .m2 = INFINITY},
     };
     struct stats *stats = stats_new();
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -159,7 +159,7 @@ static void test_impossible_tallies(void **state)
         assert_int_equal(stats_set(stats, "direction/a/*|*|*", &bad[i], NULL), ERR_INVALID);
     }
     assert_int_equal(stats_count(stats), 0);
-    const struct tally rounding = { .n = 1, .mean = 0.2, .m2 = -1e-12 };
+    const struct tally rounding = {.n = 1, .mean = 0.2, .m2 = -1e-12};
     assert_int_equal(stats_set(stats, "direction/a/*|*|*", &rounding, NULL), 0);
     assert_true(stats_find(stats, "direction/a/*|*|*")->m2 >= 0);
     stats_free(stats);
@@ -168,7 +168,7 @@ static void test_impossible_tallies(void **state)
 static void test_shrinkage_by_hand(void **state)
 {
     (void)state;
-    const struct tally tally = { .n = 6, .mean = 0.5, .m2 = 0.3 };
+    const struct tally tally = {.n = 6, .mean = 0.5, .m2 = 0.3};
     /* (6*0.5 + 3*0.2) / 9 = 0.4; (0.3 + 3*0.09) / 9 = 0.19/3 */
     assert_near(tally_shrink_mean(&tally, 3, 0.2), 0.4);
     assert_near(tally_shrink_variance(&tally, 3, 0.09), 0.57 / 9);
@@ -188,15 +188,15 @@ static void test_keys(void **state)
     assert_int_equal(len, strlen("fusion>data-reuse"));
     assert_memory_equal(node, "fusion>data-reuse", len);
     assert_string_equal(where, "*|*|*");
-    static const char *const bad[] = { "",
-                                       "direction",
-                                       "direction/a",
-                                       "direction/a/",
-                                       "direction//b",
-                                       "directions/a/b",
-                                       "direction/a/b/c",
-                                       "direction/a>b/c",
-                                       "transition/a/c" };
+    static const char *const bad[] = {"",
+                                      "direction",
+                                      "direction/a",
+                                      "direction/a/",
+                                      "direction//b",
+                                      "directions/a/b",
+                                      "direction/a/b/c",
+                                      "direction/a>b/c",
+                                      "transition/a/c"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_int_equal(stats_key_parse(bad[i], &kind, &node, &len, &where, NULL), ERR_INVALID);
     }
@@ -230,7 +230,7 @@ static void test_table_of_many(void **state)
 
 static void put(struct htg *htg, const char *key, int64_t n, double mean, double m2)
 {
-    struct tally tally = { .n = n, .mean = mean, .m2 = m2 };
+    struct tally tally = {.n = n, .mean = mean, .m2 = m2};
     assert_int_equal(htg_stat_set(htg, key, &tally, NULL), 0);
 }
 
@@ -280,14 +280,14 @@ static void test_ladder_backs_off(void **state)
 static void test_estimate_json(void **state)
 {
     (void)state;
-    struct estimate e = { .prior = 0.123456789, .rung = { { 3, 1, 1.0 / 3, 0.7 }, { 0 }, { 9, 2, 0.1, 2 } } };
+    struct estimate e = {.prior = 0.123456789, .rung = {{3, 1, 1.0 / 3, 0.7}, {0}, {9, 2, 0.1, 2}}};
     estimate_climb(&e, 3);
     json_t *json = estimate_json(&e);
     struct estimate back;
     assert_int_equal(estimate_parse(json, NULL, 3, &back, NULL), 0);
     assert_memory_equal(&e, &back, sizeof(e));
     json_object_set_new(json, "mean", json_real(0.9));
-    struct err err = { 0 };
+    struct err err = {0};
     assert_int_equal(estimate_parse(json, NULL, 3, &back, &err), ERR_INVALID);
     assert_non_null(strstr(err.text, "its evidence"));
     json_decref(json);
