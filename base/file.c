@@ -180,7 +180,8 @@ int file_find_shipped(const char *name, char **ret_path, struct err *err)
         }
     }
     if (r < 0) {
-        err_set(err, r, "%s: not found in %s%s%s and %s; set WARPSMITH_HOME to the folder that holds it",
+        err_set(err, r,
+                "%s: not found in %s%s%s and %s; set WARPSMITH_HOME to the folder that holds it",
                 name, tried[0] ? tried[0] : "", tried[0] ? ", " : "", tried[1], tried[2]);
     }
     for (size_t i = 0; i < ARRAY_LEN(tried); i++) {
@@ -200,6 +201,7 @@ int file_find_program(const char *name, char **ret_path, struct err *err)
             return 0;
         }
     }
-    return err_set(err, ERR_NOTFOUND, "%s: not found beside this program in %s; build it, or install the whole bundle",
+    return err_set(err, ERR_NOTFOUND,
+                   "%s: not found beside this program in %s; build it, or install the whole bundle",
                    name, folder);
 }

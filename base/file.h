@@ -26,5 +26,5 @@ bool file_exists(const char *path);
  * whose source it was told at build time). The caller frees *ret_path.
  */
 int file_find_shipped(const char *name, char **ret_path, struct err *err);
-/* A program or library of ours ("warpsmith-worker", "libwarpsim.so"): beside this program's file. */
+/* A program or library of ours ("warpsmith-worker", "libwarpsim.so"): beside this program. */
 int file_find_program(const char *name, char **ret_path, struct err *err);

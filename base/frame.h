@@ -43,7 +43,7 @@ struct frame {
 /* Writes the header of a frame with these lengths. */
 void frame_header(const struct frame *frame, unsigned char ret[FRAME_HEADER]);
 
-/* Takes one frame from the start of `at`: bytes consumed, 0 if more must arrive, or ERR_PROTOCOL. */
+/* Takes a frame from the start of `at`: bytes consumed, 0 if more must arrive, or ERR_PROTOCOL. */
 int64_t frame_parse(const char *at, size_t len, struct frame *ret, struct err *err);
 
 /* Blocking; ERR_NOTFOUND at a clean end of the stream, ERR_PROTOCOL in mid-frame. */

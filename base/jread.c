@@ -244,3 +244,44 @@ char *json_canonical(const json_t *value)
     require(text != NULL);
     return text;
 }
+
+static void pretty(const json_t *value, size_t indent, size_t room, struct buf *out)
+{
+    auto_free char *line = json_dumps(value, JSON_ENCODE_ANY);
+    require(line != NULL);
+    if (strlen(line) <= room || (!json_is_object(value) && !json_is_array(value))) {
+        buf_puts(out, line);
+        return;
+    }
+    enum { WIDTH = 96, STEP = 2 };
+    bool object = json_is_object(value);
+    size_t inner = indent + STEP, left = inner < WIDTH ? WIDTH - inner : 0;
+    buf_puts(out, object ? "{" : "[");
+    void *at = json_object_iter((json_t *)(uintptr_t)value);
+    size_t n = object ? json_object_size(value) : json_array_size(value);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(out, "%s\n%*s", i ? "," : "", (int)inner, "");
+        if (object) {
+            json_t *name = json_string(json_object_iter_key(at));
+            auto_free char *key = json_dumps(name, JSON_ENCODE_ANY);
+            json_decref(name);
+            buf_printf(out, "%s: ", key);
+            size_t used = strlen(key) + STEP;
+            pretty(json_object_iter_value(at), inner, left > used ? left - used : 0, out);
+            at = json_object_iter_next((json_t *)(uintptr_t)value, at);
+        } else {
+            pretty(json_array_get(value, i), inner, left, out);
+        }
+    }
+    buf_printf(out, "\n%*s%s", (int)indent, "", object ? "}" : "]");
+}
+
+char *json_pretty(const json_t *value)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX);
+    pretty(value, 0, json_is_object(value) || json_is_array(value) ? 0 : SIZE_MAX, &out);
+    buf_puts(&out, "\n");
+    require(!out.failed);
+    return buf_take(&out);
+}

@@ -56,5 +56,8 @@ int jread_array(const json_t *object, const char *key, bool required, size_t mos
 /* A string of bytes from outside (a log, say): what isn't UTF-8 becomes "?". Never NULL. */
 json_t *json_text(const char *bytes, size_t len);
 
+/* For people: indented by two, but whatever fits in a line of 96 stands in one. The caller frees. */
+char *json_pretty(const json_t *value);
+
 /* Canonical text: sorted keys, no spaces. The caller frees it. */
 char *json_canonical(const json_t *value);

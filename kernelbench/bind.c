@@ -121,7 +121,7 @@ static int bind_scratch(struct binder *b, size_t index, struct bound_buffer *buf
         r = bind_eval(b, place, scratch->dims[i], &buffer->inner);
         if (r == 0 && buffer->inner < 1) {
             r = bind_fail(b, place, "\"%s\" is %lld, it must be at least 1",
-                     expr_text(scratch->dims[i]), (long long)buffer->inner);
+                          expr_text(scratch->dims[i]), (long long)buffer->inner);
         } else if (r == 0 && __builtin_mul_overflow(buffer->count, buffer->inner, &buffer->count)) {
             r = bind_fail(b, place, "more elements than fit in 64 bits");
         }
@@ -141,8 +141,8 @@ static int check_memory(struct binder *b)
     }
     if (over || total > b->facts->max_memory) {
         return err_set(b->err, ERR_INVALID,
-                       "at shape %s tensors and scratch take %s%.3f GB, and the device has room for "
-                       "%.3f GB: use less scratch, or a smaller shape", b->shape->name,
+                       "at shape %s tensors and scratch take %s%.3f GB, and the device has room "
+                       "for %.3f GB: use less scratch, or a smaller shape", b->shape->name,
                        over ? "more than " : "", over ? 9.2e9 : (double)total / 1e9,
                        (double)b->facts->max_memory / 1e9);
     }

@@ -24,8 +24,9 @@ static int unknown_name(struct binder *b, const char *place, const char *name)
         }
     }
     const char *near = suggest(name, known, n);
-    return bind_fail(b, place, "\"%s\" is no tensor, scratch buffer, scalar, parameter or symbol%s%s%s",
-                name, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return bind_fail(b, place,
+                     "\"%s\" is no tensor, scratch buffer, scalar, parameter or symbol%s%s%s", name,
+                     near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static int unknown_buffer(struct binder *b, const char *place, const char *name)
@@ -60,8 +61,8 @@ static int check_prepare(struct binder *b, const char *place, int64_t index)
     if (buffer->role == TENSOR_ROLE_WEIGHT || buffer->role == TENSOR_ROLE_SCRATCH) {
         return 0;
     }
-    return bind_fail(b, place, "\"%s\" is an %s: prepare sees only weights and scratch", buffer->name,
-                tensor_role_name(buffer->role));
+    return bind_fail(b, place, "\"%s\" is an %s: prepare sees only weights and scratch",
+                     buffer->name, tensor_role_name(buffer->role));
 }
 
 static int bind_arg(struct binder *b, const char *place, const struct plan_arg *arg, bool prepare,
@@ -107,7 +108,7 @@ static int bind_memset(struct binder *b, const char *step, const struct plan_lau
     return role == TENSOR_ROLE_SCRATCH
         ? 0
         : bind_fail(b, place, "\"%s\" is an %s: only %s can be set", from->buffer,
-               tensor_role_name(role), prepare ? "scratch" : "outputs and scratch");
+                    tensor_role_name(role), prepare ? "scratch" : "outputs and scratch");
 }
 
 /* One to three sizes; missing ones are 1. */
@@ -140,19 +141,19 @@ static int check_cluster(struct binder *b, const char *step, const struct bound_
     int64_t blocks = to->cluster[0] * to->cluster[1] * to->cluster[2];
     if (blocks > CLUSTER_MAX) {
         return bind_fail(b, step, "a cluster of %lld blocks, %d at most", (long long)blocks,
-                    CLUSTER_MAX);
+                         CLUSTER_MAX);
     }
     for (size_t i = 0; i < 3; i++) {
         if (to->grid[i] % to->cluster[i]) {
             return bind_fail(b, step, "grid[%zu] is %lld, not a multiple of cluster[%zu], %lld", i,
-                        (long long)to->grid[i], i, (long long)to->cluster[i]);
+                             (long long)to->grid[i], i, (long long)to->cluster[i]);
         }
     }
     int capability = 0;
     bool known = sscanf(b->facts->arch, "sm_%d", &capability) == 1;
     if ((blocks > 1 || to->programmatic) && known && capability < 90) {
         return bind_fail(b, step, "%s needs sm_90 or newer, this device is %s",
-                    blocks > 1 ? "a cluster" : "a programmatic launch", b->facts->arch);
+                         blocks > 1 ? "a cluster" : "a programmatic launch", b->facts->arch);
     }
     return 0;
 }
@@ -162,8 +163,8 @@ static int check_block(struct binder *b, const char *step, const struct bound_la
     int64_t threads = to->block[0] * to->block[1] * to->block[2];
     if (threads > THREADS_MAX) {
         return bind_fail(b, step, "a block of %lld x %lld x %lld is %lld threads, %d at most",
-                    (long long)to->block[0], (long long)to->block[1], (long long)to->block[2],
-                    (long long)threads, THREADS_MAX);
+                         (long long)to->block[0], (long long)to->block[1], (long long)to->block[2],
+                         (long long)threads, THREADS_MAX);
     }
     return 0;
 }
@@ -178,9 +179,11 @@ static int bind_shared(struct binder *b, const char *step, const struct plan_lau
         r = bind_fail(b, place, "%lld bytes, it can't be negative", (long long)to->shared);
     }
     if (r == 0 && to->shared > b->facts->max_shared) {
-        r = bind_fail(b, place, "%lld bytes, a block of this device has %lld: use smaller tiles or fewer "
-                           "stages, or add the constraint \"%s <= max_shared\"",
-                 (long long)to->shared, (long long)b->facts->max_shared, expr_text(from->shared));
+        r = bind_fail(b, place,
+                      "%lld bytes, a block of this device has %lld: use smaller tiles or fewer "
+                      "stages, or add the constraint \"%s <= max_shared\"",
+                      (long long)to->shared, (long long)b->facts->max_shared,
+                      expr_text(from->shared));
     }
     return r;
 }
@@ -222,7 +225,7 @@ static int bind_kernel(struct binder *b, const char *step, const struct plan_lau
 }
 
 int bind_steps(struct binder *b, bool prepare, const struct plan_launch *from, size_t n,
-                      struct bound_launch **ret, size_t *ret_n)
+               struct bound_launch **ret, size_t *ret_n)
 {
     struct bound_launch *steps = arena_alloc(b->arena, n, sizeof(*steps));
     for (size_t i = 0; i < n; i++) {

@@ -133,7 +133,8 @@ int candidate_with_params(const struct candidate *candidate, const struct symbol
     for (size_t i = 0; i < n; i++) {
         require(json_object_set_new(values, params[i].name, json_integer(params[i].value)) == 0);
     }
-    int r = candidate_new(plan, candidate->name, candidate->source, candidate->source_len, ret, err);
+    int r = candidate_new(plan, candidate->name, candidate->source, candidate->source_len, ret,
+                          err);
     json_decref(plan);
     return r;
 }
@@ -142,9 +143,7 @@ int candidate_save(const struct candidate *candidate, const char *folder, struct
 {
     auto_free char *source_path = xprintf("%s/kernel.cu", folder);
     auto_free char *plan_path = xprintf("%s/plan.json", folder);
-    auto_free char *text = json_dumps(candidate->plan->json, JSON_INDENT(2));
-    require(text != NULL);
-    auto_free char *plan = xprintf("%s\n", text);
+    auto_free char *plan = json_pretty(candidate->plan->json);
     int r = file_write(source_path, candidate->source, candidate->source_len, err);
     return r < 0 ? r : file_write(plan_path, plan, strlen(plan), err);
 }

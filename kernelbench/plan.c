@@ -192,6 +192,34 @@ static int read_scratch(const json_t *doc, const struct jpath *at, struct arena 
     return r;
 }
 
+/* A macro of a kernel's name would rename it in the source. */
+static int check_kernel_names(const struct plan *plan, const char *key,
+                              const struct plan_launch *steps, size_t n, const struct jpath *at,
+                              struct err *err)
+{
+    struct jpath list = { at, key, 0 };
+    for (size_t i = 0; i < n; i++) {
+        struct jpath step = { &list, NULL, i }, here = { &step, "kernel", 0 };
+        bool taken = steps[i].kernel && find_param(plan, steps[i].kernel);
+        for (size_t k = 0; k < plan->n_defines; k++) {
+            taken = taken || str_eq(plan->defines[k].name, steps[i].kernel);
+        }
+        if (taken) {
+            return jread_fail(&here, err, "a parameter or define is called \"%s\" too, and would "
+                                          "replace the name in the source", steps[i].kernel);
+        }
+    }
+    return 0;
+}
+
+static bool has_control(const char *text)
+{
+    while (*text && (unsigned char)*text >= 0x20) {
+        text++;
+    }
+    return *text != '\0';
+}
+
 static int read_tags(const json_t *doc, const struct jpath *at, struct arena *arena,
                      struct plan *plan, struct err *err)
 {
@@ -206,9 +234,11 @@ static int read_tags(const json_t *doc, const struct jpath *at, struct arena *ar
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(known); i++) {
         const char *text = NULL;
         r = jread_string(tags, known[i], false, &here, &text, err);
+        struct jpath member = { &here, known[i], 0 };
         if (r == 0 && text && strlen(text) > TAG_MAX) {
-            struct jpath member = { &here, known[i], 0 };
             r = jread_fail(&member, err, "more than %d characters", TAG_MAX);
+        } else if (r == 0 && text && has_control(text)) {
+            r = jread_fail(&member, err, "it must be a single line");
         } else if (r == 0 && text) {
             *to[i] = arena_strdup(arena, text);
         }
@@ -223,8 +253,9 @@ static int refuse_tensor_maps(const json_t *doc, const struct jpath *at, struct 
     int r = jread_array(doc, "tensor_maps", false, SIZE_MAX, at, &list, err);
     if (r == 0 && json_array_size(list)) {
         struct jpath here = { at, "tensor_maps", 0 };
-        r = jread_fail(&here, err, "tensor maps need the evaluator's TMA support, which isn't built "
-                                   "yet: leave the list empty and load with cp.async or plain loads");
+        r = jread_fail(&here, err,
+                       "tensor maps need the evaluator's TMA support, which isn't built yet: leave "
+                       "the list empty and load with cp.async or plain loads");
     }
     return r;
 }
@@ -244,6 +275,9 @@ static int read_all(json_t *doc, const struct jpath *at, struct arena *arena, st
     if (r == 0) {
         r = jread_int(doc, "format", false, 1, 1, at, &format, err);
     }
+    if (r == 0 && !json_object_get(doc, "format")) {
+        json_object_set_new(doc, "format", json_integer(format)); /* one id, with or without */
+    }
     if (r == 0) {
         r = read_params(doc, at, arena, plan, err);
     }
@@ -256,6 +290,12 @@ static int read_all(json_t *doc, const struct jpath *at, struct arena *arena, st
     }
     if (r == 0) {
         r = jread_bool(doc, "graph", false, at, &plan->graph, err);
+    }
+    if (r == 0) {
+        r = check_kernel_names(plan, "launches", plan->launches, plan->n_launches, at, err);
+    }
+    if (r == 0) {
+        r = check_kernel_names(plan, "prepare", plan->prepare, plan->n_prepare, at, err);
     }
     return r < 0 ? r : refuse_tensor_maps(doc, at, err);
 }

@@ -74,7 +74,7 @@ struct plan_launch {
 };
 
 struct plan {
-    json_t *json; /* a copy of the document, true and false in params made 1 and 0; plan_done frees it */
+    json_t *json; /* the document with "format", and 1 for true in params; plan_done frees */
     size_t n_params, n_constraints, n_whens, n_defines, n_scratch, n_launches, n_prepare, n_compile;
     struct param params[PLAN_PARAMS_MAX]; /* sorted by name */
     struct expr *constraints[PLAN_PARAMS_MAX];
@@ -88,8 +88,8 @@ struct plan {
 };
 
 /*
- * Reads a plan. `at` is where it stands in a larger document, NULL for a plan.json. ERR_INVALID with
- * the path of the fault and, for a misspelt name, the nearest known one.
+ * Reads a plan. `at` is where it stands in a larger document, NULL for a plan.json. ERR_INVALID
+ * with the path of the fault and, for a misspelt name, the nearest known one.
  */
 int plan_parse(const json_t *json, const struct jpath *at, struct arena *arena, struct plan **ret,
                struct err *err);
@@ -103,5 +103,5 @@ void plan_done(struct plan *plan); /* NULL is fine */
 int plan_settle(const struct plan *plan, const struct symbols *outer, struct symbol *values,
                 struct err *err);
 
-/* The document without tags, sorted and without spaces: what the id is made of. The caller frees. */
+/* The document without tags, sorted, without spaces: what the id is made of. The caller frees. */
 char *plan_canonical(const struct plan *plan);

@@ -16,8 +16,8 @@ static int bounds(const json_t *value, size_t most, const struct jpath *at, int6
 {
     size_t n = json_array_size(value);
     if (!json_is_array(value) || n < 2 || n > most) {
-        return jread_fail(at, err, "expected %s", most == 2 ? "[lowest, highest]"
-                                                            : "[lowest, highest] or [lowest, highest, step]");
+        return jread_fail(at, err, "expected [lowest, highest]%s",
+                          most == 2 ? "" : " or [lowest, highest, step]");
     }
     for (size_t i = 0; i < n; i++) {
         const json_t *number = json_array_get(value, i);
@@ -61,7 +61,7 @@ static int read_pow2(const json_t *value, const struct jpath *at, struct arena *
             return jread_fail(&here, err, "%lld is not a power of two", (long long)edge[i]);
         }
     }
-    size_t count = (size_t)(__builtin_ctzll((uint64_t)edge[1]) - __builtin_ctzll((uint64_t)edge[0]));
+    size_t count = (size_t)__builtin_ctzll((uint64_t)edge[1] / (uint64_t)edge[0]);
     int64_t *choices = room(arena, range, count + 1);
     for (size_t i = 0; i <= count; i++) {
         choices[i] = edge[0] << i;
@@ -219,7 +219,7 @@ int plan_space(const json_t *doc, const struct jpath *at, struct arena *arena, s
         if (!param) {
             return unknown_param(plan, &member, err);
         }
-        struct range *range;
+        struct range *range = NULL;
         r = read_range(value, &member, arena, &range, err);
         if (r == 0) {
             r = check_own(param, range, &member, err);

@@ -61,8 +61,8 @@ static const char *skip_parentheses(const char *s)
 /* The name of the function that is declared after __global__: the word before its parameters. */
 static struct word declared(const char *s)
 {
-    static const char *const attributes[] = { "__launch_bounds__", "__cluster_dims__", "__maxnreg__",
-                                              "__block_size__", "__attribute__" };
+    static const char *const attributes[] = { "__launch_bounds__", "__cluster_dims__",
+                                              "__maxnreg__", "__block_size__", "__attribute__" };
     for (struct word w = next_word(s); w.len; w = next_word(s)) {
         s = w.at + w.len;
         s += strspn(s, " \t\r\n");
@@ -116,6 +116,18 @@ static int missing(const char *source, const char *file, const char *name, const
     return jread_fail(&here, err, "\"%s\" isn't in %s; kernels there: %s", name, file, names.at);
 }
 
+/* extern "C", with whatever space between. */
+static bool has_c_linkage(const char *source)
+{
+    for (struct word w = next_word(source); w.len; w = next_word(w.at + w.len)) {
+        const char *after = w.at + w.len;
+        if (word_is(w, "extern") && str_prefix(after + strspn(after, " \t\r\n"), "\"C\"")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int source_check_text(const char *source, size_t len, const char *file, struct err *err)
 {
     if (len > SOURCE_MAX) {
@@ -149,7 +161,7 @@ int source_check_kernels(const char *source, const char *file, const struct plan
     if (strstr(source, "##")) {
         return 0;
     }
-    if (!strstr(source, "extern \"C\"")) {
+    if (!has_c_linkage(source)) {
         return err_set(err, ERR_INVALID, "%s: no kernel is declared extern \"C\", so none can be "
                                          "found by its name", file);
     }

@@ -70,7 +70,7 @@ struct task {
     size_t n_tensors, n_scalars, n_shapes, n_aliases;
     struct tensor tensors[TASK_TENSORS_MAX]; /* inputs, weights, inout, outputs, in this order */
     struct scalar scalars[TASK_TENSORS_MAX];
-    struct shape shapes[TASK_SHAPES_MAX]; /* [0] default, [1] small if there is one, then held out */
+    struct shape shapes[TASK_SHAPES_MAX]; /* default, small if there is one, then held out */
     const char *aliases[TASK_TENSORS_MAX][2];
     double atol, rtol;
     struct expr *flops, *bytes; /* NULL if not given */

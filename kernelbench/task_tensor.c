@@ -7,7 +7,8 @@
 #include <string.h>
 
 static const char *const roles[] = { "input", "weight", "inout", "output", "scratch" };
-static const char *const domains[] = { "real", "positive", "unit", "probability", "index", "exact" };
+static const char *const domains[]
+    = { "real", "positive", "unit", "probability", "index", "exact" };
 
 const char *tensor_role_name(enum tensor_role role)
 {
@@ -144,7 +145,7 @@ static int check_scalar(const struct scalar *scalar, const struct jpath *at, str
         return 0;
     }
     bool is_unsigned = scalar->dtype == DTYPE_U8 || scalar->dtype == DTYPE_BOOL;
-    double least = is_unsigned ? 0 : scalar->dtype == DTYPE_I64 ? -0x1p53 : -most[scalar->dtype] - 1;
+    double least = is_unsigned ? 0 : -most[scalar->dtype] - (scalar->dtype != DTYPE_I64);
     if (v != floor(v) || v < least || v > most[scalar->dtype]) {
         return jread_fail(at, err, "%.17g is not a value of %s", v, dtype_name(scalar->dtype));
     }
@@ -272,8 +273,9 @@ int tensor_count(const struct tensor *tensor, const struct symbols *symbols, int
             return r;
         }
         if (dim < 1) {
-            return err_set(err, ERR_INVALID, "%s.shape[%zu] (\"%s\") is %lld, it must be at least 1",
-                           tensor->name, i, expr_text(tensor->dims[i]), (long long)dim);
+            return err_set(err, ERR_INVALID,
+                           "%s.shape[%zu] (\"%s\") is %lld, it must be at least 1", tensor->name, i,
+                           expr_text(tensor->dims[i]), (long long)dim);
         }
         if (__builtin_mul_overflow(count, dim, &count)) {
             return err_set(err, ERR_INVALID, "%s has more elements than fit in 64 bits",

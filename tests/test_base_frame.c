@@ -110,6 +110,24 @@ static void test_round_trip(void **state)
     close(fd[1]);
 }
 
+/* The blocking reader checks the header before it allocates or reads on. */
+static void test_read_bad(void **state)
+{
+    (void)state;
+    int fd[2];
+    char bytes[128];
+    assert_int_equal(pipe(fd), 0);
+    flat(&sample, bytes);
+    bytes[31] = 1;
+    assert_int_equal(write(fd[1], bytes, FRAME_HEADER), FRAME_HEADER);
+    struct frame frame = { 0 };
+    assert_int_equal(frame_read(fd[0], &frame, NULL), ERR_PROTOCOL);
+    assert_null(frame.owned);
+    close(fd[0]);
+    close(fd[1]);
+    assert_int_equal(frame_read(fd[0], &frame, NULL), -EBADF);
+}
+
 /* A stream that ends inside a frame is no clean end, wherever it is cut. */
 static void test_cut(void **state)
 {
@@ -206,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_bad_headers), cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cut),        cmocka_unit_test(test_large),
         cmocka_unit_test(test_write_limits), cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_read_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

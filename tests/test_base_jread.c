@@ -88,7 +88,8 @@ static void test_object(void **state)
 
 static json_t *sample(void)
 {
-    return json_loads("{\"s\": \"text\", \"i\": 5, \"r\": 2.5, \"b\": true, \"l\": [1, 2, 3]}", 0, NULL);
+    return json_loads("{\"s\": \"text\", \"i\": 5, \"r\": 2.5, \"b\": true, \"l\": [1, 2, 3]}", 0,
+                      NULL);
 }
 
 /* Each reader: what is there, what is absent, what is of another kind, what is out of range. */
@@ -168,7 +169,8 @@ static void test_wrong(void **state)
 static void test_canonical(void **state)
 {
     (void)state;
-    json_t *a = json_loads("{\"b\": [1, 2.5, null], \"a\": {\"y\": true, \"x\": \"\xc3\xa9\"}}", 0, NULL);
+    json_t *a = json_loads("{\"b\": [1, 2.5, null], \"a\": {\"y\": true, \"x\": \"\xc3\xa9\"}}", 0,
+                           NULL);
     json_t *b = json_loads("{\"a\":{\"x\":\"\\u00e9\",\"y\":true},\"b\":[1,2.5,null]}", 0, NULL);
     auto_free char *one = json_canonical(a);
     auto_free char *two = json_canonical(b);
@@ -176,6 +178,28 @@ static void test_canonical(void **state)
     assert_string_equal(one, two);
     json_decref(a);
     json_decref(b);
+}
+
+static void test_pretty(void **state)
+{
+    (void)state;
+    static const char text[]
+        = "{\n"
+          "  \"format\": 1,\n"
+          "  \"long\": [\n"
+          "    {\"kernel\": \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\", \"grid\": [\"rows\", 2]},\n"
+          "    {\"kernel\": \"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb\", \"grid\": []}\n"
+          "  ],\n"
+          "  \"tags\": {\"a\": \"\\\"\", \"b\": null}\n"
+          "}\n";
+    json_t *json = json_loads(text, 0, NULL);
+    auto_free char *pretty = json_pretty(json);
+    assert_string_equal(pretty, text);
+    json_decref(json);
+    json = json_integer(7);
+    auto_free char *number = json_pretty(json);
+    assert_string_equal(number, "7\n");
+    json_decref(json);
 }
 
 static void expect_text(const char *bytes, size_t len, const char *want)
@@ -213,7 +237,7 @@ int main(void)
         cmocka_unit_test(test_path),    cmocka_unit_test(test_object),
         cmocka_unit_test(test_members), cmocka_unit_test(test_absent),
         cmocka_unit_test(test_wrong),   cmocka_unit_test(test_canonical),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_text),    cmocka_unit_test(test_pretty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

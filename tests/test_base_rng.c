@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-/* The first outputs of xoshiro256** from state {1, 2, 3, 4}, as in its authors' and Rust's tests. */
+/* The first outputs of xoshiro256** from state {1, 2, 3, 4}, known from its other users' tests. */
 static void test_known(void **state)
 {
     (void)state;

@@ -175,6 +175,7 @@ static void test_id(void **state)
         { "{\"tags\": null}", true },
         { "{\"params\": {\"STAGED\": 1}}", true },
         { "{\"params\": {\"BLOCK\": 128}}", false },
+        { "{\"format\": null}", true },
         { "{\"graph\": false}", false },
         { "{\"compile\": []}", false },
     };
@@ -328,7 +329,8 @@ static size_t check_shipped(const struct task *task, const char *folder)
         struct bound *bound;
         auto_arena struct arena *scrap = arena_new();
         for (size_t k = 0; k < space.n; k++) {
-            params[k] = (struct symbol) { space.names[k], configs[i / task->n_shapes * space.n + k] };
+            int64_t value = configs[i / task->n_shapes * space.n + k];
+            params[k] = (struct symbol) { space.names[k], value };
         }
         r = candidate_with_params(candidate, params, space.n, &tuned, &err);
         r = r < 0 ? r : candidate_bind(task, &task->shapes[i % task->n_shapes], tuned->plan, &facts,

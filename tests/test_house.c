@@ -282,8 +282,11 @@ static void test_file_rules(void **state)
     }
     check_file("graph/bad.h", text.at, &out);
     static const char *const want[] = {
-        "graph/bad.h: no SPDX line\n", "graph/bad.h: may not include lmdb.h\n", "graph/bad.h: raw assert, use require: ",
-        "graph/bad.h: a typedef of a struct: ", "graph/bad.h: 604 lines, 600 at most\n",
+        "graph/bad.h: no SPDX line\n",
+        "graph/bad.h: may not include lmdb.h\n",
+        "graph/bad.h: raw assert, use require: ",
+        "graph/bad.h: a typedef of a struct: ",
+        "graph/bad.h: 604 lines, 600 at most\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
         assert_non_null(strstr(out.at, want[i]));

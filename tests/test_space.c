@@ -66,6 +66,12 @@ static void test_unknown_symbol(void **state)
     assert_string_equal(err_text(&err), "constraints[1]: in \"BLOC < 9\": unknown symbol \"BLOC\", "
                                         "did you mean \"BLOCK\"?");
     candidate_free(candidate);
+    candidate = sample_candidate_with(
+        "{\"when\": [{\"if\": \"0 && bloc\", \"params\": {\"VEC\": 1}}]}");
+    assert_int_equal(space_init(&space, task, &task->shapes[0], candidate->plan, &facts, &err),
+                     ERR_INVALID);
+    assert_string_equal(err_text(&err), "when[0].if: in \"0 && bloc\": unknown symbol \"bloc\"");
+    candidate_free(candidate);
     task_free(task);
 }
 
@@ -141,6 +147,14 @@ static void test_faulty_constraint(void **state)
     assert_non_null(strstr(err_text(&err), "at shape default: constraints[0]: "));
     assert_non_null(strstr(err_text(&err), "division by zero"));
     assert_int_equal(space_list(&f.space, f.arena, &configs, &n, NULL), ERR_INVALID);
+    struct rng rng;
+    int64_t config[3];
+    rng_init(&rng, 1, 2, 3);
+    int r = 0;
+    for (int i = 0; r == 0 && i < 1000; i++) {
+        r = space_draw(&f.space, &rng, config, NULL);
+    }
+    assert_int_equal(r, ERR_INVALID);
     close_space(&f);
 }
 

@@ -13,13 +13,15 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const char reference[] = "extern \"C\" __global__ void sample_reference(const float *x) {}\n";
+static const char reference[]
+    = "extern \"C\" __global__ void sample_reference(const float *x) {}\n";
 
 static int run_case(const json_t *the_case, const char *text, size_t len, struct err *err)
 {
     const json_t *source = json_object_get(the_case, "source");
     struct task *task = NULL;
-    int r = task_parse(text, len, source ? json_string_value(source) : reference, &task, err);
+    const char *code = source ? json_string_value(source) : reference; /* null: none */
+    int r = task_parse(text, len, code, &task, err);
     if (r < 0) {
         assert_null(task);
         return r;
@@ -211,8 +213,9 @@ static void test_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),  cmocka_unit_test(test_content), cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_id),     cmocka_unit_test(test_alias),   cmocka_unit_test(test_large),
+        cmocka_unit_test(test_cases),  cmocka_unit_test(test_content),
+        cmocka_unit_test(test_shapes), cmocka_unit_test(test_id),
+        cmocka_unit_test(test_alias),  cmocka_unit_test(test_large),
         cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,9 @@ static struct verdict full(void)
         .speedup = 2, .speedup_lo = 1.9, .speedup_hi = 2.1, .relation = "faster",
         .prepare_us = 12.5, .sol = 0.5, .sol_bound = "memory",
         .bottleneck = BOTTLENECK_MEMORY_BOUND, .registers = 40, .spill_bytes = 8,
-        .shared_bytes = 1024, .occupancy = 0.75, .max_error = 1e-6, .device = "aa", .arch = "sm_90a",
-        .driver = "13.0", .compiler = "NVRTC 13.0", .task = "bb", .candidate = "cc",
+        .shared_bytes = 1024, .occupancy = 0.75, .max_error = 1e-6, .device = "aa",
+        .arch = "sm_90a", .driver = "13.0", .compiler = "NVRTC 13.0", .task = "bb",
+        .candidate = "cc",
         .gate_version = 3, .compile_s = 0.25, .device_s = 1.5,
     };
 }
@@ -135,7 +136,8 @@ static void test_bad(void **state)
           "time: the key \"median_us\" is missing" },
         { "{\"status\": \"crash\", \"time\": {\"n\": 1, \"median_us\": -1}}",
           "time.median_us: -1 is outside 0..1.79769e+308" },
-        { "{\"status\": \"crash\", \"baseline\": {\"n\": 2, \"median_us\": 1, \"samples_us\": [1]}}",
+        { "{\"status\": \"crash\","
+          " \"baseline\": {\"n\": 2, \"median_us\": 1, \"samples_us\": [1]}}",
           "baseline.samples_us: 1 samples, but n is 2" },
         { "{\"status\": \"crash\", \"time\": {\"n\": 1, \"median_us\": 1, \"samples_us\": [-1]}}",
           "time.samples_us[0]: expected a time" },

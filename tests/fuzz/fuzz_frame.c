@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream of any bytes: frames lie inside it, and cutting it short never changes what came before. */
+/* A stream of any bytes: frames lie inside it, and none is taken before its last byte is there. */
 #include "base/frame.h"
 #include "base/util.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A plan of any bytes, bound at every shape of a fixed task. What parses has an id that survives its
- * own canonical form; what binds keeps every limit that a launch has.
+ * A plan of any bytes, bound at every shape of a fixed task. What parses has an id that survives
+ * its own canonical form; what binds keeps every limit that a launch has.
  */
 #include "base/util.h"
 #include "kernelbench/space.h"
@@ -14,7 +14,8 @@ static const char source[] = "extern \"C\" __global__ void k() {} /* ## */";
 static const char task_text[]
     = "{\"format\":1,\"name\":\"t\",\"family\":\"f\",\"shapes\":{\"default\":{\"rows\":4096,"
       "\"cols\":8192},\"small\":{\"rows\":64,\"cols\":1000}},\"held_out\":[{\"rows\":777,"
-      "\"cols\":1025}],\"inputs\":[{\"name\":\"x\",\"dtype\":\"f32\",\"shape\":[\"rows\",\"cols\"]}],"
+      "\"cols\":1025}],"
+      "\"inputs\":[{\"name\":\"x\",\"dtype\":\"f32\",\"shape\":[\"rows\",\"cols\"]}],"
       "\"weights\":[{\"name\":\"w\",\"dtype\":\"bf16\",\"shape\":[\"cols\"]}],"
       "\"scalars\":[{\"name\":\"scale\",\"dtype\":\"f32\",\"value\":1}],"
       "\"outputs\":[{\"name\":\"y\",\"dtype\":\"f32\",\"shape\":[\"rows\",\"cols\"]}],"
