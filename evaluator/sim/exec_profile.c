@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* Figures for the time model: traffic of each request, and a scoreboard of cycles for each warp.
+ *
+ * A ready time is kept doubled, its low bit telling whether a global load brings it, so that the
+ * time a warp waits can be put down to memory. */
+#include "evaluator/sim/exec_state.h"
+
+#include <stdlib.h>
+
+const struct exec_latency *exec_latency_default(void)
+{
+    /* Cycles on Hopper as microbenchmarks report them (Luo et al. 2024, "Benchmarking and Dissecting
+     * the Nvidia Hopper GPU Architecture": shared 29 to 33, L2 hit about 260, DRAM about 480 to 660;
+     * arithmetic 4, MUFU and shuffles in the twenties, mma about 33). `global` is a mix of L2 and
+     * DRAM. */
+    static const struct exec_latency latency = {
+        .alu = 5, .fma = 4, .f64 = 8, .sfu = 20, .tensor = 33, .shuffle = 24, .shared = 30,
+        .global = 500, .global_atomic = 700, .constant = 30, .barrier = 20};
+    return &latency;
+}
+
+static void add_traffic(struct exec_traffic *to, const struct exec_traffic *from)
+{
+    to->requests += from->requests;
+    to->sectors += from->sectors;
+    to->lines += from->lines;
+    to->bytes += from->bytes;
+}
+
+void exec_counts_add(struct exec_counts *to, const struct exec_counts *from)
+{
+    to->blocks += from->blocks;
+    to->warps += from->warps;
+    to->warp_insts += from->warp_insts;
+    to->lane_insts += from->lane_insts;
+    for (unsigned i = 0; i < EXEC_PIPE_COUNT; i++)
+        to->issue[i] += from->issue[i];
+    for (unsigned i = 0; i < EXEC_TENSOR_COUNT; i++)
+        to->tensor_flops[i] += from->tensor_flops[i];
+    to->barriers += from->barriers;
+    add_traffic(&to->global_load, &from->global_load);
+    add_traffic(&to->global_store, &from->global_store);
+    add_traffic(&to->global_atomic, &from->global_atomic);
+    add_traffic(&to->async_copy, &from->async_copy);
+    add_traffic(&to->local, &from->local);
+    to->shared_requests += from->shared_requests;
+    to->shared_wavefronts += from->shared_wavefronts;
+    to->shared_bytes += from->shared_bytes;
+    to->atomic_serial += from->atomic_serial;
+    to->chain_cycles += from->chain_cycles;
+    to->chain_memory += from->chain_memory;
+    to->warp_cycles += from->warp_cycles;
+    to->load_cycles += from->load_cycles;
+}
+
+/* A set of up to 128 numbers, for what a request touches: sectors, lines. */
+struct small_set {
+    uint64_t key[256];
+    uint32_t n;
+};
+
+static bool set_add(struct small_set *s, uint64_t v)
+{
+    uint32_t h = (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 56);
+    while (s->key[h] && s->key[h] != v + 1)
+        h = (h + 1) & 255;
+    if (s->key[h])
+        return false;
+    s->key[h] = v + 1;
+    s->n++;
+    return true;
+}
+
+static void trace_put(struct exec_scratch *x, uint64_t entry)
+{
+    if (x->n_trace == x->cap_trace) {
+        size_t cap = x->cap_trace ? x->cap_trace * 2 : 1 << 16;
+        uint64_t *more = realloc(x->trace, cap * sizeof(*more));
+        if (!more)
+            return; /* a trace is a help, not a result */
+        x->trace = more;
+        x->cap_trace = cap;
+    }
+    x->trace[x->n_trace++] = entry;
+}
+
+static unsigned trace_kind(const struct access *a)
+{
+    return a->atomic ? EXEC_TRACE_ATOMIC : a->write ? EXEC_TRACE_STORE : EXEC_TRACE_LOAD;
+}
+
+static void global_contiguous(struct exec_scratch *x, const struct access *a,
+                              struct exec_traffic *t)
+{
+    uint64_t lo = a->addr[0], hi = lo + 32ull * a->bytes - 1;
+    t->sectors = hi / 32 - lo / 32 + 1;
+    t->lines = hi / 128 - lo / 128 + 1;
+    for (uint64_t s = lo / 32; x->launch->trace && s <= hi / 32; s++)
+        trace_put(x, s * 32 | trace_kind(a));
+}
+
+static void global_scattered(struct exec_scratch *x, const struct access *a,
+                             struct exec_traffic *t)
+{
+    struct small_set sectors = {.n = 0}, lines = {.n = 0};
+    for (uint32_t m = a->mask; m; m &= m - 1) {
+        uint64_t lo = a->addr[__builtin_ctz(m)], hi = lo + a->bytes - 1;
+        for (uint64_t s = lo / 32; s <= hi / 32; s++)
+            if (set_add(&sectors, s) && x->launch->trace)
+                trace_put(x, s * 32 | trace_kind(a));
+        set_add(&lines, lo / 128);
+    }
+    t->sectors = sectors.n;
+    t->lines = lines.n;
+}
+
+/* Passes through shared memory: for the lanes that go together (all, half or a quarter of the warp,
+ * by the size of the access), the most different words that any of the 32 banks must give. */
+static uint32_t shared_passes(const struct access *a)
+{
+    uint32_t lanes = a->bytes <= 4 ? 32 : a->bytes == 8 ? 16 : 8, passes = 0;
+    uint32_t words = a->bytes <= 4 ? 1 : a->bytes / 4;
+    for (uint32_t first = 0; first < 32; first += lanes) {
+        uint32_t part = lanes == 32 ? a->mask : a->mask & (((1u << lanes) - 1) << first);
+        struct small_set set = {.n = 0};
+        uint32_t bank[32] = {0}, most = 0;
+        for (; part; part &= part - 1) {
+            uint64_t word = (a->addr[__builtin_ctz(part)] & 0xffffffff) / 4;
+            for (uint32_t k = 0; k < words; k++)
+                if (set_add(&set, word + k) && ++bank[(word + k) % 32] > most)
+                    most = bank[(word + k) % 32];
+        }
+        passes += most;
+    }
+    return passes;
+}
+
+static void profile_shared(struct exec_scratch *x, const struct access *a)
+{
+    uint32_t lanes = (uint32_t)__builtin_popcount(a->mask);
+    x->counts.shared_requests++;
+    x->counts.shared_bytes += (uint64_t)lanes * a->bytes;
+    x->counts.shared_wavefronts += a->contiguous ? (a->bytes + 3) / 4 : shared_passes(a);
+}
+
+/* Atomics on one address are done one after the other. */
+static uint32_t same_address(const struct access *a)
+{
+    uint32_t most = 1;
+    for (uint32_t m = a->mask; m; m &= m - 1) {
+        unsigned lane = (unsigned)__builtin_ctz(m);
+        uint32_t n = 0;
+        for (uint32_t k = a->mask; k; k &= k - 1)
+            n += a->addr[__builtin_ctz(k)] == a->addr[lane];
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
+                    const struct access *a)
+{
+    struct exec_counts *c = &x->counts;
+    struct exec_traffic t = {.requests = 1};
+    (void)w;
+    if (a->atomic)
+        c->atomic_serial += same_address(a) - 1;
+    if (a->space == PTX_SHARED) {
+        profile_shared(x, a);
+        return;
+    }
+    t.bytes = (uint64_t)__builtin_popcount(a->mask) * a->bytes;
+    if (a->space == PTX_LOCAL) { /* interleaved by lane in the machine: always whole lines */
+        t.sectors = (t.bytes + 31) / 32;
+        t.lines = (t.bytes + 127) / 128;
+        add_traffic(&c->local, &t);
+        return;
+    }
+    if (a->space != PTX_GLOBAL)
+        return;
+    if (a->contiguous)
+        global_contiguous(x, a, &t);
+    else
+        global_scattered(x, a, &t);
+    add_traffic(in->kind == INSN_CP_ASYNC ? &c->async_copy : a->atomic ? &c->global_atomic
+                : a->write ? &c->global_store : &c->global_load, &t);
+    if (!a->write)
+        c->load_cycles += t.sectors * 32 * x->latency->global;
+}
+
+static uint32_t latency_of(const struct exec_latency *l, const struct insn *in)
+{
+    const uint16_t table[] = {l->alu,    l->fma,    l->f64,           l->sfu,      l->tensor, l->shuffle,
+                              l->shared, l->global, l->global_atomic, l->constant, 0};
+    return table[in->latency];
+}
+
+void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in)
+{
+    const uint32_t *ref = x->program->refs + in->refs;
+    uint64_t at = w->cycle * 2;
+    for (unsigned k = in->n_dst; k < in->n_dst + in->n_src; k++)
+        if (!(ref[k] & REF_CONST) && w->ready[ref[k] / 64] > at)
+            at = w->ready[ref[k] / 64];
+    for (unsigned k = 0; k < 4; k++)
+        if (in->p[k] != PRED_NONE && w->pred_ready[in->p[k]] > at)
+            at = w->pred_ready[in->p[k]];
+    if (in->guard != PRED_NONE && w->pred_ready[in->guard] > at)
+        at = w->pred_ready[in->guard];
+    if (at & 1)
+        w->memory_cycles += at / 2 - w->cycle;
+    uint64_t issue = at / 2;
+    bool memory = in->latency == LAT_GLOBAL || in->latency == LAT_ATOMIC ||
+                  (in->latency == LAT_NONE && at & 1);
+    uint64_t done = (issue + latency_of(x->latency, in)) * 2 | memory;
+    w->cycle = issue + in->weight;
+    for (unsigned k = 0; k < in->n_dst; k++)
+        w->ready[ref[k] / 64] = done;
+    if (in->kind >= INSN_SETP && in->kind <= INSN_PLOGIC)
+        for (unsigned k = 0; k < 2; k++)
+            if (in->p[k] != PRED_NONE && (k == 0 || in->kind != INSN_PLOGIC))
+                w->pred_ready[in->p[k]] = done;
+}
+
+void profile_barrier(struct exec_scratch *x, uint32_t warps)
+{
+    uint32_t slowest = 0;
+    uint64_t latest = 0;
+    for (uint32_t i = 0; i < x->n_warps; i++)
+        if (warps >> i & 1 && x->warps[i].cycle >= latest) {
+            latest = x->warps[i].cycle;
+            slowest = i;
+        }
+    for (uint32_t i = 0; i < x->n_warps; i++)
+        if (warps >> i & 1) {
+            x->warps[i].cycle = latest + x->latency->barrier;
+            x->warps[i].memory_cycles = x->warps[slowest].memory_cycles;
+        }
+}
+
+void profile_block_end(struct exec_scratch *x)
+{
+    uint32_t slowest = 0;
+    for (uint32_t i = 0; i < x->n_warps; i++) {
+        x->counts.warp_cycles += x->warps[i].cycle;
+        if (x->warps[i].cycle > x->warps[slowest].cycle)
+            slowest = i;
+    }
+    x->counts.chain_cycles += x->warps[slowest].cycle;
+    x->counts.chain_memory += x->warps[slowest].memory_cycles;
+}

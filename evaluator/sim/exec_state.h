@@ -1,0 +1,182 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * One block while it runs. Shared by the executor's files: exec.c (blocks, turns), exec_run.c (the
+ * loop over a warp's instructions), exec_group.c (divergence, barriers), exec_lane.c (shuffles,
+ * votes), exec_mem.c and exec_atom.c (memory), exec_async.c (copies), exec_matrix.c, exec_profile.c,
+ * exec_fault.c, check_race.c.
+ *
+ * A warp's lanes are split into groups with a common program point. One of them runs (`pc`, `mask`),
+ * the others wait in `groups`: ready, at a barrier, or at an instruction that waits for lanes of
+ * its mask. Handlers return 0, RUN_WAIT when the running group can't go on, or a fault's code.
+ */
+#include "evaluator/sim/exec.h"
+#include "evaluator/sim/exec_ops.h"
+#include "evaluator/sim/exec_program.h"
+#include "evaluator/sim/vmem.h"
+
+#include <string.h>
+
+#define ALL_LANES 0xffffffffu
+
+enum { EXEC_MAX_WARPS = 32, RUN_WAIT = 1, RUN_FAULT = -1 };
+enum group_state { GROUP_READY, GROUP_AT_BARRIER, GROUP_AT_SYNC };
+
+struct group {
+    uint32_t pc, mask; /* pc: of the next instruction, or of the one it waits at */
+    uint32_t block; /* whose start it waits at (and was counted for), or UINT32_MAX */
+    uint8_t state, barrier;
+};
+
+struct pending_copy {
+    uint32_t to; /* offset in shared memory */
+    uint8_t size, filled; /* bytes; those from `from`, the rest zeros */
+    uint32_t group;
+    const uint8_t *from;
+};
+
+struct warp {
+    uint8_t *regs;   /* program's reg_bytes, 64-byte aligned */
+    uint32_t *preds;
+    uint8_t *local, *local_shadow; /* 32 lanes x local_bytes */
+    uint32_t index, pc, mask, live, exists;
+    struct group groups[32];
+    uint32_t n_groups;
+    uint32_t fair;   /* blocks for which the earliest-first rule is off, so that others get on */
+    bool running, done;
+    uint32_t barrier_lanes[BAR_COUNT]; /* lanes that have arrived, of the warp */
+    struct pending_copy *copies;
+    uint32_t n_copies, cap_copies, copy_group;
+    /* profile */
+    uint64_t cycle, memory_cycles, *ready, *pred_ready;
+};
+
+struct barrier {
+    uint32_t warps; /* that wait */
+    uint32_t arrived, expected; /* counted in warps; expected 0: all that live */
+    uint32_t popc;
+    bool all, any;
+};
+
+struct access {
+    uint64_t addr[32];
+    uint8_t *ptr[32], *shadow[32]; /* of active lanes; shadow NULL where writes aren't tracked */
+    uint8_t *base, *base_shadow;   /* contiguous: of lane 0 */
+    uint32_t mask;
+    uint32_t bytes; /* a lane's */
+    bool write, contiguous, atomic;
+    enum ptx_space space; /* what the first active lane's address turned out to be */
+};
+
+struct race_state; /* check_race.c */
+
+struct exec_scratch {
+    const struct exec_launch *launch;
+    const struct exec_program *program;
+    struct exec_launch launch_copy;
+    const struct exec_latency *latency;
+    uint32_t ctaid[3], threads, n_warps;
+    struct warp warps[EXEC_MAX_WARPS];
+    struct barrier barriers[BAR_COUNT];
+    uint32_t barriers_used; /* bit i: somebody waits at barrier i */
+    uint8_t *memory; /* one piece for registers, predicates, local and shared memory */
+    size_t memory_bytes;
+    uint8_t *shared, *shared_shadow;
+    uint32_t shared_bytes;
+    const struct vmem_span **sites; /* the last span that each memory instruction found */
+    uint32_t cap_sites;
+    uint64_t *block_runs, *block_lanes; /* how often each block ran since the counts were taken */
+    uint32_t cap_blocks;
+    uint64_t used;       /* warp instructions of this block */
+    int64_t slice;       /* that the running warp may still execute */
+    uint32_t next_warp;
+    uint8_t *tmp;        /* 8 vectors of 256 bytes for results under a partial mask */
+    struct exec_counts counts;
+    struct exec_fault fault;
+    struct race_state *race;
+    uint64_t *trace;
+    size_t n_trace, cap_trace;
+    uint64_t clock_base;
+    bool started;
+};
+
+static inline const uint8_t *src_at(const struct exec_scratch *x, const struct warp *w, uint32_t ref)
+{
+    return ref & REF_CONST ? x->program->consts + (ref & ~REF_CONST) : w->regs + ref;
+}
+
+static inline uint32_t pred_at(const struct warp *w, const struct insn *in, unsigned i)
+{
+    uint32_t p = w->preds[in->p[i]];
+    return in->p_negated >> i & 1 ? ~p : p;
+}
+
+static inline void pred_put(struct warp *w, uint16_t pred, uint32_t value, uint32_t mask)
+{
+    if (pred != PRED_NONE)
+        w->preds[pred] = (w->preds[pred] & ~mask) | (value & mask);
+}
+
+/* Lanes whose registers may be overwritten: active ones, and those that no thread has. */
+static inline bool mask_full(const struct warp *w, uint32_t mask)
+{
+    return (mask | ~w->live) == ALL_LANES;
+}
+
+/* Keeps src's lanes of the mask in dst. width: 2, 4, 8. */
+void lanes_merge(uint8_t *dst, const uint8_t *src, uint32_t mask, unsigned width);
+/* dst = mask ? a : b. */
+void lanes_select(uint8_t *dst, const uint8_t *a, const uint8_t *b, uint32_t mask, unsigned width);
+
+/* exec_run.c: runs the warp's groups until the warp waits, ends, or its slice is used up. */
+int run_warp(struct exec_scratch *x, struct warp *w);
+
+/* exec_group.c */
+void group_enter_block(struct exec_scratch *x, struct warp *w, uint32_t block);
+int group_branch(struct exec_scratch *x, struct warp *w, uint32_t taken, const struct insn *in);
+int group_switch(struct exec_scratch *x, struct warp *w, const struct insn *in);
+bool group_next(struct exec_scratch *x, struct warp *w); /* picks a ready group to run; false if there is none */
+void group_park(struct warp *w, enum group_state state, uint32_t pc, unsigned barrier);
+void group_rotate(struct exec_scratch *x, struct warp *w); /* gives way to another ready group */
+int group_exit(struct exec_scratch *x, struct warp *w);
+/* The lanes of `need` must be here: 0 when they are, RUN_WAIT when others must run first. */
+int group_sync(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t need);
+int barrier_arrive(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+int barrier_recheck(struct exec_scratch *x); /* after lanes have exited */
+int barrier_deadlock(struct exec_scratch *x);
+
+/* exec_lane.c */
+int run_warp_op(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+
+/* exec_mem.c */
+int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
+                   struct access *a);
+int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+int run_atom(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+int run_matrix(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+int run_copy(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+void copy_commit(struct warp *w);
+void copy_wait(struct exec_scratch *x, struct warp *w, uint32_t keep);
+
+/* exec_profile.c */
+void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in);
+void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
+                    const struct access *a);
+void profile_barrier(struct exec_scratch *x, uint32_t warps);
+void profile_block_end(struct exec_scratch *x);
+
+/* exec_fault.c: fills x->fault, returns RUN_FAULT. in may be NULL. */
+int fault_at(struct exec_scratch *x, const struct warp *w, const struct insn *in, unsigned lane,
+             enum exec_fault_kind kind, uint64_t addr, const char *format, ...)
+    __attribute__((format(printf, 7, 8), cold));
+int fault_access(struct exec_scratch *x, const struct warp *w, const struct insn *in,
+                 const struct access *a, unsigned lane, enum ptx_space space);
+
+/* check_race.c */
+int race_prepare(struct exec_scratch *x);
+void race_free(struct race_state *race);
+void race_block_start(struct exec_scratch *x);
+void race_barrier(struct exec_scratch *x, uint32_t warps);
+int race_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
+                const struct access *a);
