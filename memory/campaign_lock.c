@@ -33,8 +33,8 @@ static int busy(int fd, const char *campaign, struct err *err)
 static bool still_there(int fd, const char *path)
 {
     struct stat ours, named;
-    return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino
-           && ours.st_dev == named.st_dev;
+    return fstat(fd, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino &&
+           ours.st_dev == named.st_dev;
 }
 
 /* 1: locked a file that is no more, try again. */

@@ -108,7 +108,7 @@ int exchange_export(struct store *store, struct buf *out, struct exchange_report
                     struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
-    struct exchange_report report = { 0 };
+    struct exchange_report report = {0};
     struct stat_map imported;
     struct store_view view;
     int r = store_view_begin(store, &view, err);
@@ -116,8 +116,8 @@ int exchange_export(struct store *store, struct buf *out, struct exchange_report
         return r;
     }
     stat_map_init(&imported, arena);
-    add_line(out, json_pack("{s:i, s:s}", "warpsmith_memory", EXCHANGE_FORMAT, "origin",
-                            store->origin));
+    add_line(out,
+             json_pack("{s:i, s:s}", "warpsmith_memory", EXCHANGE_FORMAT, "origin", store->origin));
     r = stat_map_add_imported(&imported, &view, err);
     r = r < 0 ? r : export_own(&view, &imported, out, &report, err);
     r = r < 0 ? r : export_imported(&view, out, &report, err);
@@ -159,8 +159,8 @@ static int read_origin(const json_t *json, const char **ret, struct err *err)
 
 static int import_stat(struct import *in, const json_t *json, struct err *err)
 {
-    static const char *const known[] = { "stat", "origin", "n", "failures", "mean", "m2" };
-    struct store_stat stat = { 0 }, before = { 0 };
+    static const char *const known[] = {"stat", "origin", "n", "failures", "mean", "m2"};
+    struct store_stat stat = {0}, before = {0};
     const char *key, *origin;
     int r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
     r = r < 0 ? r : jread_string(json, "stat", true, NULL, &key, err);
@@ -179,7 +179,7 @@ static int import_stat(struct import *in, const json_t *json, struct err *err)
     size_t len;
     r = store_get(in->store, STORE_DB_IMPORTED, imported, arena, &at, &len, err);
     if (r == 0) {
-        struct store_item item = { imported, at, len };
+        struct store_item item = {imported, at, len};
         r = store_stat_read(&item, &before, err);
     }
     if (r < 0 && r != ERR_NOTFOUND) {
@@ -199,8 +199,8 @@ static int known_already(struct import *in, const struct node_record *node, bool
                          struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
-    const char *parts[] = { node->kind, node->id };
-    struct store_item item = { .key = record_key(arena, parts, 2) };
+    const char *parts[] = {node->kind, node->id};
+    struct store_item item = {.key = record_key(arena, parts, 2)};
     struct node_record here;
     const void *at;
     int r = store_get(in->store, STORE_DB_NODES, item.key, arena, &at, &item.len, err);
@@ -211,16 +211,16 @@ static int known_already(struct import *in, const struct node_record *node, bool
     item.at = at;
     r = r < 0 ? r : node_read(&item, arena, &here, err);
     if (r == 0) {
-        *ret = !str_eq(here.origin, node->origin) || str_eq(here.origin, in->store->origin)
-               || here.revision >= node->revision;
+        *ret = !str_eq(here.origin, node->origin) || str_eq(here.origin, in->store->origin) ||
+               here.revision >= node->revision;
     }
     return r;
 }
 
 static int import_node(struct import *in, const json_t *json, struct err *err)
 {
-    static const char *const known[] = { "node", "kind", "origin", "revision", "value" };
-    struct node_record node = { 0 };
+    static const char *const known[] = {"node", "kind", "origin", "revision", "value"};
+    struct node_record node = {0};
     int r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
     r = r < 0 ? r : jread_string(json, "node", true, NULL, &node.id, err);
     r = r < 0 ? r : jread_string(json, "kind", true, NULL, &node.kind, err);
@@ -266,7 +266,8 @@ static int import_end(struct import *in, const json_t *json, struct err *err)
     int r = jread_int(json, "stats", true, 0, INT64_MAX, NULL, &stats, err);
     r = r < 0 ? r : jread_int(json, "nodes", true, 0, INT64_MAX, NULL, &nodes, err);
     if (r == 0 && ((size_t)stats != in->stats || (size_t)nodes != in->nodes)) {
-        return err_set(err, ERR_INVALID, "%lld statistics and %lld nodes were promised, %zu and %zu came",
+        return err_set(err, ERR_INVALID,
+                       "%lld statistics and %lld nodes were promised, %zu and %zu came",
                        (long long)stats, (long long)nodes, in->stats, in->nodes);
     }
     in->ended = true;
@@ -293,7 +294,7 @@ static int import_line(struct import *in, size_t number, const char *text, size_
     return json_object_get(json, "stat")   ? import_stat(in, json, err)
            : json_object_get(json, "node") ? import_node(in, json, err)
            : json_object_get(json, "end")  ? import_end(in, json, err)
-                                           : err_set(err, ERR_INVALID, "neither stat, node nor end");
+                                          : err_set(err, ERR_INVALID, "neither stat, node nor end");
 }
 
 static int import_lines(struct import *in, const char *text, size_t len, struct err *err)
@@ -311,18 +312,18 @@ static int import_lines(struct import *in, const char *text, size_t len, struct 
         text = line_end + 1;
     }
     return in->ended ? 0
-                     : err_set(err, ERR_INVALID, "it is cut short: the end is missing after line %zu",
-                               number);
+                     : err_set(err, ERR_INVALID,
+                               "it is cut short: the end is missing after line %zu", number);
 }
 
-int exchange_import(struct store *store, const char *text, size_t len,
-                    struct exchange_report *ret, struct err *err)
+int exchange_import(struct store *store, const char *text, size_t len, struct exchange_report *ret,
+                    struct err *err)
 {
     if (len > EXCHANGE_BYTES_MAX) {
         return err_set(err, ERR_TOOBIG, "memory import: %zu bytes, %d at most", len,
                        EXCHANGE_BYTES_MAX);
     }
-    struct import in = { .store = store, .batch = store_batch_new() };
+    struct import in = {.store = store, .batch = store_batch_new()};
     int r = import_lines(&in, text, len, err);
     if (r < 0) {
         store_batch_free(in.batch);

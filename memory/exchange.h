@@ -24,5 +24,5 @@ int exchange_export(struct store *store, struct buf *out, struct exchange_report
                     struct err *err);
 
 /* ERR_INVALID names the line; ERR_VERSION: a newer format. Nothing is changed on an error. */
-int exchange_import(struct store *store, const char *text, size_t len,
-                    struct exchange_report *ret, struct err *err);
+int exchange_import(struct store *store, const char *text, size_t len, struct exchange_report *ret,
+                    struct err *err);

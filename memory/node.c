@@ -14,7 +14,7 @@ static const struct field NODE[] = {
     FIELD(node_record, origin, TEXT, true),
     FIELD(node_record, revision, INT, false),
 };
-static const char *const NODE_MORE[] = { "value" };
+static const char *const NODE_MORE[] = {"value"};
 
 int node_write(struct store_batch *batch, const struct node_record *node, struct err *err)
 {
@@ -30,7 +30,7 @@ int node_write(struct store_batch *batch, const struct node_record *node, struct
     auto_free char *text = json_canonical(json);
     json_decref(json);
     auto_arena struct arena *arena = arena_new();
-    const char *parts[] = { node->kind, node->id };
+    const char *parts[] = {node->kind, node->id};
     store_batch_put(batch, STORE_DB_NODES, record_key(arena, parts, 2), text, strlen(text));
     return 0;
 }
@@ -48,7 +48,7 @@ int node_put(struct store_batch *batch, struct store *store, const char *kind, c
 int node_read(const struct store_item *item, struct arena *arena, struct node_record *ret,
               struct err *err)
 {
-    struct node_record node = { 0 };
+    struct node_record node = {0};
     json_auto_t *json = NULL;
     int r = record_open(item->at, item->len, NODE, ARRAY_LEN(NODE), NODE_MORE, 1, &json, err);
     r = r < 0 ? r : record_decode(json, NODE, ARRAY_LEN(NODE), arena, &node, err);

@@ -13,59 +13,39 @@
 enum { TASKS_MAX = 4096, LEARNED_MAX = 256, SEQ_MAX = 999999, CALL_MAX = 99 };
 
 static const struct field CAMPAIGN[] = {
-    FIELD(campaign_record, id, TEXT, true),
-    FIELD(campaign_record, status, TEXT, true),
-    FIELD(campaign_record, device, TEXT, false),
-    FIELD(campaign_record, llm, TEXT, false),
-    FIELD(campaign_record, baseline, TEXT, false),
-    FIELD(campaign_record, seed, INT, false),
-    FIELD(campaign_record, steps, INT, false),
-    FIELD(campaign_record, started_s, INT, false),
-    FIELD(campaign_record, ended_s, INT, false),
-    FIELD(campaign_record, error, TEXT, false),
+    FIELD(campaign_record, id, TEXT, true),        FIELD(campaign_record, status, TEXT, true),
+    FIELD(campaign_record, device, TEXT, false),   FIELD(campaign_record, llm, TEXT, false),
+    FIELD(campaign_record, baseline, TEXT, false), FIELD(campaign_record, seed, INT, false),
+    FIELD(campaign_record, steps, INT, false),     FIELD(campaign_record, started_s, INT, false),
+    FIELD(campaign_record, ended_s, INT, false),   FIELD(campaign_record, error, TEXT, false),
     FIELD(campaign_record, extra, TEXT, false),
 };
 
 static const struct field ATTEMPT[] = {
-    FIELD(attempt_record, campaign, TEXT, true),
-    FIELD(attempt_record, task, TEXT, true),
-    FIELD(attempt_record, seq, INT, false),
-    FIELD(attempt_record, parent, TEXT, false),
-    FIELD(attempt_record, candidate, TEXT, false),
-    FIELD(attempt_record, verdict, TEXT, false),
-    FIELD(attempt_record, direction, TEXT, false),
-    FIELD(attempt_record, strategy, TEXT, false),
-    FIELD(attempt_record, status, TEXT, true),
-    FIELD(attempt_record, control, BOOL, false),
-    FIELD(attempt_record, modelled, BOOL, false),
-    FIELD(attempt_record, gain, REAL, false),
-    FIELD(attempt_record, time_us, REAL, false),
-    FIELD(attempt_record, extra, TEXT, false),
+    FIELD(attempt_record, campaign, TEXT, true),   FIELD(attempt_record, task, TEXT, true),
+    FIELD(attempt_record, seq, INT, false),        FIELD(attempt_record, parent, TEXT, false),
+    FIELD(attempt_record, candidate, TEXT, false), FIELD(attempt_record, verdict, TEXT, false),
+    FIELD(attempt_record, direction, TEXT, false), FIELD(attempt_record, strategy, TEXT, false),
+    FIELD(attempt_record, status, TEXT, true),     FIELD(attempt_record, control, BOOL, false),
+    FIELD(attempt_record, modelled, BOOL, false),  FIELD(attempt_record, gain, REAL, false),
+    FIELD(attempt_record, time_us, REAL, false),   FIELD(attempt_record, extra, TEXT, false),
 };
 
 static const struct field CALL[] = {
-    FIELD(call_record, campaign, TEXT, true),
-    FIELD(call_record, task, TEXT, true),
-    FIELD(call_record, seq, INT, false),
-    FIELD(call_record, attempt, INT, false),
-    FIELD(call_record, state, TEXT, true),
-    FIELD(call_record, provider, TEXT, false),
-    FIELD(call_record, model, TEXT, false),
-    FIELD(call_record, request, TEXT, false),
-    FIELD(call_record, reply, TEXT, false),
-    FIELD(call_record, error, TEXT, false),
-    FIELD(call_record, reserved_usd, REAL, false),
-    FIELD(call_record, usd, REAL, false),
-    FIELD(call_record, tokens_in, INT, false),
-    FIELD(call_record, tokens_cached, INT, false),
-    FIELD(call_record, tokens_out, INT, false),
-    FIELD(call_record, extra, TEXT, false),
+    FIELD(call_record, campaign, TEXT, true),      FIELD(call_record, task, TEXT, true),
+    FIELD(call_record, seq, INT, false),           FIELD(call_record, attempt, INT, false),
+    FIELD(call_record, state, TEXT, true),         FIELD(call_record, provider, TEXT, false),
+    FIELD(call_record, model, TEXT, false),        FIELD(call_record, request, TEXT, false),
+    FIELD(call_record, reply, TEXT, false),        FIELD(call_record, error, TEXT, false),
+    FIELD(call_record, reserved_usd, REAL, false), FIELD(call_record, usd, REAL, false),
+    FIELD(call_record, tokens_in, INT, false),     FIELD(call_record, tokens_cached, INT, false),
+    FIELD(call_record, tokens_out, INT, false),    FIELD(call_record, extra, TEXT, false),
 };
 
-static const char *const CAMPAIGN_MORE[] = { "tasks" };
-static const char *const ATTEMPT_MORE[] = { "learned" };
-static const char *const CAMPAIGN_STATUS[] = { "running", "done", "failed", "canceled" };
-static const char *const CALL_STATE[] = { "intent", "answered", "failed" };
+static const char *const CAMPAIGN_MORE[] = {"tasks"};
+static const char *const ATTEMPT_MORE[] = {"learned"};
+static const char *const CAMPAIGN_STATUS[] = {"running", "done", "failed", "canceled"};
+static const char *const CALL_STATE[] = {"intent", "answered", "failed"};
 
 char *record_key(struct arena *arena, const char *const *parts, size_t n)
 {
@@ -83,7 +63,7 @@ char *record_key(struct arena *arena, const char *const *parts, size_t n)
 
 char *record_attempt_key(struct arena *arena, const char *campaign, const char *task, int64_t seq)
 {
-    const char *parts[] = { campaign, task };
+    const char *parts[] = {campaign, task};
     return arena_printf(arena, "%s/%06lld", record_key(arena, parts, 2), (long long)seq);
 }
 
@@ -107,10 +87,9 @@ static int one_of(const char *name, const char *value, const char *const *known,
 
 static int in_range(const char *name, int64_t value, int64_t most, struct err *err)
 {
-    return value < 0 || value > most
-               ? err_set(err, ERR_INVALID, "%s: %lld is outside 0..%lld", name, (long long)value,
-                         (long long)most)
-               : 0;
+    return value < 0 || value > most ? err_set(err, ERR_INVALID, "%s: %lld is outside 0..%lld",
+                                               name, (long long)value, (long long)most)
+                                     : 0;
 }
 
 static int is_id(const char *name, const char *hex, struct err *err)
@@ -240,7 +219,7 @@ int record_put_call(struct store_batch *batch, const struct call_record *record,
 int record_read_campaign(const struct store_item *item, struct arena *arena,
                          struct campaign_record *ret, struct err *err)
 {
-    struct campaign_record c = { 0 };
+    struct campaign_record c = {0};
     json_auto_t *json = NULL;
     const json_t *tasks = NULL;
     int r = record_open(item->at, item->len, CAMPAIGN, ARRAY_LEN(CAMPAIGN), CAMPAIGN_MORE, 1, &json,
@@ -282,8 +261,8 @@ static int read_learned(const json_t *json, struct arena *arena, struct attempt_
         if (!key || !json_is_number(gain) || !json_is_boolean(failed)) {
             return err_set(err, ERR_INVALID, "learned[%zu]: not [key, gain, failed]", i);
         }
-        learned[i] = (struct learned) { arena_strdup(arena, key), json_number_value(gain),
-                                        json_is_true(failed) };
+        learned[i] = (struct learned){arena_strdup(arena, key), json_number_value(gain),
+                                      json_is_true(failed)};
     }
     a->learned = learned;
     return 0;
@@ -292,10 +271,10 @@ static int read_learned(const json_t *json, struct arena *arena, struct attempt_
 int record_read_attempt(const struct store_item *item, struct arena *arena,
                         struct attempt_record *ret, struct err *err)
 {
-    struct attempt_record a = { 0 };
+    struct attempt_record a = {0};
     json_auto_t *json = NULL;
-    int r = record_open(item->at, item->len, ATTEMPT, ARRAY_LEN(ATTEMPT), ATTEMPT_MORE, 1, &json,
-                        err);
+    int r =
+        record_open(item->at, item->len, ATTEMPT, ARRAY_LEN(ATTEMPT), ATTEMPT_MORE, 1, &json, err);
     r = r < 0 ? r : record_decode(json, ATTEMPT, ARRAY_LEN(ATTEMPT), arena, &a, err);
     r = r < 0 ? r : check_attempt(&a, err);
     r = r < 0 ? r : read_learned(json, arena, &a, err);
@@ -309,7 +288,7 @@ int record_read_attempt(const struct store_item *item, struct arena *arena,
 int record_read_call(const struct store_item *item, struct arena *arena, struct call_record *ret,
                      struct err *err)
 {
-    struct call_record c = { 0 };
+    struct call_record c = {0};
     json_auto_t *json = NULL;
     int r = record_open(item->at, item->len, CALL, ARRAY_LEN(CALL), NULL, 0, &json, err);
     r = r < 0 ? r : record_decode(json, CALL, ARRAY_LEN(CALL), arena, &c, err);

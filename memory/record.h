@@ -1,13 +1,13 @@
 #pragma once
 /* SPDX-License-Identifier: MIT */
 /*
- * The typed records of the store: campaigns, attempts, calls of language models, candidates. Kept as
- * JSON with a format number; reading validates everything, so what comes back is sound or an error
- * that names the record ("attempts/c7/softmax/000003: gain: expected a number, got true").
+ * The typed records of the store: campaigns, attempts, calls of language models, candidates. Kept
+ * as JSON with a format number; reading validates everything, so what comes back is sound or an
+ * error that names the record ("attempts/c7/softmax/000003: gain: expected a number, got true").
  *
  * Strings and lists belong to the arena they were read into. A string that doesn't apply is "",
- * never NULL; on writing NULL counts as "". Ids are hex text (base/id.h). `extra` is the agent's own
- * JSON text, or "".
+ * never NULL; on writing NULL counts as "". Ids are hex text (base/id.h). `extra` is the agent's
+ * own JSON text, or "".
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +43,9 @@ struct learned {
 struct attempt_record {
     const char *campaign, *task;
     int64_t seq;
-    const char *parent, *candidate; /* ids; parent "" for the start; candidate "" if none was made */
-    const char *verdict;            /* key in STORE_DB_VERDICTS, or "" */
+    const char *parent,
+        *candidate;      /* ids; parent "" for the start; candidate "" if none was made */
+    const char *verdict; /* key in STORE_DB_VERDICTS, or "" */
     const char *direction, *strategy;
     const char *status; /* a verdict's status, or "no_reply", "bad_reply", "budget", ... */
     bool control;       /* memory was ignored on purpose */
@@ -57,8 +58,8 @@ struct attempt_record {
 
 struct call_record {
     const char *campaign, *task;
-    int64_t seq, attempt;       /* which step asked; 0.. for corrections and repairs */
-    const char *state;          /* "intent", "answered", "failed" */
+    int64_t seq, attempt; /* which step asked; 0.. for corrections and repairs */
+    const char *state;    /* "intent", "answered", "failed" */
     const char *provider, *model;
     const char *request, *reply; /* request: the id or the text, as the agent likes */
     const char *error;
@@ -89,8 +90,7 @@ int record_get_campaign(struct store *store, const char *id, struct arena *arena
 int record_get_attempt(struct store *store, const char *campaign, const char *task, int64_t seq,
                        struct arena *arena, struct attempt_record *ret, struct err *err);
 int record_get_call(struct store *store, const char *campaign, const char *task, int64_t seq,
-                    int64_t attempt, struct arena *arena, struct call_record *ret,
-                    struct err *err);
+                    int64_t attempt, struct arena *arena, struct call_record *ret, struct err *err);
 int record_get_candidate(struct store *store, const char *id, struct arena *arena,
                          struct candidate_record *ret, struct err *err);
 

@@ -16,8 +16,10 @@ static size_t utf8_run(const unsigned char *s)
     if (s[0] < 0x80) {
         return 1;
     }
-    size_t n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    size_t n = s[0] >= 0xc2 && s[0] < 0xe0   ? 2
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                             : 0;
     for (size_t i = 1; i < n; i++) {
         if ((s[i] & 0xc0) != 0x80) {
             return 0;
@@ -118,7 +120,7 @@ int record_open(const char *text, size_t len, const struct field *fields, size_t
         return err_set(err, ERR_VERSION, "written by a newer program (format %lld)",
                        (long long)format);
     }
-    const char *known[KEYS_MAX] = { "format" };
+    const char *known[KEYS_MAX] = {"format"};
     require(n + n_more < KEYS_MAX);
     for (size_t i = 0; i < n; i++) {
         known[1 + i] = fields[i].name;
@@ -133,8 +135,8 @@ int record_open(const char *text, size_t len, const struct field *fields, size_t
     return r;
 }
 
-static int decode_one(const json_t *json, const struct field *field, struct arena *arena,
-                      char *at, struct err *err)
+static int decode_one(const json_t *json, const struct field *field, struct arena *arena, char *at,
+                      struct err *err)
 {
     const char *text = "";
     int64_t integer = 0;

@@ -23,7 +23,9 @@ struct field {
 };
 
 #define FIELD(type, member, kind, required)                                                        \
-    { #member, FIELD_KIND_##kind, offsetof(struct type, member), required }
+    {                                                                                              \
+#member, FIELD_KIND_##kind, offsetof(struct type, member), required                        \
+    }
 
 /* A new reference with "format" and the fields; ERR_INVALID: a required text is missing, a number
  * isn't finite. */

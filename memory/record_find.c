@@ -27,7 +27,7 @@ static int find(struct store *store, enum store_db db, char *key, struct arena *
         return err_set(err, r, "%s/%s: not in the store", store_db_name(db), key);
     }
     if (r == 0) {
-        *ret = (struct store_item) { key, at, len };
+        *ret = (struct store_item){key, at, len};
     }
     return r;
 }
@@ -79,7 +79,8 @@ int record_put_candidate(struct store_batch *batch, const struct candidate_recor
     buf_puts(&value, "\n");
     buf_puts(&value, record->source ? record->source : "");
     if (value.failed) {
-        return err_set(err, value.failed, "candidate record: larger than %d bytes", STORE_VALUE_MAX);
+        return err_set(err, value.failed, "candidate record: larger than %d bytes",
+                       STORE_VALUE_MAX);
     }
     store_batch_put_once(batch, STORE_DB_CANDIDATES, record->id, value.at, value.len);
     return 0;
@@ -88,7 +89,7 @@ int record_put_candidate(struct store_batch *batch, const struct candidate_recor
 int record_read_candidate(const struct store_item *item, struct arena *arena,
                           struct candidate_record *ret, struct err *err)
 {
-    struct candidate_record c = { 0 };
+    struct candidate_record c = {0};
     json_auto_t *json = NULL;
     const char *end = memchr(item->at, '\n', item->len);
     int r = end ? 0 : err_set(err, ERR_INVALID, "no source behind the plan");
@@ -116,11 +117,10 @@ int record_get_candidate(struct store *store, const char *id, struct arena *aren
 }
 
 /* All items below CAMPAIGN/ or CAMPAIGN/TASK/. */
-static int scan_below(struct store *store, enum store_db db, const char *campaign,
-                      const char *task, struct arena *arena, struct store_item **ret,
-                      size_t *ret_n, struct err *err)
+static int scan_below(struct store *store, enum store_db db, const char *campaign, const char *task,
+                      struct arena *arena, struct store_item **ret, size_t *ret_n, struct err *err)
 {
-    const char *parts[] = { campaign, task };
+    const char *parts[] = {campaign, task};
     char *prefix = arena_printf(arena, "%s/", record_key(arena, parts, task ? 2 : 1));
     return store_scan(store, db, prefix, NULL, SIZE_MAX, arena, ret, ret_n, err);
 }
@@ -167,8 +167,7 @@ int record_list_attempts(struct store *store, const char *campaign, const char *
 }
 
 int record_list_calls(struct store *store, const char *campaign, const char *task,
-                      struct arena *arena, struct call_record **ret, size_t *ret_n,
-                      struct err *err)
+                      struct arena *arena, struct call_record **ret, size_t *ret_n, struct err *err)
 {
     struct store_item *items;
     size_t n;

@@ -18,7 +18,7 @@ static void keep(void *entry)
 
 void stat_map_init(struct stat_map *map, struct arena *arena)
 {
-    *map = (struct stat_map) { .arena = arena };
+    *map = (struct stat_map){.arena = arena};
 }
 
 void stat_map_done(struct stat_map *map)
@@ -29,7 +29,7 @@ void stat_map_done(struct stat_map *map)
 
 struct stat_entry *stat_map_find(const struct stat_map *map, const char *key)
 {
-    struct stat_entry wanted = { .key = key };
+    struct stat_entry wanted = {.key = key};
     void *node = tfind(&wanted, &map->root, compare);
     return node ? *(struct stat_entry **)node : NULL;
 }
@@ -61,7 +61,7 @@ static void visit(const void *node, VISIT which, void *user)
 void stat_map_walk(const struct stat_map *map, void (*each)(struct stat_entry *entry, void *user),
                    void *user)
 {
-    struct walk walk = { each, user };
+    struct walk walk = {each, user};
     twalk_r(map->root, visit, &walk);
 }
 

@@ -251,8 +251,7 @@ void store_await_flight(struct store *store)
 }
 
 /* Does on this thread what is left of a group. */
-static void finish_here(struct store *store, struct store_batch *group,
-                        struct store_result *result)
+static void finish_here(struct store *store, struct store_batch *group, struct store_result *result)
 {
     while (result->outcome == STORE_OUTCOME_GROW || result->outcome == STORE_OUTCOME_ADOPT) {
         if (make_room(store, result) == 0) {
@@ -297,7 +296,7 @@ static void committed(void *user, int status, const struct err *err)
 
 int store_commit(struct store *store, struct store_batch *batch, struct err *err)
 {
-    struct commit commit = { .status = ERR_BUG, .err = err };
+    struct commit commit = {.status = ERR_BUG, .err = err};
     store_submit(store, batch, committed, &commit);
     store_flush(store);
     return commit.status;

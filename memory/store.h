@@ -39,7 +39,7 @@ struct store_options {
 int store_open(const char *path, const struct store_options *options, struct store **ret,
                struct err *err);
 
-/* Commits what is queued, calls every waiter, then frees. Not from a batch's callback. NULL is fine. */
+/* Commits what is queued, calls every waiter, frees. Not from a batch's callback. NULL is fine. */
 void store_close(struct store *store);
 
 const char *store_path(const struct store *store);
@@ -71,7 +71,7 @@ int store_counter(struct store *store, const char *key, int64_t *ret, struct err
 /* Reads a record of STATS or IMPORTED that a scan gave. */
 int store_stat_read(const struct store_item *item, struct store_stat *ret, struct err *err);
 
-/* Takes the batch. The callback comes from the loop (or from flush, commit, close), never from here. */
+/* Takes the batch. The callback comes from the loop (or flush, commit, close), never from here. */
 void store_submit(struct store *store, struct store_batch *batch, store_done_fn done, void *user);
 /* Waits until all that was submitted is settled, and calls the waiters. */
 void store_flush(struct store *store);

@@ -121,8 +121,8 @@ void store_batch_stat_import(struct store_batch *batch, const char *origin, cons
 
 void store_batch_counter_add(struct store_batch *batch, const char *key, int64_t delta)
 {
-    struct store_op *op
-        = add(batch, STORE_OP_KIND_COUNTER_ADD, STORE_DB_COUNTERS, key, STORE_KEY_MAX);
+    struct store_op *op =
+        add(batch, STORE_OP_KIND_COUNTER_ADD, STORE_DB_COUNTERS, key, STORE_KEY_MAX);
     if (op) {
         op->delta = delta;
     }
@@ -152,7 +152,7 @@ void store_stat_merge(struct store_stat *stat, const struct store_stat *other)
 void store_stat_sub(struct store_stat *stat, const struct store_stat *other)
 {
     if (other->n >= stat->n) {
-        *stat = (struct store_stat) { 0 };
+        *stat = (struct store_stat){0};
         return;
     }
     double all = (double)stat->n, b = (double)other->n, a = all - b;

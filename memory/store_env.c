@@ -3,7 +3,6 @@
 #include "base/util.h"
 #include "memory/store_impl.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,10 +28,9 @@ static const char *network_filesystem(const char *path)
         uint32_t magic;
         const char *name;
     } known[] = {
-        { 0x6969, "NFS" },       { 0x517b, "SMB" },        { 0xff534d42, "CIFS" },
-        { 0xfe534d42, "SMB2" },  { 0x0bd00bd0, "Lustre" }, { 0x47504653, "GPFS" },
-        { 0x19830326, "BeeGFS" }, { 0x00c36400, "Ceph" },  { 0x5346414f, "AFS" },
-        { 0x73757245, "Coda" },  { 0x01161970, "GFS2" },   { 0x7461636f, "OCFS2" },
+        {0x6969, "NFS"},        {0x517b, "SMB"},      {0xff534d42, "CIFS"},   {0xfe534d42, "SMB2"},
+        {0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x19830326, "BeeGFS"}, {0x00c36400, "Ceph"},
+        {0x5346414f, "AFS"},    {0x73757245, "Coda"}, {0x01161970, "GFS2"},   {0x7461636f, "OCFS2"},
     };
     struct statfs fs;
     if (statfs(path, &fs) < 0) {
@@ -80,25 +78,29 @@ int store_env_fail(const struct store *store, int mdb, struct err *err)
     case EACCES:
     case EPERM:
     case EROFS:
-        return err_set(err, -mdb, "store %s: %s: use a folder that you may write, with --store", path,
-                       strerror(mdb));
+        return err_set(err, -mdb, "store %s: %s: use a folder that you may write, with --store",
+                       path, strerror(mdb));
     case ENOMEM:
-        return err_set(err, -ENOMEM, "store %s: no address space for a map of %" PRIu64
-                       " MB (is there a limit on virtual memory?)", path,
-                       store->options.map_size >> 20);
+        return err_set(err, -ENOMEM,
+                       "store %s: no address space for a map of %" PRIu64
+                       " MB (is there a limit on virtual memory?)",
+                       path, store->options.map_size >> 20);
     case MDB_INVALID:
         return err_set(err, ERR_INVALID, "store %s: data.mdb is not a store", path);
     case MDB_VERSION_MISMATCH:
         return err_set(err, ERR_VERSION,
                        "store %s: data.mdb is of another LMDB version: dump it with that one "
-                       "(mdb_dump) and load it here (mdb_load)", path);
+                       "(mdb_dump) and load it here (mdb_load)",
+                       path);
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
         return err_set(err, ERR_INVALID,
                        "store %s: the database is damaged (%s): go back to a copy, or start a new "
-                       "store", path, mdb_strerror(mdb));
+                       "store",
+                       path, mdb_strerror(mdb));
     case MDB_PANIC:
-        return err_set(err, -EIO, "store %s: an earlier write failed half-way: open it again", path);
+        return err_set(err, -EIO, "store %s: an earlier write failed half-way: open it again",
+                       path);
     case MDB_READERS_FULL:
         return err_set(err, ERR_BUSY, "store %s: more than %d readers at once", path, READERS_MAX);
     case MDB_MAP_FULL:
@@ -109,32 +111,19 @@ int store_env_fail(const struct store *store, int mdb, struct err *err)
     }
 }
 
-/* LMDB 0.9.24 opens data.mdb twice, neither time close-on-exec: a worker would inherit both. */
+/* LMDB 0.9.24 opens its lock file close-on-exec but not data.mdb, which a worker would inherit. */
 static void close_on_exec(struct store *store)
 {
     mdb_filehandle_t fd;
-    struct stat data, other;
-    if (mdb_env_get_fd(store->env, &fd) || fstat(fd, &data) < 0) {
-        return;
+    if (mdb_env_get_fd(store->env, &fd) == 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
-        int64_t n;
-        if (str_to_i64(entry->d_name, &n) && fstat((int)n, &other) == 0
-            && other.st_ino == data.st_ino && other.st_dev == data.st_dev) {
-            fcntl((int)n, F_SETFD, FD_CLOEXEC);
-        }
-    }
-    if (dir) {
-        closedir(dir);
-    }
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 /* A data file cut short would be a SIGBUS on the first read behind its end. LMDB may also leave its
  * last pages unwritten when they are free, so the hole is filled (with zeros, which read as damage)
- * rather than taken for one. Inside a write transaction, since another process may be growing it. */
+ * rather than taken for one. Inside a write transaction, since another process may be growing it.
+ */
 static int fill_cut(struct store *store, struct err *err)
 {
     mdb_filehandle_t fd;
@@ -165,7 +154,7 @@ static int fill_cut(struct store *store, struct err *err)
 
 static int read_text(MDB_txn *txn, MDB_dbi dbi, const char *name, char *ret, size_t size)
 {
-    MDB_val key = { strlen(name), (void *)(uintptr_t)name }, value;
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name}, value;
     int r = mdb_get(txn, dbi, &key, &value);
     if (r) {
         return r;
@@ -195,8 +184,8 @@ static int check_format(struct store *store, MDB_txn *txn, struct err *err)
             return ERR_NOTFOUND;
         }
         return r ? store_env_fail(store, r, err)
-                 : err_set(err, ERR_INVALID, "store %s: this LMDB database belongs to another program",
-                           store->path);
+                 : err_set(err, ERR_INVALID,
+                           "store %s: this LMDB database belongs to another program", store->path);
     }
     if (r == 0) {
         r = read_text(txn, meta, KEY_FORMAT, format, sizeof(format));
@@ -214,8 +203,8 @@ static int check_format(struct store *store, MDB_txn *txn, struct err *err)
     if (number > STORE_FORMAT) {
         return err_set(err, ERR_VERSION,
                        "store %s: written by a newer warpsmith (format %lld, this one knows %d): "
-                       "update, or use another folder with --store", store->path,
-                       (long long)number, STORE_FORMAT);
+                       "update, or use another folder with --store",
+                       store->path, (long long)number, STORE_FORMAT);
     }
     return 0;
 }
@@ -238,8 +227,8 @@ static int open_dbs(struct store *store, MDB_txn *txn, unsigned flags)
 
 static int put_text(struct store *store, MDB_txn *txn, const char *name, const char *text)
 {
-    MDB_val key = { strlen(name), (void *)(uintptr_t)name };
-    MDB_val value = { strlen(text), (void *)(uintptr_t)text };
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+    MDB_val value = {strlen(text), (void *)(uintptr_t)text};
     return mdb_put(txn, (MDB_dbi)store->dbis[STORE_DB_META], &key, &value, 0);
 }
 
@@ -276,7 +265,8 @@ static int make_dbs(struct store *store, struct err *err)
     return r ? store_env_fail(store, r, err) : 0;
 }
 
-/* Reading first: a store that is complete opens without waiting for a writer, and on a full disk. */
+/* Reading first: a store that is complete opens without waiting for a writer, and on a full disk.
+ */
 static int attach(struct store *store, struct err *err)
 {
     MDB_txn *txn;
@@ -289,7 +279,8 @@ static int attach(struct store *store, struct err *err)
         mdb_txn_abort(txn);
         return found != ERR_NOTFOUND
                    ? found
-                   : err_set(err, ERR_NOTFOUND, "store %s: nothing was ever kept there", store->path);
+                   : err_set(err, ERR_NOTFOUND, "store %s: nothing was ever kept there",
+                             store->path);
     }
     r = found < 0 ? MDB_NOTFOUND : open_dbs(store, txn, 0);
     if (r == 0 || (r == MDB_NOTFOUND && store->options.read_only)) {
@@ -315,7 +306,8 @@ static int prepare_folder(struct store *store, struct err *err)
     if (network) {
         return err_set(err, ERR_UNSUPPORTED,
                        "store %s: on %s, where locks and maps don't hold: use a folder on a local "
-                       "disk with --store, and memory export to carry it over", store->path, network);
+                       "disk with --store, and memory export to carry it over",
+                       store->path, network);
     }
     /* LMDB maps its lock file before it knows of room, which would be a SIGBUS on a full disk. */
     auto_free char *lock = xprintf("%s/lock.mdb", store->path);
@@ -341,8 +333,8 @@ int store_env_open(struct store *store, struct err *err)
     mdb_env_set_maxreaders(store->env, READERS_MAX);
     r = mdb_env_set_mapsize(store->env, options->map_size);
     if (r == 0) {
-        r = mdb_env_open(store->env, store->path,
-                         MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0), 0600);
+        r = mdb_env_open(store->env, store->path, MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0),
+                         0600);
     }
     r = r ? store_env_fail(store, r, err) : fill_cut(store, err);
     if (r == 0) {

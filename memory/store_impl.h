@@ -58,10 +58,10 @@ struct store {
     char *path;
     char origin[STORE_ORIGIN];
     struct store_options options;
-    uint64_t seen;       /* last transaction that this process knows of */
-    bool foreign;        /* another process wrote since store_changed was asked */
-    bool full;           /* the last commit found no room on the disk */
-    int views, settling; /* open views; depth of callbacks */
+    uint64_t seen;               /* last transaction that this process knows of */
+    bool foreign;                /* another process wrote since store_changed was asked */
+    bool full;                   /* the last commit found no room on the disk */
+    int views, settling;         /* open views; depth of callbacks */
     uint64_t readers_checked_ns; /* the writing thread's */
     struct store_batch *queue, **queue_end;
     struct store_flight *flight;
@@ -113,9 +113,9 @@ void store_cursor_close(struct store_cursor *cursor);
 
 /* store_write.c */
 enum store_outcome {
-    STORE_OUTCOME_DONE,  /* committed; batches that failed by themselves have their err set */
-    STORE_OUTCOME_GROW,  /* nothing done: the map is full */
-    STORE_OUTCOME_ADOPT, /* nothing done: another process resized the map */
+    STORE_OUTCOME_DONE,   /* committed; batches that failed by themselves have their err set */
+    STORE_OUTCOME_GROW,   /* nothing done: the map is full */
+    STORE_OUTCOME_ADOPT,  /* nothing done: another process resized the map */
     STORE_OUTCOME_FAILED, /* nothing done, and no batch could be */
 };
 struct store_result {

@@ -23,7 +23,10 @@ static uint64_t check_of(enum store_db db, const char *key, const struct head *h
 {
     uint8_t number = (uint8_t)db;
     struct id_part parts[] = {
-        { &number, 1 }, { key, strlen(key) }, { head, offsetof(struct head, check) }, { bytes, n },
+        {&number, 1},
+        {key, strlen(key)},
+        {head, offsetof(struct head, check)},
+        {bytes, n},
     };
     struct id id;
     id_of_parts(parts, ARRAY_LEN(parts), &id);
@@ -46,7 +49,7 @@ static bool squeeze(const void *at, size_t len, struct buf *out)
 
 int store_pack(enum store_db db, const char *key, const void *at, size_t len, struct buf *out)
 {
-    struct head head = { .format = STORE_PACK_FORMAT, .len = htole32((uint32_t)len) };
+    struct head head = {.format = STORE_PACK_FORMAT, .len = htole32((uint32_t)len)};
     out->len = 0;
     buf_add(out, &head, sizeof(head));
     if (len >= STORE_PACK_FROM && squeeze(at, len, out)) {

@@ -27,7 +27,7 @@ int store_view_begin(struct store *store, struct store_view *ret, struct err *er
         return store_env_fail(store, r, err);
     }
     store->views++;
-    *ret = (struct store_view) { store, txn };
+    *ret = (struct store_view){store, txn};
     return 0;
 }
 
@@ -46,7 +46,7 @@ static int raw_get(struct store_view *view, enum store_db db, const char *key, M
     if (dbi == STORE_NO_DBI || len == 0 || len > STORE_KEY_MAX) {
         return MDB_NOTFOUND;
     }
-    MDB_val k = { len, (void *)(uintptr_t)key };
+    MDB_val k = {len, (void *)(uintptr_t)key};
     return mdb_get(view->txn, (MDB_dbi)dbi, &k, ret);
 }
 
@@ -73,7 +73,7 @@ bool store_view_has(struct store_view *view, enum store_db db, const char *key)
 int store_cursor_open(struct store_view *view, enum store_db db, const char *prefix,
                       const char *after, struct store_cursor *ret, struct err *err)
 {
-    *ret = (struct store_cursor) { .view = view, .db = db, .prefix = prefix, .after = after };
+    *ret = (struct store_cursor){.view = view, .db = db, .prefix = prefix, .after = after};
     int64_t dbi = view->store->dbis[db];
     if (dbi == STORE_NO_DBI) {
         return 0;
@@ -94,10 +94,10 @@ static int step(struct store_cursor *cursor, MDB_val *key, MDB_val *value)
     if (!*from) {
         return mdb_cursor_get(cursor->at, key, value, MDB_FIRST);
     }
-    *key = (MDB_val) { strlen(from), (void *)(uintptr_t)from };
+    *key = (MDB_val){strlen(from), (void *)(uintptr_t)from};
     int r = mdb_cursor_get(cursor->at, key, value, MDB_SET_RANGE);
-    bool same = r == 0 && from == after && key->mv_size == strlen(after)
-                && memcmp(key->mv_data, after, key->mv_size) == 0;
+    bool same = r == 0 && from == after && key->mv_size == strlen(after) &&
+                memcmp(key->mv_data, after, key->mv_size) == 0;
     return same ? mdb_cursor_get(cursor->at, key, value, MDB_NEXT) : r;
 }
 
@@ -105,7 +105,7 @@ int store_cursor_next(struct store_cursor *cursor, struct arena *arena, struct s
                       struct err *err)
 {
     MDB_val key, value;
-    *ret = (struct store_item) { 0 };
+    *ret = (struct store_item){0};
     int r = cursor->at ? step(cursor, &key, &value) : MDB_NOTFOUND;
     if (r == MDB_NOTFOUND) {
         return 0;
@@ -118,8 +118,8 @@ int store_cursor_next(struct store_cursor *cursor, struct arena *arena, struct s
         return 0;
     }
     ret->key = arena_strndup(arena, key.mv_data, key.mv_size);
-    r = store_unpack(cursor->db, ret->key, value.mv_data, value.mv_size, arena, &ret->at,
-                     &ret->len, err);
+    r = store_unpack(cursor->db, ret->key, value.mv_data, value.mv_size, arena, &ret->at, &ret->len,
+                     err);
     return r < 0 ? r : 1;
 }
 
@@ -192,8 +192,8 @@ int store_stat_decode(const void *at, size_t len, struct store_stat *ret)
         return ERR_INVALID;
     }
     memcpy(&stat, at, sizeof(stat));
-    if (!isfinite(stat.mean) || !isfinite(stat.m2) || stat.m2 < 0 || stat.n < 0 || stat.failures < 0
-        || stat.failures > stat.n) {
+    if (!isfinite(stat.mean) || !isfinite(stat.m2) || stat.m2 < 0 || stat.n < 0 ||
+        stat.failures < 0 || stat.failures > stat.n) {
         return ERR_INVALID;
     }
     *ret = stat;
@@ -209,11 +209,11 @@ int store_stat_read(const struct store_item *item, struct store_stat *ret, struc
 int store_stat(struct store *store, const char *key, struct store_stat *ret, struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
-    struct store_item item = { .key = key };
+    struct store_item item = {.key = key};
     const void *at = NULL;
     int r = store_get(store, STORE_DB_STATS, key, arena, &at, &item.len, err);
     if (r == ERR_NOTFOUND) {
-        *ret = (struct store_stat) { 0 };
+        *ret = (struct store_stat){0};
         return 0;
     }
     item.at = at;
@@ -255,8 +255,8 @@ int store_facts(struct store *store, struct store_facts *ret, struct err *err)
         .last_transaction = info.me_last_txnid,
     };
     for (int db = 0; db < STORE_DB_COUNT; db++) {
-        if (store->dbis[db] != STORE_NO_DBI
-            && mdb_stat(view.txn, (MDB_dbi)store->dbis[db], &stat) == 0) {
+        if (store->dbis[db] != STORE_NO_DBI &&
+            mdb_stat(view.txn, (MDB_dbi)store->dbis[db], &stat) == 0) {
             facts.records[db] = stat.ms_entries;
         }
     }

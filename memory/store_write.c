@@ -33,8 +33,8 @@ static int put(struct writer *w, struct store_batch *batch, enum store_db db, co
         err_set(&batch->err, r, "%s/%s: %s", store_db_name(db), key, err_name(r));
         return BATCH_FAILED;
     }
-    MDB_val k = { strlen(key), (void *)(uintptr_t)key };
-    MDB_val v = { w->packed.len, w->packed.at };
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key};
+    MDB_val v = {w->packed.len, w->packed.at};
     r = mdb_put(w->txn, (MDB_dbi)w->store->dbis[db], &k, &v, flags);
     w->wrote |= r == 0;
     return r;
@@ -44,7 +44,7 @@ static int put(struct writer *w, struct store_batch *batch, enum store_db db, co
 static int get(struct writer *w, struct store_batch *batch, enum store_db db, const char *key,
                struct arena *arena, const char **ret, size_t *ret_len)
 {
-    MDB_val k = { strlen(key), (void *)(uintptr_t)key }, v;
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key}, v;
     int r = mdb_get(w->txn, (MDB_dbi)w->store->dbis[db], &k, &v);
     if (r) {
         return r;
@@ -60,7 +60,7 @@ static int get_stat(struct writer *w, struct store_batch *batch, enum store_db d
     auto_arena struct arena *arena = arena_new();
     const char *at;
     size_t len;
-    *ret = (struct store_stat) { 0 };
+    *ret = (struct store_stat){0};
     int r = get(w, batch, db, key, arena, &at, &len);
     if (r) {
         return r == MDB_NOTFOUND ? 0 : r;
@@ -99,8 +99,8 @@ static int stat_import(struct writer *w, struct store_batch *batch, const struct
     }
     store_stat_sub(&all, &before);
     store_stat_merge(&all, &op->stat);
-    if (store_stat_decode(&all, sizeof(all), &all) < 0
-        || store_stat_decode(&op->stat, sizeof(op->stat), &before) < 0) {
+    if (store_stat_decode(&all, sizeof(all), &all) < 0 ||
+        store_stat_decode(&op->stat, sizeof(op->stat), &before) < 0) {
         return fail(batch, ERR_INVALID, op, "an impossible statistic");
     }
     r = put(w, batch, STORE_DB_STATS, op->key, &all, sizeof(all), 0);
@@ -132,7 +132,7 @@ static int counter_add(struct writer *w, struct store_batch *batch, const struct
 
 static int del(struct writer *w, const struct store_op *op)
 {
-    MDB_val key = { strlen(op->key), (void *)(uintptr_t)op->key };
+    MDB_val key = {strlen(op->key), (void *)(uintptr_t)op->key};
     int r = mdb_del(w->txn, (MDB_dbi)w->store->dbis[op->db], &key, NULL);
     w->wrote |= r == 0;
     return r == MDB_NOTFOUND ? 0 : r;
@@ -210,9 +210,9 @@ static int write_once(struct writer *w, struct store_batch *group, uint64_t *ret
 
 void store_write_group(struct store *store, struct store_batch *group, struct store_result *ret)
 {
-    struct writer w = { .store = store };
+    struct writer w = {.store = store};
     buf_init(&w.packed, STORE_VALUE_MAX + 4096);
-    *ret = (struct store_result) { .outcome = STORE_OUTCOME_DONE };
+    *ret = (struct store_result){.outcome = STORE_OUTCOME_DONE};
     if (clock_ns() - store->readers_checked_ns > READERS_CHECK_NS) {
         store_env_check_readers(store);
         store->readers_checked_ns = clock_ns();

@@ -136,14 +136,16 @@ static void differ(struct check *c, const char *key, const struct store_stat *ke
                    const struct store_stat *anew)
 {
     double spread = fabs(anew->m2) + (double)anew->n * anew->mean * anew->mean;
-    bool same = kept->n == anew->n && kept->failures == anew->failures
-                && fabs(kept->mean - anew->mean) <= SLACK * (1 + fabs(anew->mean))
-                && fabs(kept->m2 - anew->m2) <= SLACK * (1 + spread);
+    bool same = kept->n == anew->n && kept->failures == anew->failures &&
+                fabs(kept->mean - anew->mean) <= SLACK * (1 + fabs(anew->mean)) &&
+                fabs(kept->m2 - anew->m2) <= SLACK * (1 + spread);
     if (!same) {
-        problem(c, "stats/%s: n %lld, failures %lld, mean %.9g, m2 %.9g are kept, but the attempts give "
-                   "%lld, %lld, %.9g, %.9g", key, (long long)kept->n, (long long)kept->failures,
-                kept->mean, kept->m2, (long long)anew->n, (long long)anew->failures, anew->mean,
-                anew->m2);
+        problem(
+            c,
+            "stats/%s: n %lld, failures %lld, mean %.9g, m2 %.9g are kept, but the attempts give "
+            "%lld, %lld, %.9g, %.9g",
+            key, (long long)kept->n, (long long)kept->failures, kept->mean, kept->m2,
+            (long long)anew->n, (long long)anew->failures, anew->mean, anew->m2);
     }
 }
 
@@ -200,9 +202,9 @@ int store_verify(struct store *store, struct arena *arena, struct verify_report 
 {
     struct err own;
     err = err ? err : &own;
-    struct verify_report report = { 0 };
+    struct verify_report report = {0};
     auto_arena struct arena *scratch = arena_new();
-    struct check c = { .report = &report, .texts = arena };
+    struct check c = {.report = &report, .texts = arena};
     int r = store_view_begin(store, &c.view, err);
     if (r < 0) {
         return r;

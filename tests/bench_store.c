@@ -37,18 +37,28 @@ static void submit(struct bench *bench)
     struct learned learned[6];
     for (int i = 0; i < 6; i++) {
         static const char *const keys[] = {
-            "direction/x/softmax|memory_bound|sm_90", "direction/x/*|memory_bound|*",
-            "direction/x/*|*|*", "strategy/y/softmax|memory_bound|sm_90",
-            "strategy/y/*|memory_bound|*", "strategy/y/*|*|*",
+            "direction/x/softmax|memory_bound|sm_90",
+            "direction/x/*|memory_bound|*",
+            "direction/x/*|*|*",
+            "strategy/y/softmax|memory_bound|sm_90",
+            "strategy/y/*|memory_bound|*",
+            "strategy/y/*|*|*",
         };
-        learned[i] = (struct learned) { keys[i], 0.001 * (double)(bench->seq % 100), false };
+        learned[i] = (struct learned){keys[i], 0.001 * (double)(bench->seq % 100), false};
     }
     char task[32];
     snprintf(task, sizeof(task), "t%lld", (long long)(bench->seq / 900000));
-    struct attempt_record a = { .campaign = "bench", .task = task, .seq = bench->seq++ % 900000,
-                                .verdict = "v", .direction = "x", .strategy = "y",
-                                .status = "accepted", .gain = 0.1, .time_us = 12.5,
-                                .n_learned = 6, .learned = learned };
+    struct attempt_record a = {.campaign = "bench",
+                               .task = task,
+                               .seq = bench->seq++ % 900000,
+                               .verdict = "v",
+                               .direction = "x",
+                               .strategy = "y",
+                               .status = "accepted",
+                               .gain = 0.1,
+                               .time_us = 12.5,
+                               .n_learned = 6,
+                               .learned = learned};
     struct store_batch *batch = store_batch_new();
     require(record_put_attempt(batch, &a, NULL) == 0);
     store_submit(bench->rig.store, batch, done, bench);
@@ -93,8 +103,8 @@ static void read_some(struct bench *bench)
     for (int64_t i = 0; i < N; i++) {
         auto_arena struct arena *arena = arena_new();
         struct attempt_record a;
-        require(record_get_attempt(bench->rig.store, "bench", "t0", i * 7919 % all, arena, &a, NULL)
-                == 0);
+        require(record_get_attempt(bench->rig.store, "bench", "t0", i * 7919 % all, arena, &a,
+                                   NULL) == 0);
     }
     printf("reading one of %lld: %.1f us\n", (long long)bench->seq,
            (double)(clock_ns() - begin) / 1e3 / N);
@@ -107,15 +117,15 @@ int main(int argc, char **argv)
         setenv("TMPDIR", argv[1], 1);
     }
     store_rig_init(&bench->rig, NULL);
-    static const int depths[] = { 1, 8, 64, 512 };
+    static const int depths[] = {1, 8, 64, 512};
     for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
         write_with(bench, depths[i]);
     }
     read_some(bench);
     struct store_facts facts;
     require(store_facts(bench->rig.store, &facts, NULL) == 0);
-    printf("%llu attempts in %.1f MB\n",
-           (unsigned long long)facts.records[STORE_DB_ATTEMPTS], (double)facts.used_bytes / 1e6);
+    printf("%llu attempts in %.1f MB\n", (unsigned long long)facts.records[STORE_DB_ATTEMPTS],
+           (double)facts.used_bytes / 1e6);
     store_rig_done(&bench->rig);
     free(bench);
     return 0;

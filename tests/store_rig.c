@@ -12,7 +12,7 @@
 
 static void open_it(struct store_rig *rig, const struct store_options *options)
 {
-    struct store_options o = options ? *options : (struct store_options) { 0 };
+    struct store_options o = options ? *options : (struct store_options){0};
     o.loop = &rig->loop;
     int r = store_open(rig->path, &o, &rig->store, &rig->err);
     if (r < 0) {
@@ -23,7 +23,7 @@ static void open_it(struct store_rig *rig, const struct store_options *options)
 
 void store_rig_init(struct store_rig *rig, const struct store_options *options)
 {
-    *rig = (struct store_rig) { 0 };
+    *rig = (struct store_rig){0};
     const char *temporary = getenv("TMPDIR");
     snprintf(rig->path, sizeof(rig->path), "%.80s/warpsmith-store-XXXXXX",
              temporary && *temporary ? temporary : "/tmp");
@@ -55,7 +55,7 @@ static void done(void *user, int status, const struct err *err)
     rig->waiting--;
     rig->failed += status < 0;
     rig->status = status;
-    rig->last = err ? *err : (struct err) { 0 };
+    rig->last = err ? *err : (struct err){0};
     require((err != NULL) == (status < 0));
 }
 
@@ -91,7 +91,7 @@ const char *store_rig_get(struct store_rig *rig, enum store_db db, const char *k
 {
     const void *at;
     size_t len;
-    rig->err = (struct err) { 0 };
+    rig->err = (struct err){0};
     return store_get(rig->store, db, key, rig->arena, &at, &len, &rig->err) < 0 ? NULL : at;
 }
 
@@ -100,7 +100,7 @@ void store_rig_raw(const char *path, const char *db, const char *key, const void
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi;
-    MDB_val k = { strlen(key), (void *)(uintptr_t)key }, v = { len, (void *)(uintptr_t)at };
+    MDB_val k = {strlen(key), (void *)(uintptr_t)key}, v = {len, (void *)(uintptr_t)at};
     require(mdb_env_create(&env) == 0);
     mdb_env_set_maxdbs(env, 64);
     mdb_env_set_mapsize(env, 64 << 20);

@@ -45,7 +45,7 @@ static void nothing_is_an_error_text(void **state)
     struct store_rig *rig = *state;
     const void *at = "untouched";
     size_t len = 77;
-    struct err err = { 5, "untouched" };
+    struct err err = {5, "untouched"};
     assert_int_equal(store_get(rig->store, STORE_DB_TASKS, "no", rig->arena, &at, &len, &err),
                      ERR_NOTFOUND);
     assert_string_equal(at, "untouched");
@@ -59,7 +59,7 @@ static void nothing_is_an_error_text(void **state)
 static void values_of_all_sizes(void **state)
 {
     struct store_rig *rig = *state;
-    static const size_t sizes[] = { 0, 1, 511, 512, 513, 4096, 100000, 5 << 20 };
+    static const size_t sizes[] = {0, 1, 511, 512, 513, 4096, 100000, 5 << 20};
     for (size_t i = 0; i < 2 * ARRAY_LEN(sizes); i++) {
         size_t n = sizes[i / 2], len;
         auto_free char *bytes = xcalloc(n + 1, 1);
@@ -96,7 +96,7 @@ static void damage_is_found(void **state)
 {
     (void)state;
     auto_arena struct arena *arena = arena_new();
-    static const size_t sizes[] = { 40, 900 };
+    static const size_t sizes[] = {40, 900};
     for (size_t s = 0; s < ARRAY_LEN(sizes); s++) {
         char text[900];
         memset(text, 'q', sizeof(text));
@@ -140,16 +140,16 @@ static void damaged_record_in_the_database(void **state)
     assert_non_null(strstr(rig->err.text, "verdicts/bad"));
     struct store_item *items;
     size_t n;
-    assert_int_equal(store_scan(rig->store, STORE_DB_VERDICTS, "", NULL, 10, rig->arena, &items, &n,
-                                &rig->err),
-                     ERR_VERSION);
+    assert_int_equal(
+        store_scan(rig->store, STORE_DB_VERDICTS, "", NULL, 10, rig->arena, &items, &n, &rig->err),
+        ERR_VERSION);
     assert_string_equal(store_rig_get(rig, STORE_DB_VERDICTS, "good"), "1");
 }
 
 static void scan_by_prefix_and_pages(void **state)
 {
     struct store_rig *rig = *state;
-    static const char *const keys[] = { "a", "a/1", "a/2", "a/20", "a/3", "a0", "b/1", "a/~" };
+    static const char *const keys[] = {"a", "a/1", "a/2", "a/20", "a/3", "a0", "b/1", "a/~"};
     struct store_batch *batch = store_batch_new();
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         store_batch_put(batch, STORE_DB_CALLS, keys[i], keys[i], strlen(keys[i]));
@@ -316,7 +316,7 @@ static void counters(void **state)
 static void statistics(void **state)
 {
     struct store_rig *rig = *state;
-    static const double gains[] = { 0.5, -0.3, 0.1, 0.1, 1.75, -0.3, 0.02 };
+    static const double gains[] = {0.5, -0.3, 0.1, 0.1, 1.75, -0.3, 0.02};
     double mean = 0, m2 = 0;
     size_t n = ARRAY_LEN(gains);
     for (size_t i = 0; i < n; i++) {
@@ -342,7 +342,7 @@ static void statistics(void **state)
 static void merge_and_sub_are_inverse(void **state)
 {
     (void)state;
-    struct store_stat a = { 0 }, b = { 0 }, both = { 0 };
+    struct store_stat a = {0}, b = {0}, both = {0};
     for (int i = 0; i < 50; i++) {
         double gain = sin(i) * 0.7;
         store_stat_observe(i % 3 ? &a : &b, gain, i % 7 == 0);
@@ -377,7 +377,7 @@ static void damaged_statistic(void **state)
     store_batch_stat_add(batch, "s", 0.5, false);
     assert_int_equal(store_rig_commit(rig, batch), ERR_INVALID);
     assert_non_null(strstr(rig->last.text, "stats/s"));
-    struct store_stat stat = { .n = 9 };
+    struct store_stat stat = {.n = 9};
     assert_int_equal(store_stat(rig->store, "s", &stat, &rig->err), ERR_INVALID);
     assert_int_equal(stat.n, 9);
 }
@@ -386,11 +386,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-        WITH(put_then_get), WITH(nothing_is_an_error_text), WITH(values_of_all_sizes),
-        cmocka_unit_test(text_is_compressed), cmocka_unit_test(damage_is_found),
-        WITH(damaged_record_in_the_database), WITH(scan_by_prefix_and_pages), WITH(scan_of_many),
-        WITH(new_and_once), WITH(failures_in_a_group), WITH(mistakes_stick), WITH(counters),
-        WITH(statistics), cmocka_unit_test(merge_and_sub_are_inverse), WITH(damaged_statistic),
+        WITH(put_then_get),
+        WITH(nothing_is_an_error_text),
+        WITH(values_of_all_sizes),
+        cmocka_unit_test(text_is_compressed),
+        cmocka_unit_test(damage_is_found),
+        WITH(damaged_record_in_the_database),
+        WITH(scan_by_prefix_and_pages),
+        WITH(scan_of_many),
+        WITH(new_and_once),
+        WITH(failures_in_a_group),
+        WITH(mistakes_stick),
+        WITH(counters),
+        WITH(statistics),
+        cmocka_unit_test(merge_and_sub_are_inverse),
+        WITH(damaged_statistic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,8 +81,8 @@ static void make_junk(void)
 
 static int on_a_small_disk(const char *path)
 {
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
-        || mount("none", path, "tmpfs", 0, "size=24m") < 0) {
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", path, "tmpfs", 0, "size=24m") < 0) {
         return NO_MOUNT;
     }
     auto_free char *folder = xprintf("%s/store", path);
@@ -92,14 +92,17 @@ static int on_a_small_disk(const char *path)
     close(fd);
     struct store *store;
     struct err err;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     require(store_open(folder, &options, &store, &err) == 0);
     require(!store_full(store));
     int n = fill_until_full(store, 0, &err);
     require(n > 10);
     require(store_full(store));
     check_all(store, n);
-    require(put(store, n, &err) == ERR_FULL); /* small or large: no new work */
+    require(put(store, n, &err) == ERR_FULL);
+    struct store_batch *small = store_batch_new();
+    store_batch_counter_add(small, "small", 1);
+    require(store_commit(store, small, &err) == ERR_FULL); /* no new work, also what would fit */
     store_close(store);
 
     require(store_open(folder, &options, &store, &err) == 0); /* opens on a full disk */
@@ -131,9 +134,9 @@ static int under_a_size_limit(const char *path)
     signal(SIGXFSZ, SIG_IGN);
     struct store *store;
     struct err err;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     require(store_open(path, &options, &store, &err) == 0);
-    struct rlimit limit = { 5000000, 5000000 };
+    struct rlimit limit = {5000000, 5000000};
     require(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     int r = 0, n = 0;
     while (r == 0 && n < 100) {

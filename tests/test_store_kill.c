@@ -69,7 +69,7 @@ static void candidate_of(int round, int64_t seq, char hex[ID_HEX])
 static void submit(struct writer *writer)
 {
     struct sent *sent = xcalloc(1, sizeof(*sent));
-    *sent = (struct sent) { writer, writer->next++ };
+    *sent = (struct sent){writer, writer->next++};
     require(sent->seq < SEQ_STEP);
     char id[ID_HEX], parent[ID_HEX] = "", campaign[32], verdict[96];
     candidate_of(writer->round, sent->seq, id);
@@ -81,14 +81,21 @@ static void submit(struct writer *writer)
         source[i] = (char)('!' + (i * i + (size_t)sent->seq * 31) % 90);
     }
     struct learned learned[] = {
-        { "direction/x/*|*|*", 0.01 * (double)(sent->seq % 50), false },
-        { "strategy/y/*|*|*", -0.3, sent->seq % 2 == 0 },
+        {"direction/x/*|*|*", 0.01 * (double)(sent->seq % 50), false},
+        {"strategy/y/*|*|*", -0.3, sent->seq % 2 == 0},
     };
-    struct candidate_record c = { .id = id, .source = source, .plan = "{}" };
-    struct campaign_record k = { .id = campaign, .status = "running" };
+    struct candidate_record c = {.id = id, .source = source, .plan = "{}"};
+    struct campaign_record k = {.id = campaign, .status = "running"};
     struct attempt_record a = {
-        .campaign = campaign, .task = "t", .seq = sent->seq, .parent = parent, .candidate = id,
-        .verdict = verdict, .status = "accepted", .n_learned = 2, .learned = learned,
+        .campaign = campaign,
+        .task = "t",
+        .seq = sent->seq,
+        .parent = parent,
+        .candidate = id,
+        .verdict = verdict,
+        .status = "accepted",
+        .n_learned = 2,
+        .learned = learned,
     };
     struct store_batch *batch = store_batch_new();
     require(record_put_campaign(batch, &k, NULL) == 0);
@@ -102,9 +109,9 @@ static int write_without_end(const char *path, const char *round)
 {
     uv_loop_t loop;
     uv_loop_init(&loop);
-    struct writer writer = { .round = atoi(round) };
+    struct writer writer = {.round = atoi(round)};
     /* A small map, so that growing is under fire too. */
-    struct store_options options = { .loop = &loop, .map_size = 1 << 20 };
+    struct store_options options = {.loop = &loop, .map_size = 1 << 20};
     require(store_open(path, &options, &writer.store, NULL) == 0);
     for (int i = 0; i < IN_THE_AIR; i++) {
         submit(&writer);
@@ -144,7 +151,7 @@ static void check(struct store *store, int round, int64_t acknowledged)
     char campaign[32];
     struct attempt_record *attempts;
     size_t n;
-    struct err err = { 0 };
+    struct err err = {0};
     snprintf(campaign, sizeof(campaign), "round-%d", round);
     assert_int_equal(record_list_attempts(store, campaign, "t", arena, &attempts, &n, &err), 0);
     assert_true((int64_t)n >= acknowledged);
@@ -166,8 +173,8 @@ static void killed(void **state)
     for (int round = 0; round < kills; round++) {
         int64_t n = kill_one(path, round, &rng);
         struct store *store = NULL;
-        struct err err = { 0 };
-        struct store_options options = { 0 };
+        struct err err = {0};
+        struct store_options options = {0};
         int r = store_open(path, &options, &store, &err);
         if (r < 0) {
             print_error("after kill %d: %s\n", round, err.text);
@@ -194,6 +201,6 @@ int main(int argc, char **argv)
     if (argc == 4 && str_eq(argv[0], "child")) {
         return write_without_end(argv[2], argv[3]);
     }
-    const struct CMUnitTest tests[] = { cmocka_unit_test(killed) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(killed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

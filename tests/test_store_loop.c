@@ -77,7 +77,7 @@ static void groups_and_order(void **state)
     auto_free struct order *orders = xcalloc(N, sizeof(*orders));
     int next = 0, wrong = 0;
     for (int i = 0; i < N; i++) {
-        orders[i] = (struct order) { &next, i, 0 };
+        orders[i] = (struct order){&next, i, 0};
         struct store_batch *batch = store_batch_new();
         store_batch_counter_add(batch, "n", 1);
         store_submit(rig.store, batch, in_order, &orders[i]);
@@ -150,7 +150,7 @@ static void submit_from_a_callback(void **state)
     (void)state;
     struct store_rig rig;
     store_rig_init(&rig, NULL);
-    struct chain chain = { &rig, 100, 0 };
+    struct chain chain = {&rig, 100, 0};
     struct store_batch *batch = store_batch_new();
     store_batch_counter_add(batch, "n", 1);
     store_submit(rig.store, batch, again, &chain);
@@ -174,7 +174,7 @@ static void without_a_loop(void **state)
     struct store_rig rig;
     store_rig_init(&rig, NULL);
     store_close(rig.store);
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     assert_int_equal(store_open(rig.path, &options, &rig.store, NULL), 0);
     int done = 0;
     for (int i = 0; i < 5; i++) {
@@ -195,7 +195,7 @@ static void without_a_loop(void **state)
 static void grows(void **state)
 {
     (void)state;
-    struct store_options options = { .map_size = MB };
+    struct store_options options = {.map_size = MB};
     struct store_rig rig;
     store_rig_init(&rig, &options);
     for (int i = 0; i < 60; i++) {
@@ -229,7 +229,7 @@ static void grows(void **state)
 static void grows_to_a_limit(void **state)
 {
     (void)state;
-    struct store_options options = { .map_size = MB, .map_most = 3 * MB };
+    struct store_options options = {.map_size = MB, .map_most = 3 * MB};
     struct store_rig rig;
     store_rig_init(&rig, &options);
     int good = 0, r = 0;
@@ -264,7 +264,7 @@ static void adopts_another_size(void **state)
 {
     (void)state;
     for (int first = 0; first < 2; first++) { /* what meets it first: a read, a write */
-        struct store_options options = { .map_size = MB };
+        struct store_options options = {.map_size = MB};
         struct store_rig rig;
         store_rig_init(&rig, &options);
         int out;
@@ -288,7 +288,7 @@ static void adopts_another_size(void **state)
 static void adopts_under_a_write(void **state)
 {
     (void)state;
-    struct store_options options = { .map_size = MB };
+    struct store_options options = {.map_size = MB};
     struct store_rig rig;
     store_rig_init(&rig, &options);
     int out;
@@ -330,7 +330,7 @@ static void the_loop_never_waits(void **state)
     int out;
     pid_t pid = store_rig_spawn("hold", rig.path, "1000", &out);
     assert_true(wait_line(out));
-    struct pulse pulse = { .rig = &rig };
+    struct pulse pulse = {.rig = &rig};
     uv_timer_init(&rig.loop, &pulse.timer);
     pulse.timer.data = &pulse;
     uv_timer_start(&pulse.timer, beat, 10, 10);
@@ -431,7 +431,7 @@ static void hold_lock(MDB_env *env, int ms)
 static int child(const char *mode, const char *path, const char *number)
 {
     struct store *store;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     struct store_view view;
     int n = atoi(number);
     require(store_open(path, &options, &store, NULL) == 0);
@@ -467,11 +467,16 @@ int main(int argc, char **argv)
         return child(argv[1], argv[2], argv[3]);
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(groups_and_order),     cmocka_unit_test(close_in_the_middle),
-        cmocka_unit_test(submit_from_a_callback), cmocka_unit_test(without_a_loop),
-        cmocka_unit_test(grows),                cmocka_unit_test(grows_to_a_limit),
-        cmocka_unit_test(adopts_another_size),  cmocka_unit_test(adopts_under_a_write),
-        cmocka_unit_test(the_loop_never_waits), cmocka_unit_test(two_processes),
+        cmocka_unit_test(groups_and_order),
+        cmocka_unit_test(close_in_the_middle),
+        cmocka_unit_test(submit_from_a_callback),
+        cmocka_unit_test(without_a_loop),
+        cmocka_unit_test(grows),
+        cmocka_unit_test(grows_to_a_limit),
+        cmocka_unit_test(adopts_another_size),
+        cmocka_unit_test(adopts_under_a_write),
+        cmocka_unit_test(the_loop_never_waits),
+        cmocka_unit_test(two_processes),
         cmocka_unit_test(dead_readers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/util.h"
@@ -43,8 +43,8 @@ static int teardown(void **state)
 static int try_open(const char *path, bool read_only, struct err *err)
 {
     struct store *store = NULL;
-    struct store_options options = { .read_only = read_only };
-    *err = (struct err) { 0 };
+    struct store_options options = {.read_only = read_only};
+    *err = (struct err){0};
     int r = store_open(path, &options, &store, err);
     if (r == 0) {
         store_close(store);
@@ -87,7 +87,7 @@ static void reading_only(void **state)
     struct place *place = *state;
     struct err err;
     struct store *store;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     assert_int_equal(store_open(place->path, &options, &store, &err), 0);
     struct store_batch *batch = store_batch_new();
     store_batch_put(batch, STORE_DB_TASKS, "k", "v", 1);
@@ -110,7 +110,7 @@ static void reading_only(void **state)
 static void garbage(void **state)
 {
     struct place *place = *state;
-    static const size_t sizes[] = { 1, 100, 4096, 8192, 100000 };
+    static const size_t sizes[] = {1, 100, 4096, 8192, 100000};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
         auto_free char *junk = xcalloc(sizes[i], 1);
         memset(junk, 'j', sizes[i]);
@@ -155,7 +155,7 @@ static void newer_format(void **state)
 static void damaged_meta(void **state)
 {
     struct place *place = *state;
-    static const char *const bad[] = { "", "one", "1x", "111111111111111111111111111111" };
+    static const char *const bad[] = {"", "one", "1x", "111111111111111111111111111111"};
     struct err err;
     assert_int_equal(try_open(place->path, false, &err), 0);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -173,7 +173,7 @@ static void fewer_databases(void **state)
     store_rig_raw(place->path, "meta", "format", "1", 1);
     store_rig_raw(place->path, "meta", "origin", "0123456789abcdef", 16);
     struct store *store;
-    struct store_options options = { .read_only = true };
+    struct store_options options = {.read_only = true};
     assert_int_equal(store_open(place->path, &options, &store, &err), 0);
     auto_arena struct arena *arena = arena_new();
     const void *at;
@@ -198,7 +198,7 @@ static void origins_differ_and_stay(void **state)
     char other[128], first[32];
     struct err err;
     struct store *a, *b;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     snprintf(other, sizeof(other), "%s/other", place->path);
     assert_int_equal(store_open(place->path, &options, &a, &err), 0);
     assert_int_equal(store_open(other, &options, &b, &err), 0);
@@ -228,7 +228,7 @@ static void no_permission(void **state)
         }
         struct err err;
         struct store *store;
-        struct store_options options = { 0 };
+        struct store_options options = {0};
         int r = store_open(place->path, &options, &store, &err);
         _exit(r == -EACCES && strstr(err.text, "--store") ? 0 : 1);
     }
@@ -240,7 +240,7 @@ static void cut_short(void **state)
 {
     struct place *place = *state;
     struct store *store;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     struct err err;
     char key[32], value[3000];
     for (size_t i = 0; i < sizeof(value); i++) {
@@ -277,12 +277,41 @@ static void cut_short(void **state)
     }
 }
 
+/* The linker puts this in the place of statfs(2): what kind of file system a folder is on. */
+static long pretended_magic;
+int __wrap_statfs(const char *path, struct statfs *ret);
+int __wrap_statfs(const char *path, struct statfs *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->f_type = pretended_magic;
+    return access(path, F_OK);
+}
+
+static void network_disks(void **state)
+{
+    struct place *place = *state;
+    struct err err;
+    pretended_magic = 0x6969;
+    assert_int_equal(try_open(place->path, false, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "NFS"));
+    assert_non_null(strstr(err.text, "--store"));
+    assert_false(file_exists(place->data));
+    pretended_magic = (long)(int)0xff534d42; /* CIFS, sign-extended as some machines do */
+    assert_int_equal(try_open(place->path, false, &err), ERR_UNSUPPORTED);
+    struct store *store;
+    struct store_options options = {.any_filesystem = true};
+    assert_int_equal(store_open(place->path, &options, &store, &err), 0);
+    store_close(store);
+    pretended_magic = 0;
+    assert_int_equal(try_open(place->path, false, &err), 0);
+}
+
 /* A worker must not inherit the database. */
 static void closed_on_exec(void **state)
 {
     struct place *place = *state;
     struct store *store;
-    struct store_options options = { 0 };
+    struct store_options options = {0};
     assert_int_equal(store_open(place->path, &options, &store, NULL), 0);
     DIR *dir = opendir("/proc/self/fd");
     struct dirent *entry;
@@ -306,11 +335,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-        IN_PLACE(makes_folders), IN_PLACE(reading_makes_nothing), IN_PLACE(reading_only),
-        IN_PLACE(garbage), IN_PLACE(a_file_in_the_way), IN_PLACE(somebody_elses_database),
-        IN_PLACE(newer_format), IN_PLACE(damaged_meta), IN_PLACE(fewer_databases),
-        IN_PLACE(origins_differ_and_stay), IN_PLACE(no_permission), IN_PLACE(cut_short),
-        IN_PLACE(closed_on_exec),
+        IN_PLACE(makes_folders),     IN_PLACE(reading_makes_nothing),
+        IN_PLACE(reading_only),      IN_PLACE(garbage),
+        IN_PLACE(a_file_in_the_way), IN_PLACE(somebody_elses_database),
+        IN_PLACE(newer_format),      IN_PLACE(damaged_meta),
+        IN_PLACE(fewer_databases),   IN_PLACE(origins_differ_and_stay),
+        IN_PLACE(no_permission),     IN_PLACE(cut_short),
+        IN_PLACE(network_disks),     IN_PLACE(closed_on_exec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,12 +37,22 @@ static int teardown(void **state)
 static void campaigns(void **state)
 {
     struct store_rig *rig = *state;
-    const char *tasks[] = { "softmax", "level 1/23" };
-    struct campaign_record c = {
-        .id = "c7", .status = "running", .device = "H200", .llm = "offline", .baseline = "01",
-        .n_tasks = 2, .tasks = tasks, .seed = -5, .steps = 20, .started_s = 1700000000,
-        .extra = "{\"x\": 1}",
-    }, got;
+    const char *tasks[] = {"softmax", "level 1/23"};
+    struct campaign_record c =
+                               {
+                                   .id = "c7",
+                                   .status = "running",
+                                   .device = "H200",
+                                   .llm = "offline",
+                                   .baseline = "01",
+                                   .n_tasks = 2,
+                                   .tasks = tasks,
+                                   .seed = -5,
+                                   .steps = 20,
+                                   .started_s = 1700000000,
+                                   .extra = "{\"x\": 1}",
+                               },
+                           got;
     for (int i = 0; i < 2; i++) {
         struct store_batch *batch = store_batch_new();
         assert_int_equal(record_put_campaign(batch, &c, &rig->err), 0);
@@ -56,11 +66,14 @@ static void campaigns(void **state)
         assert_int_equal(got.seed, -5);
         assert_int_equal(got.started_s, 1700000000);
         assert_int_equal(got.ended_s, i ? 5 : 0);
-        assert_string_equal(got.error, i ? "no \xef\xbf\xbd" "device\xef\xbf\xbd" : "");
+        assert_string_equal(got.error, i ? "no \xef\xbf\xbd"
+                                           "device\xef\xbf\xbd"
+                                         : "");
         assert_string_equal(got.extra, "{\"x\": 1}");
         c.status = "failed";
         c.ended_s = 5;
-        c.error = "no \xff" "device\xe2"; /* not UTF-8, as a compiler's log may be */
+        c.error = "no \xff"
+                  "device\xe2"; /* not UTF-8, as a compiler's log may be */
     }
     c.id = "c8";
     c.n_tasks = 0;
@@ -80,14 +93,26 @@ static void campaigns(void **state)
 static struct attempt_record attempt(int64_t seq)
 {
     static const struct learned learned[] = {
-        { "direction/memory-access/*|*|*", 0.25, false },
-        { "trust/control/softmax", -0.3, true },
+        {"direction/memory-access/*|*|*", 0.25, false},
+        {"trust/control/softmax", -0.3, true},
     };
-    return (struct attempt_record) {
-        .campaign = "c7", .task = "softmax", .seq = seq, .parent = ID_A, .candidate = ID_B,
-        .verdict = "v1", .direction = "memory-access", .strategy = "vector-loads",
-        .status = "accepted", .control = true, .modelled = true, .gain = 0.25, .time_us = 12.5,
-        .n_learned = 2, .learned = learned, .extra = "[]",
+    return (struct attempt_record){
+        .campaign = "c7",
+        .task = "softmax",
+        .seq = seq,
+        .parent = ID_A,
+        .candidate = ID_B,
+        .verdict = "v1",
+        .direction = "memory-access",
+        .strategy = "vector-loads",
+        .status = "accepted",
+        .control = true,
+        .modelled = true,
+        .gain = 0.25,
+        .time_us = 12.5,
+        .n_learned = 2,
+        .learned = learned,
+        .extra = "[]",
     };
 }
 
@@ -115,8 +140,8 @@ static void attempts(void **state)
     assert_string_equal(got.learned[1].key, "trust/control/softmax");
     assert_true(got.learned[1].failed && got.learned[1].gain == -0.3);
     assert_string_equal(got.extra, "[]");
-    assert_int_equal(
-        record_list_attempts(rig->store, "c7", NULL, rig->arena, &list, &n, &rig->err), 0);
+    assert_int_equal(record_list_attempts(rig->store, "c7", NULL, rig->arena, &list, &n, &rig->err),
+                     0);
     assert_int_equal(n, 12);
     assert_int_equal(list[10].seq, 10);
     struct store_stat stat;
@@ -137,8 +162,8 @@ static void attempts(void **state)
 static void keys_dont_mix(void **state)
 {
     struct store_rig *rig = *state;
-    static const char *const names[][2] = { { "c", "a" },   { "c", "a/b" }, { "c/a", "b" },
-                                            { "c", "a%2Fb" }, { "c", "a b" }, { "c%", "a" } };
+    static const char *const names[][2] = {{"c", "a"},     {"c", "a/b"}, {"c/a", "b"},
+                                           {"c", "a%2Fb"}, {"c", "a b"}, {"c%", "a"}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct attempt_record a = attempt((int64_t)i);
         a.campaign = names[i][0];
@@ -166,9 +191,16 @@ static void keys_dont_mix(void **state)
 static void calls(void **state)
 {
     struct store_rig *rig = *state;
-    struct call_record c = { .campaign = "c7", .task = "t", .seq = 2, .attempt = 1,
-                             .state = "intent", .provider = "openai", .model = "m",
-                             .request = "why?", .reserved_usd = 0.02 }, got, *list;
+    struct call_record c = {.campaign = "c7",
+                            .task = "t",
+                            .seq = 2,
+                            .attempt = 1,
+                            .state = "intent",
+                            .provider = "openai",
+                            .model = "m",
+                            .request = "why?",
+                            .reserved_usd = 0.02},
+                       got, *list;
     struct store_batch *batch = store_batch_new();
     assert_int_equal(record_put_call(batch, &c, &rig->err), 0);
     assert_int_equal(store_rig_commit(rig, batch), 0);
@@ -195,8 +227,11 @@ static void calls(void **state)
 static void candidates(void **state)
 {
     struct store_rig *rig = *state;
-    struct candidate_record c = { .id = ID_A, .plan = "{\"format\":1}", .name = "01_naive",
-                                  .source = "// \xff latin-1\nextern \"C\" ...\n\n" }, got;
+    struct candidate_record c = {.id = ID_A,
+                                 .plan = "{\"format\":1}",
+                                 .name = "01_naive",
+                                 .source = "// \xff latin-1\nextern \"C\" ...\n\n"},
+                            got;
     struct store_batch *batch = store_batch_new();
     assert_int_equal(record_put_candidate(batch, &c, &rig->err), 0);
     assert_int_equal(store_rig_commit(rig, batch), 0);
@@ -218,10 +253,10 @@ static void refused_on_the_way_in(void **state)
     (void)state;
     struct err err;
     struct store_batch *batch = store_batch_new();
-    struct campaign_record k = { .id = "c", .status = "resting" };
+    struct campaign_record k = {.id = "c", .status = "resting"};
     assert_int_equal(record_put_campaign(batch, &k, &err), ERR_INVALID);
     assert_string_equal(err.text, "campaign record: status: unknown \"resting\"");
-    k = (struct campaign_record) { .status = "done" };
+    k = (struct campaign_record){.status = "done"};
     assert_int_equal(record_put_campaign(batch, &k, &err), ERR_INVALID);
     assert_string_equal(err.text, "campaign record: id: it is empty");
     struct attempt_record a = attempt(1000000);
@@ -235,14 +270,14 @@ static void refused_on_the_way_in(void **state)
     a = attempt(1);
     a.candidate = "abc";
     assert_int_equal(record_put_attempt(batch, &a, &err), ERR_INVALID);
-    struct learned bad = { "k", INFINITY, false };
+    struct learned bad = {"k", INFINITY, false};
     a = attempt(1);
     a.learned = &bad;
     a.n_learned = 1;
     assert_int_equal(record_put_attempt(batch, &a, &err), ERR_INVALID);
-    struct call_record c = { .campaign = "c", .task = "t", .state = "maybe" };
+    struct call_record c = {.campaign = "c", .task = "t", .state = "maybe"};
     assert_int_equal(record_put_call(batch, &c, &err), ERR_INVALID);
-    struct candidate_record d = { .id = "xyz", .plan = "{}", .source = "" };
+    struct candidate_record d = {.id = "xyz", .plan = "{}", .source = ""};
     assert_int_equal(record_put_candidate(batch, &d, &err), ERR_INVALID);
     assert_true(store_batch_empty(batch));
     store_batch_free(batch);
@@ -255,28 +290,29 @@ static void damaged_on_the_way_out(void **state)
         const char *text, *error;
         int code;
     } cases[] = {
-        { "", "attempts/c/t/000001: line 1", ERR_INVALID },
-        { "[]", "attempts/c/t/000001: ", ERR_INVALID },
-        { "{\"format\":1}", "attempts/c/t/000001: the key \"campaign\" is missing", ERR_INVALID },
-        { "{\"format\":9,\"what\":1}", "written by a newer program (format 9)", ERR_VERSION },
-        { "{\"format\":1,\"campain\":\"c\"}", "campain: unknown key, did you mean \"campaign\"?",
-          ERR_INVALID },
-        { "{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"gain\":true}",
-          "attempts/c/t/000001: gain: expected a number, got true", ERR_INVALID },
-        { "{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"candidate\":\"u\"}",
-          "is not an id", ERR_INVALID },
-        { "{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\"}", "learned", ERR_INVALID },
-        { "{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"learned\":[[\"k\",1]]}",
-          "learned[0]: not [key, gain, failed]", ERR_INVALID },
-        { "{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"seq\":1,\"seq\":1}",
-          "duplicate", ERR_INVALID },
+        {"", "attempts/c/t/000001: line 1", ERR_INVALID},
+        {"[]", "attempts/c/t/000001: ", ERR_INVALID},
+        {"{\"format\":1}", "attempts/c/t/000001: the key \"campaign\" is missing", ERR_INVALID},
+        {"{\"format\":9,\"what\":1}", "written by a newer program (format 9)", ERR_VERSION},
+        {"{\"format\":1,\"campain\":\"c\"}", "campain: unknown key, did you mean \"campaign\"?",
+         ERR_INVALID},
+        {"{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"gain\":true}",
+         "attempts/c/t/000001: gain: expected a number, got true", ERR_INVALID},
+        {"{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"candidate\":\"u\"}",
+         "is not an id", ERR_INVALID},
+        {"{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\"}", "learned",
+         ERR_INVALID},
+        {"{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"learned\":[[\"k\",1]]"
+         "}",
+         "learned[0]: not [key, gain, failed]", ERR_INVALID},
+        {"{\"format\":1,\"campaign\":\"c\",\"task\":\"t\",\"status\":\"x\",\"seq\":1,\"seq\":1}",
+         "duplicate", ERR_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct attempt_record got = { .seq = 99 };
+        struct attempt_record got = {.seq = 99};
         assert_int_equal(store_rig_put(rig, STORE_DB_ATTEMPTS, "c/t/000001", cases[i].text), 0);
-        assert_int_equal(
-            record_get_attempt(rig->store, "c", "t", 1, rig->arena, &got, &rig->err),
-            cases[i].code);
+        assert_int_equal(record_get_attempt(rig->store, "c", "t", 1, rig->arena, &got, &rig->err),
+                         cases[i].code);
         if (!strstr(rig->err.text, cases[i].error)) {
             fail_msg("\"%s\" isn't in \"%s\"", cases[i].error, rig->err.text);
         }
@@ -302,12 +338,12 @@ static void mangled(void **state)
     struct err err;
     for (size_t i = 0; i < n; i++) {
         auto_arena struct arena *arena = arena_new();
-        struct store_item item = { "k", good, i };
+        struct store_item item = {"k", good, i};
         assert_true(record_read_attempt(&item, arena, &got, &err) < 0);
         for (int bit = 0; bit < 8; bit++) {
             char *bad = arena_strdup(arena, good);
             bad[i] ^= (char)(1 << bit);
-            item = (struct store_item) { "k", bad, n };
+            item = (struct store_item){"k", bad, n};
             int r = record_read_attempt(&item, arena, &got, &err);
             assert_true(r == 0 || r == ERR_INVALID || r == ERR_VERSION);
         }
@@ -371,9 +407,16 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-        WITH(campaigns),  WITH(attempts), WITH(keys_dont_mix),
-        WITH(calls),      WITH(candidates), cmocka_unit_test(refused_on_the_way_in),
-        WITH(damaged_on_the_way_out), WITH(mangled), WITH(locks), WITH(a_killed_holder),
+        WITH(campaigns),
+        WITH(attempts),
+        WITH(keys_dont_mix),
+        WITH(calls),
+        WITH(candidates),
+        cmocka_unit_test(refused_on_the_way_in),
+        WITH(damaged_on_the_way_out),
+        WITH(mangled),
+        WITH(locks),
+        WITH(a_killed_holder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,20 +38,26 @@ static int teardown(void **state)
 static void campaign(struct store_rig *rig, const char *id, int n)
 {
     struct store_batch *batch = store_batch_new();
-    struct campaign_record k = { .id = id, .status = "done" };
-    struct candidate_record c = { .id = ID_A, .plan = "{}", .source = "x" };
+    struct campaign_record k = {.id = id, .status = "done"};
+    struct candidate_record c = {.id = ID_A, .plan = "{}", .source = "x"};
     assert_int_equal(record_put_campaign(batch, &k, NULL), 0);
     assert_int_equal(record_put_candidate(batch, &c, NULL), 0);
     store_batch_put(batch, STORE_DB_VERDICTS, "v", "{}", 2);
     for (int i = 0; i < n; i++) {
-        struct learned learned[] = { { "direction/x/*|*|*", sin(i), i % 4 == 0 },
-                                     { "strategy/y/*|*|*", cos(i) * 2, false } };
-        struct attempt_record a = { .campaign = id, .task = "t", .seq = i, .parent = ID_A,
-                                    .candidate = ID_A, .verdict = "v", .status = "accepted",
-                                    .n_learned = 2, .learned = learned };
+        struct learned learned[] = {{"direction/x/*|*|*", sin(i), i % 4 == 0},
+                                    {"strategy/y/*|*|*", cos(i) * 2, false}};
+        struct attempt_record a = {.campaign = id,
+                                   .task = "t",
+                                   .seq = i,
+                                   .parent = ID_A,
+                                   .candidate = ID_A,
+                                   .verdict = "v",
+                                   .status = "accepted",
+                                   .n_learned = 2,
+                                   .learned = learned};
         assert_int_equal(record_put_attempt(batch, &a, NULL), 0);
     }
-    struct call_record call = { .campaign = id, .task = "t", .state = "answered" };
+    struct call_record call = {.campaign = id, .task = "t", .state = "answered"};
     assert_int_equal(record_put_call(batch, &call, NULL), 0);
     assert_int_equal(store_rig_commit(rig, batch), 0);
 }
@@ -87,24 +93,24 @@ static void each_damage_is_named(void **state)
         const char *says;
         int problems;
     } cases[] = {
-        { STORE_DB_CAMPAIGNS, "c1", NULL, "its campaign campaigns/c1 is missing", 6 },
-        { STORE_DB_CANDIDATES, ID_A, NULL, "its candidate candidates/" ID_A " is missing", 10 },
-        { STORE_DB_VERDICTS, "v", NULL, "c1/t/000000: its verdict verdicts/v is missing", 5 },
-        { STORE_DB_ATTEMPTS, "c1/t/000003", NULL, "stats/direction/x/*|*|*: n 5", 2 },
-        { STORE_DB_ATTEMPTS, "c1/t/000003", "{", "attempts/c1/t/000003: line 1", 3 },
-        { STORE_DB_STATS, "strategy/y/*|*|*", NULL, "it is missing", 1 },
-        { STORE_DB_STATS, "strategy/y/*|*|*", "rubbish", "not a statistic", 2 },
-        { STORE_DB_VERDICTS, "v", "{]", "verdicts/v: line 1", 1 },
-        { STORE_DB_CALLS, "c1/t/000000/00", "{}", "calls/c1/t/000000/00", 1 },
-        { STORE_DB_CAMPAIGNS, "c1", "{}", "campaigns/c1", 1 },
-        { STORE_DB_CANDIDATES, ID_A, "{}", "candidates/" ID_A, 1 },
+        {STORE_DB_CAMPAIGNS, "c1", NULL, "its campaign campaigns/c1 is missing", 6},
+        {STORE_DB_CANDIDATES, ID_A, NULL, "its candidate candidates/" ID_A " is missing", 10},
+        {STORE_DB_VERDICTS, "v", NULL, "c1/t/000000: its verdict verdicts/v is missing", 5},
+        {STORE_DB_ATTEMPTS, "c1/t/000003", NULL, "stats/direction/x/*|*|*: n 5", 2},
+        {STORE_DB_ATTEMPTS, "c1/t/000003", "{", "attempts/c1/t/000003: line 1", 3},
+        {STORE_DB_STATS, "strategy/y/*|*|*", NULL, "it is missing", 1},
+        {STORE_DB_STATS, "strategy/y/*|*|*", "rubbish", "not a statistic", 2},
+        {STORE_DB_VERDICTS, "v", "{]", "verdicts/v: line 1", 1},
+        {STORE_DB_CALLS, "c1/t/000000/00", "{}", "calls/c1/t/000000/00", 1},
+        {STORE_DB_CAMPAIGNS, "c1", "{}", "campaigns/c1", 1},
+        {STORE_DB_CANDIDATES, ID_A, "{}", "candidates/" ID_A, 1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const void *good;
         size_t len;
-        assert_int_equal(store_get(rig->store, cases[i].db, cases[i].key, rig->arena, &good, &len,
-                                   &rig->err),
-                         0);
+        assert_int_equal(
+            store_get(rig->store, cases[i].db, cases[i].key, rig->arena, &good, &len, &rig->err),
+            0);
         struct store_batch *batch = store_batch_new();
         if (cases[i].value) {
             store_batch_put(batch, cases[i].db, cases[i].key, cases[i].value,
@@ -127,9 +133,36 @@ static void each_damage_is_named(void **state)
         assert_int_equal(store_rig_commit(rig, batch), 0);
         assert_int_equal(verify(rig).n_problems, 0);
     }
-    /* A single increment that no attempt accounts for. */
+}
+
+static struct store_stat stat_of(struct store_rig *rig, const char *key)
+{
+    struct store_stat stat;
+    assert_int_equal(store_stat(rig->store, key, &stat, &rig->err), 0);
+    return stat;
+}
+
+/* Each number of a statistic counts: one increment that no attempt accounts for, and one number off
+ * while the others agree. */
+static void a_number_off(void **state)
+{
+    struct store_rig *rig = *state;
+    static const char *const key = "direction/x/*|*|*";
+    campaign(rig, "c1", 5);
+    const struct store_stat good = stat_of(rig, key);
+    for (int i = 0; i < 5; i++) {
+        struct store_stat bad = good;
+        bad.n += i == 0;
+        bad.failures += i == 1;
+        bad.mean += i == 2 ? 1e-4 : 0;
+        bad.m2 += i == 3 ? 1e-4 : 0;
+        struct store_batch *batch = store_batch_new();
+        store_batch_put(batch, STORE_DB_STATS, key, &bad, sizeof(bad));
+        assert_int_equal(store_rig_commit(rig, batch), 0);
+        assert_int_equal(verify(rig).n_problems, i < 4);
+    }
     struct store_batch *batch = store_batch_new();
-    store_batch_stat_add(batch, "direction/x/*|*|*", 0.0, false);
+    store_batch_stat_add(batch, key, good.mean, false);
     assert_int_equal(store_rig_commit(rig, batch), 0);
     assert_int_equal(verify(rig).n_problems, 1);
 }
@@ -175,20 +208,13 @@ static char *export_all(struct store_rig *rig, struct exchange_report *ret)
 
 static struct exchange_report import_all(struct store_rig *rig, const char *text)
 {
-    struct exchange_report report = { 0 };
+    struct exchange_report report = {0};
     int r = exchange_import(rig->store, text, strlen(text), &report, &rig->err);
     if (r < 0) {
         print_error("%s\n", rig->err.text);
     }
     assert_int_equal(r, 0);
     return report;
-}
-
-static struct store_stat stat_of(struct store_rig *rig, const char *key)
-{
-    struct store_stat stat;
-    assert_int_equal(store_stat(rig->store, key, &stat, &rig->err), 0);
-    return stat;
 }
 
 static void assert_same(struct store_stat a, struct store_stat b)
@@ -232,6 +258,19 @@ static void memories_travel_and_count_once(void **state)
     }
     for (int i = 0; i < 3; i++) {
         store_rig_done(&rigs[i]);
+    }
+}
+
+/* Evaluated in the transaction: of two imports that race, the older changes nothing. */
+static void the_older_import_loses(void **state)
+{
+    struct store_rig *rig = *state;
+    struct store_stat newer = {5, 1, 0.5, 0.25}, older = {4, 1, 9.0, 0.5};
+    for (int i = 0; i < 3; i++) {
+        struct store_batch *batch = store_batch_new();
+        store_batch_stat_import(batch, "0123456789abcdef", "k", i == 1 ? &older : &newer);
+        assert_int_equal(store_rig_commit(rig, batch), 0);
+        assert_same(stat_of(rig, "k"), newer);
     }
 }
 
@@ -301,30 +340,31 @@ static void imports_refused(void **state)
         const char *text, *says;
         int code;
     } cases[] = {
-        { "", "cut short", ERR_INVALID },
-        { "hello\n", "line 1: ", ERR_INVALID },
-        { "{}\n", "not a file of memories", ERR_INVALID },
-        { "{\"warpsmith_memory\":2}\n", "newer warpsmith (format 2)", ERR_VERSION },
-        { HEAD, "cut short", ERR_INVALID },
-        { HEAD STAT("5", "1", "0.1"), "cut short", ERR_INVALID },
-        { HEAD STAT("5", "1", "0.1") END("2"), "2 statistics and 0 nodes were promised, 1 and 0",
-          ERR_INVALID },
-        { HEAD STAT("0", "0", "0.1") END("1"), "line 2: n: 0 is outside", ERR_INVALID },
-        { HEAD STAT("5", "6", "0.1") END("1"), "line 2: failures", ERR_INVALID },
-        { HEAD STAT("5", "1", "-0.1") END("1"), "line 2: m2", ERR_INVALID },
-        { HEAD STAT("5", "1", "1e400") END("1"), "line 2: ", ERR_INVALID },
-        { HEAD STAT("5", "1", "0.1") END("1") STAT("6", "1", "0.1"), "line 4: it stands behind",
-          ERR_INVALID },
-        { HEAD "{\"what\":1}\n" END("0"), "line 2: neither", ERR_INVALID },
-        { HEAD "{\"node\":\"x\",\"kind\":\"strategy\",\"origin\":\"0123456789abcdef\","
-               "\"revision\":1,\"value\":5}\n" END("0"), "line 2: value", ERR_INVALID },
-        { HEAD "{\"stat\":\"k\",\"origin\":\"me\",\"n\":1,\"failures\":0,\"mean\":0,\"m2\":0}\n",
-          "line 2: origin", ERR_INVALID },
+        {"", "cut short", ERR_INVALID},
+        {"hello\n", "line 1: ", ERR_INVALID},
+        {"{}\n", "not a file of memories", ERR_INVALID},
+        {"{\"warpsmith_memory\":2}\n", "newer warpsmith (format 2)", ERR_VERSION},
+        {HEAD, "cut short", ERR_INVALID},
+        {HEAD STAT("5", "1", "0.1"), "cut short", ERR_INVALID},
+        {HEAD STAT("5", "1", "0.1") END("2"), "2 statistics and 0 nodes were promised, 1 and 0",
+         ERR_INVALID},
+        {HEAD STAT("0", "0", "0.1") END("1"), "line 2: n: 0 is outside", ERR_INVALID},
+        {HEAD STAT("5", "6", "0.1") END("1"), "line 2: failures", ERR_INVALID},
+        {HEAD STAT("5", "1", "-0.1") END("1"), "line 2: m2", ERR_INVALID},
+        {HEAD STAT("5", "1", "1e400") END("1"), "line 2: ", ERR_INVALID},
+        {HEAD STAT("5", "1", "0.1") END("1") STAT("6", "1", "0.1"), "line 4: it stands behind",
+         ERR_INVALID},
+        {HEAD "{\"what\":1}\n" END("0"), "line 2: neither", ERR_INVALID},
+        {HEAD "{\"node\":\"x\",\"kind\":\"strategy\",\"origin\":\"0123456789abcdef\","
+              "\"revision\":1,\"value\":5}\n" END("0"),
+         "line 2: value", ERR_INVALID},
+        {HEAD "{\"stat\":\"k\",\"origin\":\"me\",\"n\":1,\"failures\":0,\"mean\":0,\"m2\":0}\n",
+         "line 2: origin", ERR_INVALID},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct exchange_report report = { .stats = 77 };
-        int r = exchange_import(rig->store, cases[i].text, strlen(cases[i].text), &report,
-                                &rig->err);
+        struct exchange_report report = {.stats = 77};
+        int r =
+            exchange_import(rig->store, cases[i].text, strlen(cases[i].text), &report, &rig->err);
         if (r != cases[i].code || !strstr(rig->err.text, cases[i].says)) {
             fail_msg("case %zu: %d: %s", i, r, rig->err.text);
         }
@@ -362,9 +402,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-        WITH(sound), WITH(each_damage_is_named), WITH(flipped_bits), WITH(many_problems),
-        cmocka_unit_test(memories_travel_and_count_once), WITH(nodes_travel),
-        WITH(imports_refused), WITH(imports_mangled),
+        WITH(sound),
+        WITH(each_damage_is_named),
+        WITH(a_number_off),
+        WITH(the_older_import_loses),
+        WITH(flipped_bits),
+        WITH(many_problems),
+        cmocka_unit_test(memories_travel_and_count_once),
+        WITH(nodes_travel),
+        WITH(imports_refused),
+        WITH(imports_mangled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
