@@ -1,5 +1,5 @@
-# The PTX front end and the block executor: sources, and the flags they need. Included by this
-# folder's CMakeLists.txt, which adds ${SIM_EXEC_SOURCES} to libwarpsim.
+# The PTX front end and the block executor as a static library, ws_sim_exec: libwarpsim is built on
+# it, and so are the tests of its inside.
 set(SIM_EXEC_SOURCES
   ptx.c ptx_body.c ptx_lex.c ptx_sym.c ptx_type.c ptx_var.c
   decode.c decode_costs.c decode_cvt.c decode_float.c decode_flow.c decode_int.c decode_layout.c
@@ -27,3 +27,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set_source_files_properties(ops_avx512.c PROPERTIES COMPILE_OPTIONS
     "${_ops_flags};${_avx2};-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mprefer-vector-width=512")
 endif()
+add_library(ws_sim_exec STATIC ${SIM_EXEC_SOURCES} vmem.c vmem_data.c)
+target_link_libraries(ws_sim_exec PUBLIC ws_base m)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/sim_kit.h"
+
+#include <nvrtc.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+void kit_init(struct sim_kit *kit)
+{
+    memset(kit, 0, sizeof(*kit));
+    assert_int_equal(vmem_new(1ull << 36, &kit->mem), 0);
+    kit->checks = EXEC_CHECK_UNWRITTEN | EXEC_CHECK_RACES | EXEC_CHECK_DIVERGENCE;
+    kit->budget = 200000000;
+}
+
+void kit_done(struct sim_kit *kit)
+{
+    ptx_module_free(kit->module);
+    vmem_free(kit->mem);
+}
+
+char *kit_compile(const char *source, const char *arch, const char *const *options, int n)
+{
+    nvrtcProgram program;
+    char arch_option[64];
+    const char *all[32] = {"-std=c++17", "-I" WS_CUDA_DIR "/include",
+                           "-I" WS_CUDA_DIR "/include/cccl", "-lineinfo", arch_option};
+    int count = 5;
+    size_t size;
+    char *text = NULL;
+    snprintf(arch_option, sizeof(arch_option), "-arch=%s", arch);
+    for (int i = 0; i < n && count < 32; i++)
+        all[count++] = options[i];
+    if (nvrtcCreateProgram(&program, source, "kernel.cu", 0, NULL, NULL) != NVRTC_SUCCESS)
+        return NULL;
+    if (nvrtcCompileProgram(program, count, all) != NVRTC_SUCCESS) {
+        nvrtcGetProgramLogSize(program, &size);
+        text = malloc(size + 1);
+        nvrtcGetProgramLog(program, text);
+        fprintf(stderr, "%s\n", text);
+        free(text);
+        nvrtcDestroyProgram(&program);
+        return NULL;
+    }
+    nvrtcGetPTXSize(program, &size);
+    text = malloc(size + 1);
+    nvrtcGetPTX(program, text);
+    nvrtcDestroyProgram(&program);
+    return text;
+}
+
+static void place_vars(struct sim_kit *kit)
+{
+    struct ptx_module *m = kit->module;
+    for (size_t i = 0; i < m->n_vars; i++) {
+        struct ptx_var *v = m->vars[i];
+        assert_int_equal(vmem_alloc(kit->mem, v->size ? v->size : 1, &v->addr), 0);
+        if (v->init)
+            vmem_write(kit->mem, v->addr, v->init, v->size);
+        else
+            vmem_fill(kit->mem, v->addr, 0, 1, v->size);
+    }
+    for (size_t i = 0; i < m->n_vars; i++)
+        for (size_t k = 0; k < m->vars[i]->n_relocs; k++) {
+            const struct ptx_reloc *r = &m->vars[i]->relocs[k];
+            uint64_t value = r->target->addr + r->add;
+            vmem_write(kit->mem, m->vars[i]->addr + r->offset, &value, 8);
+        }
+}
+
+int kit_load(struct sim_kit *kit, const char *ptx)
+{
+    struct ptx_module *m;
+    int rc = ptx_module_parse(ptx, strlen(ptx), &m, &kit->err);
+    if (rc)
+        return rc;
+    ptx_module_free(kit->module);
+    kit->module = m;
+    place_vars(kit);
+    return 0;
+}
+
+void kit_cuda(struct sim_kit *kit, const char *source, const char *arch)
+{
+    char *ptx = kit_compile(source, arch, NULL, 0);
+    assert_non_null(ptx);
+    if (kit_load(kit, ptx))
+        fail_msg("%s", kit->err.text);
+    free(ptx);
+}
+
+uint64_t kit_buffer(struct sim_kit *kit, const void *bytes, size_t n)
+{
+    uint64_t addr;
+    assert_int_equal(vmem_alloc(kit->mem, n, &addr), 0);
+    if (bytes)
+        assert_int_equal(vmem_write(kit->mem, addr, bytes, n), 0);
+    return addr;
+}
+
+void kit_read(struct sim_kit *kit, uint64_t addr, void *bytes, size_t n)
+{
+    assert_int_equal(vmem_read(kit->mem, addr, bytes, n), 0);
+}
+
+static int run_blocks(struct sim_kit *kit, const struct exec_launch *l)
+{
+    struct exec_scratch *x;
+    exec_scratch_new(&x);
+    int rc = exec_scratch_prepare(x, l);
+    uint64_t blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
+    for (uint64_t b = 0; b < blocks && !rc; b++) {
+        uint32_t id[3] = {(uint32_t)(b % l->grid[0]), (uint32_t)(b / l->grid[0] % l->grid[1]),
+                          (uint32_t)(b / l->grid[0] / l->grid[1])};
+        rc = exec_block(x, id, &kit->counts, &kit->fault);
+    }
+    exec_scratch_free(x);
+    return rc;
+}
+
+int kit_run(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
+            const uint32_t block[3], const uint64_t *args)
+{
+    struct ptx_kernel *k = ptx_module_kernel(kit->module, kernel);
+    struct exec_program *program;
+    assert_non_null(k);
+    uint8_t *params = calloc(1, k->param_size + 8);
+    for (size_t i = 0; i < k->n_params; i++)
+        memcpy(params + k->params[i].offset, &args[i],
+               k->params[i].size < 8 ? k->params[i].size : 8);
+    int rc = exec_program_new(kit->module, k, &program, &kit->err);
+    if (!rc) {
+        struct exec_launch l = {.program = program, .mem = kit->mem, .params = params,
+                                .dynamic_shared = kit->shared, .checks = kit->checks,
+                                .profile = true, .budget = kit->budget, .sm_count = 132};
+        memcpy(l.grid, grid, sizeof(l.grid));
+        memcpy(l.block, block, sizeof(l.block));
+        memset(&kit->counts, 0, sizeof(kit->counts));
+        memset(&kit->fault, 0, sizeof(kit->fault));
+        rc = run_blocks(kit, &l);
+        exec_program_free(program);
+    }
+    free(params);
+    return rc;
+}
+
+int kit_run1(struct sim_kit *kit, const char *kernel, uint32_t grid, uint32_t block,
+             const uint64_t *args)
+{
+    return kit_run(kit, kernel, (uint32_t[3]){grid, 1, 1}, (uint32_t[3]){block, 1, 1}, args);
+}
+
+uint64_t kit_float(float f)
+{
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
