@@ -304,7 +304,7 @@ static double live(const struct world *world, const double *priors, void (*poiso
                    uint64_t campaigns, uint64_t skip_first, double *ret_trust)
 {
     double sum = 0, trust = 0;
-    const uint64_t lives = 8;
+    const uint64_t lives = 16;
     for (uint64_t seed = 1; seed <= lives; seed++) {
         struct htg *htg = fixture_graph(priors);
         if (poison) {
