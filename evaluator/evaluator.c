@@ -183,8 +183,12 @@ int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
         ev->log = *options->log;
     }
     auto_free char *found = NULL;
-    int r = options->worker ? 0 : file_find_program("warpsmith-worker", &found, err);
-    const char *worker = options->worker ? options->worker : found;
+    const char *worker = options->worker ? options->worker : getenv("WARPSMITH_WORKER");
+    int r = 0;
+    if (!worker || !*worker) {
+        r = file_find_program("warpsmith-worker", &found, err);
+        worker = found;
+    }
     if (r == 0 && options->cache) {
         r = folder_make(options->cache, err);
     }

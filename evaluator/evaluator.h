@@ -24,7 +24,7 @@ struct evaluator_options {
     const char *gpu;        /* "auto", "sim", "sim:h200", "sim:b200", or an index: "0" */
     size_t compile_workers; /* 0: one a core */
     const char *cache;      /* folder of compiled images, made if missing; NULL: memory only */
-    const char *worker;     /* path of warpsmith-worker; NULL: beside this program */
+    const char *worker;     /* NULL: $WARPSMITH_WORKER, else warpsmith-worker beside this program */
     const struct log *log;
 };
 
