@@ -147,6 +147,15 @@ static void test_limits(void **state)
     assert_int_equal(evaluate(text, &value, &err), ERR_INVALID);
     assert_non_null(strstr(err_text(&err), "nested too deeply"));
 
+    /* Every bracket is a level, and so is what stands inside. */
+    for (size_t deep = EXPR_DEPTH_MAX - 1; deep <= EXPR_DEPTH_MAX; deep++) {
+        memset(text, '(', deep);
+        text[deep] = '1';
+        memset(text + deep + 1, ')', deep);
+        text[2 * deep + 1] = '\0';
+        assert_int_equal(evaluate(text, &value, NULL), deep < EXPR_DEPTH_MAX ? 0 : ERR_INVALID);
+    }
+
     for (size_t i = 0; i < EXPR_TEXT_MAX; i++) {
         text[i] = i % 2 ? '+' : '1';
     }

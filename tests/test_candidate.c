@@ -144,6 +144,30 @@ static void test_json(void **state)
     task_free(task);
 }
 
+/* A tensor of rank 0 has one element. */
+static void test_rank_0(void **state)
+{
+    (void)state;
+    static const char text[]
+        = "{\"format\": 1, \"name\": \"sum\", \"family\": \"reduction\","
+          " \"shapes\": {\"default\": {\"n\": 9}}, \"tolerance\": {\"atol\": 0, \"rtol\": 0},"
+          " \"outputs\": [{\"name\": \"y\", \"dtype\": \"f64\", \"shape\": []}]}";
+    static const char plan[]
+        = "{\"launches\": [{\"kernel\": \"sample\", \"grid\": [1], \"block\": [1],"
+          " \"args\": [\"y\"]}]}";
+    struct task *task = NULL;
+    struct candidate *candidate = NULL;
+    auto_arena struct arena *arena = arena_new();
+    assert_int_equal(task_parse(text, strlen(text), NULL, &task, NULL), 0);
+    assert_int_equal(candidate_parse(plan, strlen(plan), sample_source, strlen(sample_source),
+                                     &candidate, NULL), 0);
+    const struct bound *bound = bind(task, "default", candidate->plan, arena);
+    assert_int_equal(bound->buffers[0].count, 1);
+    assert_int_equal(bound->buffers[0].inner, 1);
+    candidate_free(candidate);
+    task_free(task);
+}
+
 /* A scalar's index counts scalars, whatever their types. */
 static void test_scalar_index(void **state)
 {
@@ -379,7 +403,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buffers),      cmocka_unit_test(test_launch),
         cmocka_unit_test(test_options),      cmocka_unit_test(test_json),
-        cmocka_unit_test(test_scalar_index), cmocka_unit_test(test_id),
+        cmocka_unit_test(test_scalar_index), cmocka_unit_test(test_rank_0),
+        cmocka_unit_test(test_id),
         cmocka_unit_test(test_with_params),  cmocka_unit_test(test_memory),
         cmocka_unit_test(test_folder),       cmocka_unit_test(test_limits),
         cmocka_unit_test(test_shipped),

@@ -11,7 +11,7 @@
 
 static struct verdict full(void)
 {
-    static const double samples[] = { 3.5, 3.25, 4 };
+    static const double samples[] = { 3.5, 3.25, 0 };
     return (struct verdict) {
         .status = VERDICT_STATUS_ACCEPTED, .phase = "done", .detail = "7 trials, 3 shapes",
         .modelled = true, .nondeterministic = true,
