@@ -1,2 +1,148 @@
+/* SPDX-License-Identifier: MIT */
 #include "evaluator/worker/device.h"
-int device_serve(const struct device_config *config){(void)config;return 3;}
+#include "base/jread.h"
+#include "base/util.h"
+#include "evaluator/worker/channel.h"
+#include "evaluator/worker/judge.h"
+#include "evaluator/worker/seal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_BROKEN = 4 };
+
+struct device {
+    struct gpu gpu;
+    struct slabs slabs;
+    struct gate gate;
+    bool has_gate;
+    struct channel channel;
+};
+
+static json_t *hello(const struct gpu *gpu, const struct seal *seal)
+{
+    json_t *device = json_pack(
+        "{s:s,s:s,s:s,s:[i,i],s:i,s:i,s:i,s:I,s:f,s:f,s:s,s:b}", "name", gpu->name, "uuid",
+        gpu->uuid, "arch", gpu->arch, "cc", gpu->major, gpu->minor, "sm_count", gpu->sm_count,
+        "max_shared", gpu->max_shared, "l2_bytes", gpu->l2_bytes, "total_memory",
+        (json_int_t)gpu->total_memory, "clock_mhz", gpu->clock_khz / 1e3, "memory_bandwidth",
+        gpu->bandwidth, "driver", gpu->driver, "modelled", gpu->modelled);
+    return json_pack("{s:s,s:o,s:f,s:{s:i,s:b}}", "role", "device", "device", device, "context_ms",
+                     gpu->context_ms, "sealed", "landlock", seal->landlock, "seccomp",
+                     seal->seccomp);
+}
+
+static int reply(struct device *d, json_t *json, struct err *err)
+{
+    return channel_send(&d->channel, FRAME_TYPE_RESULT, json, NULL, 0, err);
+}
+
+static json_t *refusal(const struct err *why)
+{
+    return json_pack("{s:b,s:s}", "ok", 0, "error", err_text(why));
+}
+
+/* The image of gate.cu; a second one replaces the first. */
+static int serve_setup(struct device *d, const char *blob, size_t len, struct err *err)
+{
+    struct err why = { 0 };
+    if (d->has_gate) {
+        gate_unload(&d->gate);
+        d->has_gate = false;
+    }
+    auto_free char *image = xcalloc(len + 1, 1);
+    memcpy(image, blob, len);
+    int r = gate_load(&d->gate, &d->gpu, image, &why);
+    d->has_gate = r == 0;
+    if (r < 0) {
+        gate_unload(&d->gate);
+    }
+    return reply(d, r == 0 ? json_pack("{s:b}", "ok", 1) : refusal(&why), err);
+}
+
+/* A job that can't be read is a bug of the agent, not a verdict. */
+static int serve_judge(struct device *d, const json_t *json, const char *blob, size_t len,
+                       struct err *err)
+{
+    struct err why = { 0 };
+    auto_arena struct arena *arena = arena_new();
+    struct job *job = arena_alloc(arena, 1, sizeof(*job));
+    int r = d->has_gate ? job_parse(json, blob, len, arena, job, &why)
+                        : err_set(&why, ERR_PROTOCOL, "judge before setup");
+    if (r < 0) {
+        return reply(d, refusal(&why), err);
+    }
+    return reply(d, judge_run(&d->gpu, &d->slabs, &d->gate, &d->channel, job, arena), err);
+}
+
+static int serve_job(struct device *d, const json_t *json, const struct frame *frame,
+                     struct err *err)
+{
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    if (kind && str_eq(kind, "setup")) {
+        return serve_setup(d, frame->blob, frame->blob_len, err);
+    }
+    if (kind && str_eq(kind, "judge")) {
+        return serve_judge(d, json, frame->blob, frame->blob_len, err);
+    }
+    struct err why = { 0 };
+    err_set(&why, ERR_PROTOCOL, "no kind of job is called \"%.40s\"", kind ? kind : "");
+    return reply(d, refusal(&why), err);
+}
+
+static int start(struct device *d, const struct device_config *config, struct seal *ret_seal,
+                 struct err *err)
+{
+    int r = gpu_open(config->driver, config->gpu, &d->gpu, err);
+    r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, err);
+    if (r == 0 && !config->unsealed) {
+        seal_limits(0);
+        r = seal_process(NULL, 0, ret_seal, err);
+    }
+    return r;
+}
+
+static int serve(struct device *d, struct err *err)
+{
+    int r = 0;
+    while (r == 0 && !d->gpu.broken) {
+        struct frame frame;
+        json_t *json = NULL;
+        r = channel_receive(&d->channel, &frame, &json, err);
+        if (r == 0) {
+            r = serve_job(d, json, &frame, err);
+            json_decref(json);
+            free(frame.owned);
+        }
+    }
+    return r;
+}
+
+int device_serve(const struct device_config *config)
+{
+    struct device d = { .channel = { .fd = CHANNEL_FD } };
+    struct err err = { 0 };
+    struct seal seal = { 0 };
+    int r = start(&d, config, &seal, &err);
+    json_t *first = r == 0 ? hello(&d.gpu, &seal)
+                           : json_pack("{s:s,s:s}", "role", "device", "error", err_text(&err));
+    int sent = channel_send(&d.channel, FRAME_TYPE_HELLO, first, NULL, 0, NULL);
+    if (r < 0 || sent < 0) {
+        return r < 0 ? 3 : 1;
+    }
+    r = serve(&d, &err);
+    if (d.gpu.broken) {
+        return EXIT_BROKEN; /* nothing can be freed any more, and nothing needs to be */
+    }
+    if (d.has_gate) {
+        gate_unload(&d.gate);
+    }
+    slabs_done(&d.slabs);
+    gpu_close(&d.gpu);
+    if (r == ERR_NOTFOUND) {
+        return 0;
+    }
+    fprintf(stderr, "level=error module=device msg=\"%s\"\n", err_text(&err));
+    return 1;
+}

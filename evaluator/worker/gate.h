@@ -1,0 +1,90 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * Host side of gate.cu: making inputs, comparing outputs, watching zones. Everything is queued on
+ * the GPU's stream; results are read with gate_read, which waits.
+ *
+ * Inputs come from Philox4x32-10, keyed by the job's secret salt, the shape, the trial and the
+ * tensor: the same values can be made again in other memory, and nobody without the salt can.
+ */
+#include <stdint.h>
+#include "base/err.h"
+#include "evaluator/worker/gpu.h"
+#include "kernelbench/candidate.h"
+
+/* How a trial's inputs are spread; the order is gate.cu's. */
+enum gate_mode {
+    GATE_MODE_OWN,         /* as the domain says: N(0,1), say */
+    GATE_MODE_OFFSET,      /* a mean that isn't zero, mixed signs */
+    GATE_MODE_OUTLIERS,    /* one in 256 eight times larger */
+    GATE_MODE_INTEGERS,    /* small integers, exact in every type */
+    GATE_MODE_SCALED_ROWS, /* rows of very different magnitude */
+    GATE_MODE_COUNT
+};
+
+const char *gate_mode_name(enum gate_mode mode);
+
+/* What a comparison found; the layout is gate.cu's. */
+struct gate_comparison {
+    uint64_t wrong, first, max_error_bits;
+    double error2, expected2;
+    uint64_t not_finite, significant;
+};
+
+struct gate_zone {
+    uint64_t at, bytes;
+};
+
+enum { GATE_SLOTS = 512, GATE_ZONES = 512 };
+
+struct gate {
+    struct gpu *gpu;
+    CUmodule module;
+    CUfunction fill, normalise, norm, compare, same, zones, hold, shared;
+    CUdeviceptr slots;      /* GATE_SLOTS comparisons */
+    CUdeviceptr zone_table; /* GATE_ZONES zones */
+    CUdeviceptr held;       /* what gate_hold wrote: cycles, ns, timed out */
+    volatile uint32_t *flag; /* host memory that gate_hold watches */
+    CUdeviceptr flag_device;
+    uint32_t turn;
+};
+
+/* `image` is gate.cu, compiled for this device; ends in a NUL (PTX). */
+int gate_load(struct gate *gate, struct gpu *gpu, const void *image, struct err *err);
+void gate_unload(struct gate *gate);
+
+/* The key of one tensor's values. */
+struct gate_key {
+    uint32_t k[4];
+};
+void gate_key_make(const unsigned char salt[32], const char *shape, uint64_t trial, uint64_t tensor,
+                   struct gate_key *ret);
+
+int gate_fill(struct gate *gate, CUdeviceptr at, const struct bound_buffer *buffer,
+              enum gate_mode mode, const struct gate_key *key, struct err *err);
+
+/* Results go to a slot, 0 <= slot < GATE_SLOTS, after gate_clear. */
+int gate_clear(struct gate *gate, struct err *err);
+int gate_norm(struct gate *gate, CUdeviceptr expected, const struct bound_buffer *buffer,
+              double atol, int slot, struct err *err);
+int gate_compare(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
+                 const struct bound_buffer *buffer, double atol, double rtol, int slot,
+                 struct err *err);
+int gate_same(struct gate *gate, CUdeviceptr a, CUdeviceptr b, size_t bytes, int slot,
+              struct err *err);
+/* The zones' table is set once, then checked after every run. */
+int gate_zones_set(struct gate *gate, const struct gate_zone *zones, size_t n, struct err *err);
+int gate_zones_check(struct gate *gate, size_t n, uint32_t pattern, int slot, struct err *err);
+/* Waits for the stream and copies n slots from the first on. */
+int gate_read(struct gate *gate, size_t n, struct gate_comparison *ret, struct err *err);
+double gate_max_error(const struct gate_comparison *comparison);
+
+/* Leaves a pattern in the shared memory of the SMs. */
+int gate_poison_shared(struct gate *gate, uint32_t pattern, struct err *err);
+
+/* What is queued after gate_hold waits until gate_release (or `timeout_ns`). */
+int gate_hold(struct gate *gate, uint64_t timeout_ns, struct err *err);
+void gate_release(struct gate *gate);
+/* Of the last hold, once the stream has passed it: the SM clock in MHz (0: not known), and whether
+ * it gave up waiting. */
+int gate_held(struct gate *gate, double *ret_mhz, bool *ret_late, struct err *err);

@@ -1,0 +1,50 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * A judge job as it arrives: JSON in, structs out, every number checked against the caps and every
+ * index against what it points into, so that the rest of the worker can trust it. Everything
+ * belongs to the arena given.
+ */
+#include <jansson.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "kernelbench/candidate.h"
+
+enum { JOB_CASES_MAX = TASK_SHAPES_MAX, JOB_IMAGES_MAX = 3 * TASK_SHAPES_MAX };
+
+struct job_image {
+    const char *at;
+    size_t len;
+};
+
+/* One side of a case: which image, launched how. */
+struct job_side {
+    size_t image;
+    struct bound *bound; /* NULL: there is no such side */
+};
+
+struct job_case {
+    const char *shape;
+    bool check, time;
+    size_t n_scalars;
+    struct scalar *scalars;
+    struct job_side reference, candidate, baseline;
+    int *alias; /* for each tensor the index of the one whose memory it shares, or -1 */
+};
+
+struct job {
+    unsigned char salt[32];
+    int trials;
+    size_t samples_min, samples_max;
+    double check_seconds, atol, rtol;
+    double floor_bytes, floor_flops;
+    bool flops_minimum;
+    const char *precision;
+    size_t n_images, n_cases;
+    struct job_image images[JOB_IMAGES_MAX];
+    struct job_case cases[JOB_CASES_MAX];
+};
+
+/* Images point into `blob`. ERR_INVALID with the path inside the document. */
+int job_parse(const json_t *json, const char *blob, size_t blob_len, struct arena *arena,
+              struct job *ret, struct err *err);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluator/worker/judge.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+int judge_decide(struct judge *j, enum verdict_status status, const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    j->verdict.status = status;
+    j->verdict.phase = j->phase;
+    j->verdict.detail = arena_strdup(j->arena, text);
+    return JUDGE_DECIDED;
+}
+
+void judge_phase(struct judge *j, const char *phase, const struct job_case *one, int trial)
+{
+    j->phase = phase;
+    channel_progress(j->channel, phase, one->shape, trial);
+}
+
+int judge_failed(struct judge *j, const char *who, int code)
+{
+    if (code == JUDGE_DECIDED) {
+        return code;
+    }
+    enum verdict_status status = code == ERR_INVALID ? VERDICT_STATUS_PLAN_ERROR
+        : code == ERR_UNSUPPORTED || code == -ENOMEM ? VERDICT_STATUS_UNSUPPORTED
+                                                     : VERDICT_STATUS_LAUNCH_ERROR;
+    bool own = who[4] == 'c';
+    return judge_decide(j, status, "%s%s%s", own ? "" : who, own ? "" : ": ", err_text(&j->err));
+}
+
+/* The case with the small shape first: errors show early, and cheap trials come before dear ones. */
+static int check_all(struct judge *j)
+{
+    const struct job *job = j->job;
+    int r = 0;
+    for (int timed = 0; timed < 2; timed++) {
+        for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
+            if (job->cases[i].check && job->cases[i].time == (timed == 1)) {
+                r = check_case(j, &job->cases[i], i);
+            }
+        }
+    }
+    return r;
+}
+
+static void describe_acceptance(struct judge *j)
+{
+    size_t shapes = 0;
+    for (size_t i = 0; i < j->job->n_cases; i++) {
+        shapes += j->job->cases[i].check;
+    }
+    auto_buf struct buf text;
+    buf_init(&text, 4096);
+    buf_printf(&text, "%d trials on %zu shapes agree with the reference; largest error %.3g",
+               j->trials, shapes, j->verdict.max_error);
+    if (j->dropped) {
+        buf_printf(&text, "; %d trials were dropped, because the reference has no finite answer",
+                   j->dropped);
+    }
+    if (j->degenerate) {
+        buf_puts(&text, "; the task is degenerate: zeros would pass");
+    }
+    if (j->verdict.nondeterministic) {
+        buf_puts(&text, "; two runs on the same inputs differ in their bits");
+    }
+    if (j->verdict.detail) {
+        buf_printf(&text, "; %s", j->verdict.detail);
+    }
+    j->verdict.status = VERDICT_STATUS_ACCEPTED;
+    j->verdict.phase = "done";
+    j->verdict.detail = arena_strdup(j->arena, text.at);
+}
+
+json_t *judge_run(struct gpu *gpu, struct slabs *slabs, struct gate *gate,
+                  const struct channel *channel, const struct job *job, struct arena *arena)
+{
+    struct judge j = { .gpu = gpu, .slabs = slabs, .gate = gate, .channel = channel, .job = job,
+                       .arena = arena, .phase = "load", .started = clock_ns() };
+    j.verdict.modelled = gpu->modelled;
+    int r = check_all(&j);
+    for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
+        if (job->cases[i].time) {
+            r = timing_case(&j, &job->cases[i]);
+        }
+    }
+    if (r == 0) {
+        describe_acceptance(&j);
+    } else if (r != JUDGE_DECIDED) {
+        judge_failed(&j, "the gate", r);
+    }
+    j.verdict.device_s = (double)(clock_ns() - j.started) * 1e-9;
+    return verdict_json(&j.verdict);
+}

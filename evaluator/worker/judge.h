@@ -1,0 +1,70 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * Judging one candidate: correctness on every case, then time on one, then correctness again. The
+ * result is a verdict; only a broken conversation or a bug is an error.
+ *
+ * Inside, functions return 0 to go on, JUDGE_DECIDED once the verdict is settled (it says why), or
+ * another negative code that judge_run turns into a verdict of its own.
+ */
+#include "base/arena.h"
+#include "evaluator/worker/channel.h"
+#include "evaluator/worker/gate.h"
+#include "evaluator/worker/job.h"
+#include "evaluator/worker/program.h"
+#include "evaluator/worker/rig.h"
+#include "evaluator/worker/slab.h"
+#include "kernelbench/verdict.h"
+
+enum { JUDGE_DECIDED = ERR_CANCELED };
+
+struct judge {
+    struct gpu *gpu;
+    struct slabs *slabs;
+    struct gate *gate;
+    const struct channel *channel;
+    const struct job *job;
+    struct arena *arena;
+    struct verdict verdict;
+    struct err err;
+    const char *phase;
+    uint64_t started;     /* ns */
+    double check_seconds; /* spent on checks so far */
+    int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
+    bool degenerate;      /* zeros would pass somewhere */
+};
+
+/* The verdict as JSON; the caller owns it. */
+json_t *judge_run(struct gpu *gpu, struct slabs *slabs, struct gate *gate,
+                  const struct channel *channel, const struct job *job, struct arena *arena);
+
+/* Settles the verdict. */
+int judge_decide(struct judge *judge, enum verdict_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Tells the agent where we are. */
+void judge_phase(struct judge *judge, const char *phase, const struct job_case *one, int trial);
+/* Turns a failed call about `who` ("the candidate", "the reference") into a verdict. */
+int judge_failed(struct judge *judge, const char *who, int code);
+
+/* Runs a program once on buffers that are filled and pointed; waits. */
+int judge_execute(struct judge *judge, struct program *program, const CUdeviceptr *at,
+                  const char *who);
+
+/* check.c: one trial of the candidate on set 0: run, compare with the reference. `twice` runs it
+ * under both poisons and compares the runs, too. `scale` holds each output's RMS under the task's
+ * own inputs (0: not known yet, then it is set). */
+struct check {
+    struct rig *rig;
+    struct program *candidate, *reference;
+    double *scale;
+};
+int check_trial(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode,
+                bool twice);
+/* The outputs of a set against the reference's, made now from the same key. */
+int check_outputs(struct judge *judge, struct check *check, struct rig_buffers *set, uint64_t trial,
+                  enum gate_mode mode, const char *when);
+/* A whole case: trials until there are enough. */
+int check_case(struct judge *judge, const struct job_case *one, size_t index);
+
+/* timing.c: time of one case. */
+int timing_case(struct judge *judge, const struct job_case *one);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* What the rig's buffers hold: inputs, poison, and cheap stand-ins for modelled runs. */
+#include "base/rng.h"
+#include "base/util.h"
+#include "evaluator/worker/rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INDEX_BYTES_MAX = 256 << 20 }; /* of an index tensor that is drawn for a modelled run */
+
+static unsigned part_of(const struct bound_buffer *buffer)
+{
+    switch (buffer->role) {
+    case TENSOR_ROLE_INPUT: return RIG_PART_INPUTS;
+    case TENSOR_ROLE_WEIGHT: return RIG_PART_WEIGHTS;
+    case TENSOR_ROLE_INOUT: return RIG_PART_INOUT;
+    default: return 0;
+    }
+}
+
+int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t trial,
+             enum gate_mode mode, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
+        const struct bound_buffer *buffer = &to->buffers[i];
+        if (!(part_of(buffer) & parts)) {
+            continue;
+        }
+        struct gate_key key;
+        bool weight = buffer->role == TENSOR_ROLE_WEIGHT;
+        gate_key_make(rig->job->salt, rig->one->shape, trial, i, &key);
+        r = gate_fill(rig->gate, to->at[i], buffer, weight ? GATE_MODE_OWN : mode, &key, err);
+    }
+    return r;
+}
+
+static int set_words(struct rig *rig, CUdeviceptr at, uint32_t word, size_t bytes, struct err *err)
+{
+    const struct cuda_api *cu = &rig->gpu->cu;
+    CUresult result = CUDA_SUCCESS;
+    if (bytes >= 4) {
+        result = cu->cuMemsetD32Async(at, word, bytes / 4, rig->gpu->stream);
+    }
+    if (result == CUDA_SUCCESS && bytes % 4) {
+        result = cu->cuMemsetD8Async(at + bytes / 4 * 4, (unsigned char)word, bytes % 4,
+                                     rig->gpu->stream);
+    }
+    return gpu_check(rig->gpu, result, "filling a buffer", err);
+}
+
+/* NaN as f64, f32, f16 and bf16, and no small integer. */
+uint32_t rig_poison_word(enum rig_poison which)
+{
+    return which == RIG_POISON_A ? 0xffffffffu : 0x7ff87ff8u;
+}
+
+int rig_poison_outputs(struct rig *rig, struct rig_buffers *to, enum rig_poison which,
+                       struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
+        bool shares = to == &rig->reference ? false : rig->one->alias[i] >= 0;
+        if (to->buffers[i].role == TENSOR_ROLE_OUTPUT && !shares) {
+            r = set_words(rig, to->at[i], rig_poison_word(which), rig_bytes(&to->buffers[i]), err);
+        }
+    }
+    return r;
+}
+
+int rig_poison_scratch(struct rig *rig, struct rig_buffers *to, enum rig_poison which,
+                       struct err *err)
+{
+    int r = 0;
+    for (size_t i = rig->n_tensors; r == 0 && i < to->n; i++) {
+        r = set_words(rig, to->at[i], rig_poison_word(which), rig_bytes(&to->buffers[i]), err);
+    }
+    return r;
+}
+
+int rig_renew_scratch(struct rig *rig, struct rig_buffers *to, struct err *err)
+{
+    if (to->n <= rig->n_tensors) {
+        return 0;
+    }
+    for (size_t i = rig->n_tensors; i < to->n; i++) {
+        slab_drop(rig->slabs, to->slabs[i]);
+        to->slabs[i] = NULL;
+    }
+    int r = 0;
+    for (size_t i = rig->n_tensors; r == 0 && i < to->n; i++) {
+        size_t need = rig_bytes(&to->buffers[i]) + RIG_FRONT_ZONE + 2 * RIG_BACK_ZONE;
+        r = slab_take(rig->slabs, need, &to->slabs[i], err);
+    }
+    return r < 0 ? r : rig_place(rig, rig->tight, err);
+}
+
+/* One, or a number near it, in every element. */
+static uint32_t ones(enum dtype dtype)
+{
+    switch (dtype) {
+    case DTYPE_F64: /* 0.0078: its upper half is the word, too */
+    case DTYPE_F32: return 0x3f800000;
+    case DTYPE_F16: return 0x3c003c00;
+    case DTYPE_BF16: return 0x3f803f80;
+    case DTYPE_F8E4M3: return 0x38383838;
+    case DTYPE_F8E5M2: return 0x3c3c3c3c;
+    case DTYPE_I64: return 0;
+    case DTYPE_I32: return 1;
+    case DTYPE_I16: return 0x00010001;
+    default: return 0x01010101;
+    }
+}
+
+static int draw_indices(struct rig *rig, CUdeviceptr at, const struct bound_buffer *buffer,
+                        struct err *err)
+{
+    size_t bytes = rig_bytes(buffer), width = dtype_size(buffer->dtype);
+    if (bytes > INDEX_BYTES_MAX || dtype_is_float(buffer->dtype)) {
+        return set_words(rig, at, 0, bytes, err);
+    }
+    auto_free char *values = malloc(bytes);
+    if (!values) {
+        return err_set(err, -ENOMEM, "%zu bytes of indices", bytes);
+    }
+    struct rng rng;
+    rng_init(&rng, 1, rng_key(buffer->name), (uint64_t)buffer->count);
+    for (size_t i = 0; i < bytes / width; i++) {
+        uint64_t value = rng_below(&rng, (uint64_t)buffer->index_bound);
+        memcpy(values + i * width, &value, width); /* little-endian */
+    }
+    return gpu_check(rig->gpu, rig->gpu->cu.cuMemcpyHtoD(at, values, bytes), "cuMemcpyHtoD", err);
+}
+
+int rig_fill_cheaply(struct rig *rig, struct rig_buffers *to, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
+        const struct bound_buffer *buffer = &to->buffers[i];
+        if (part_of(buffer) == 0) {
+            continue;
+        }
+        r = buffer->domain == DOMAIN_KIND_INDEX
+            ? draw_indices(rig, to->at[i], buffer, err)
+            : set_words(rig, to->at[i], ones(buffer->dtype), rig_bytes(buffer), err);
+    }
+    return r;
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timing: candidate and baseline in pairs, each run on fresh inputs with a cold L2 and its launches
+ * queued behind a kernel that holds the stream, so that what the events see is the GPU's work alone.
+ */
+#include "evaluator/worker/timing.h"
+#include "base/id.h"
+#include "base/util.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    TRIAL_FIRST = 1000,    /* trial numbers of timed inputs start here */
+    TRIAL_WEIGHTS = 900,   /* the one set of weights that timing uses */
+    BASELINE_SHORT = 5,    /* samples of a baseline that is much slower */
+    QUEUE_MAX = 500,       /* launches that are queued one by one; more become a graph */
+};
+#define HOLD_NS 2000000000ull
+static const double slow_baseline = 1.5; /* times slower: enough is known after BASELINE_SHORT */
+static const double seconds_most = 4;    /* for all samples, checked at every look */
+static const double width_wanted = 0.01;
+static const double clock_lowest = 0.75; /* of the median clock; slower samples are dropped */
+
+static int point_side(struct timing *t, struct side *side, bool is_baseline)
+{
+    struct judge *j = t->judge;
+    for (size_t s = 0; s < t->rig.n_sets; s++) {
+        side->at[s] = is_baseline ? t->rig.baseline[s].at : t->rig.sets[s].at;
+        if (!side->program.bound->graph && side->program.n_launches <= QUEUE_MAX) {
+            continue;
+        }
+        program_point(&side->program, side->at[s]);
+        int r = program_record(&side->program, &side->graph[s], &j->err);
+        if (r < 0) {
+            return judge_failed(j, side->who, r);
+        }
+    }
+    return 0;
+}
+
+static int queue(struct timing *t, struct side *side, size_t set)
+{
+    struct judge *j = t->judge;
+    if (side->graph[set]) {
+        return gpu_check(j->gpu, j->gpu->cu.cuGraphLaunch(side->graph[set], j->gpu->stream),
+                         "the graph", &j->err);
+    }
+    program_point(&side->program, side->at[set]);
+    return program_run(&side->program, &j->err);
+}
+
+/* Persisting lines first, or a flush leaves them in place; then twice the L2 is written. */
+static int flush(struct timing *t)
+{
+    struct gpu *gpu = t->judge->gpu;
+    int r = 0;
+    if (gpu->cu.cuCtxResetPersistingL2Cache) {
+        r = gpu_check(gpu, gpu->cu.cuCtxResetPersistingL2Cache(), "resetting the L2",
+                      &t->judge->err);
+    }
+    return r < 0 ? r
+                 : gpu_check(gpu, gpu->cu.cuMemsetD32Async(t->flush->base, 0, t->flush->size / 4,
+                                                           gpu->stream),
+                             "flushing the L2", &t->judge->err);
+}
+
+static int elapsed(struct timing *t, double *ret_us)
+{
+    float ms = 0;
+    int r = gpu_check(t->judge->gpu, t->judge->gpu->cu.cuEventElapsedTime(&ms, t->start, t->stop),
+                      "cuEventElapsedTime", &t->judge->err);
+    if (r == 0) {
+        *ret_us = (double)ms * 1e3;
+    }
+    return r;
+}
+
+static int record(struct timing *t, CUevent event)
+{
+    struct gpu *gpu = t->judge->gpu;
+    return gpu_check(gpu, gpu->cu.cuEventRecord(event, gpu->stream), "cuEventRecord",
+                     &t->judge->err);
+}
+
+/* One timed run on set `set`. A run whose hold gave up is marked by a negative time. */
+static int sample(struct timing *t, struct side *side, size_t set, double *ret_us, double *ret_mhz)
+{
+    struct judge *j = t->judge;
+    bool late = false;
+    int r = flush(t);
+    r = r < 0 ? r : gate_hold(j->gate, HOLD_NS, &j->err);
+    r = r < 0 ? r : record(t, t->start);
+    if (r == 0) {
+        r = queue(t, side, set);
+        int after = record(t, t->stop);
+        r = r < 0 ? r : after;
+        gate_release(j->gate);
+    }
+    r = r < 0 ? r : gpu_finish(j->gpu, "running the kernels", &j->err);
+    if (r < 0) {
+        return judge_failed(j, side->who, r);
+    }
+    r = gate_held(j->gate, ret_mhz, &late, &j->err);
+    r = r < 0 ? r : elapsed(t, ret_us);
+    if (r == 0 && late) {
+        *ret_us = -1;
+    }
+    return r;
+}
+
+/* What a run on set `set` needs: state and outputs as if nobody had run before. */
+static int renew(struct timing *t, size_t set, uint64_t trial)
+{
+    struct judge *j = t->judge;
+    int r = rig_fill(&t->rig, &t->rig.sets[set], RIG_PART_INOUT, trial, GATE_MODE_OWN, &j->err);
+    return r < 0 ? r : rig_poison_outputs(&t->rig, &t->rig.sets[set],
+                                          trial % 2 ? RIG_POISON_B : RIG_POISON_A, &j->err);
+}
+
+static void keep(struct side *side, double us, double mhz)
+{
+    if (us < 0) {
+        side->late++;
+        return;
+    }
+    side->us[side->n] = us;
+    side->mhz[side->n++] = mhz;
+}
+
+static bool audited(const struct timing *t, size_t i)
+{
+    for (size_t k = 0; k < t->n_audits; k++) {
+        if (t->audits[k] == i) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The i-th pair. The candidate's outputs are checked here and there, where it can't know. */
+static int pair(struct timing *t, size_t i)
+{
+    struct judge *j = t->judge;
+    size_t set = i % t->rig.n_sets;
+    uint64_t trial = TRIAL_FIRST + i;
+    bool with_baseline = t->has_baseline && !t->baseline_done;
+    int r = rig_fill(&t->rig, &t->rig.sets[set], RIG_PART_INPUTS, trial, GATE_MODE_OWN, &j->err);
+    for (int turn = 0; r == 0 && turn < 2; turn++) {
+        bool is_candidate = (turn == 1) == (i % 2 == 0) || !with_baseline;
+        struct side *side = is_candidate ? &t->candidate : &t->baseline;
+        if (!with_baseline && turn == 1) {
+            break;
+        }
+        double us = 0, mhz = 0;
+        r = renew(t, set, trial);
+        r = r < 0 ? r : sample(t, side, set, &us, &mhz);
+        if (r == 0) {
+            keep(side, us, mhz);
+        }
+        if (r == 0 && is_candidate && audited(t, i)) {
+            r = check_outputs(j, &t->check, &t->rig.sets[set], trial, GATE_MODE_OWN,
+                              ", in a timed run");
+        }
+    }
+    return r;
+}
+
+/* Samples whose clock was well below the others' say nothing of the kernel. */
+static size_t filter(const struct side *side, double *ret_us)
+{
+    double known[TIMING_SAMPLES_MAX];
+    size_t n_known = 0, n = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        if (side->mhz[i] > 0) {
+            known[n_known++] = side->mhz[i];
+        }
+    }
+    struct interval clock = { 0 };
+    if (n_known) {
+        stats_median(known, n_known, STATS_Z_ONE, &clock);
+    }
+    for (size_t i = 0; i < side->n; i++) {
+        if (side->mhz[i] <= 0 || side->mhz[i] >= clock_lowest * clock.median) {
+            ret_us[n++] = side->us[i];
+        }
+    }
+    return n;
+}
+
+static void summarise(const struct timing *t, const struct side *side, struct verdict_time *ret)
+{
+    double us[TIMING_SAMPLES_MAX];
+    size_t n = filter(side, us);
+    *ret = (struct verdict_time) { .n = n, .dropped = side->n - n + side->late };
+    if (n == 0) {
+        return;
+    }
+    struct interval interval;
+    stats_median(us, n, t->z, &interval);
+    ret->median_us = interval.median;
+    ret->lo_us = interval.lo;
+    ret->hi_us = interval.hi;
+    double *samples = arena_alloc(t->judge->arena, n, sizeof(*samples));
+    memcpy(samples, us, n * sizeof(*samples));
+    ret->samples_us = samples;
+}
+
+/* Baseline over candidate: from the pairs where both were sampled throughout, else from the two
+ * intervals. The value is the ratio of the medians that are shown. */
+static void compare_sides(const struct timing *t, const struct verdict_time *time,
+                          const struct verdict_time *base, struct interval *ret)
+{
+    *ret = (struct interval) { base->median_us / time->median_us, base->lo_us / time->hi_us,
+                               base->hi_us / time->lo_us };
+    if (t->candidate.n != t->baseline.n || t->candidate.late || t->baseline.late) {
+        return;
+    }
+    double ratios[TIMING_SAMPLES_MAX];
+    for (size_t i = 0; i < t->candidate.n; i++) {
+        ratios[i] = log(t->baseline.us[i] / t->candidate.us[i]);
+    }
+    struct interval log_ratio;
+    stats_median(ratios, t->candidate.n, t->z, &log_ratio);
+    ret->lo = MIN(ret->median, exp(log_ratio.lo));
+    ret->hi = MAX(ret->median, exp(log_ratio.hi));
+}
+
+static bool tight(const struct timing *t)
+{
+    struct verdict_time time, base;
+    summarise(t, &t->candidate, &time);
+    if (time.n == 0 || time.hi_us - time.lo_us > width_wanted * time.median_us) {
+        return false;
+    }
+    if (!t->has_baseline || t->baseline_done) {
+        return true;
+    }
+    struct interval ratio;
+    summarise(t, &t->baseline, &base);
+    compare_sides(t, &time, &base, &ratio);
+    return base.n > 0 && stats_width(&ratio) <= width_wanted;
+}
+
+static void maybe_end_baseline(struct timing *t)
+{
+    struct interval time, base;
+    if (!t->has_baseline || t->baseline_done || t->baseline.n < BASELINE_SHORT
+        || t->candidate.n < BASELINE_SHORT) {
+        return;
+    }
+    stats_median(t->candidate.us, t->candidate.n, STATS_Z_ONE, &time);
+    stats_median(t->baseline.us, t->baseline.n, STATS_Z_ONE, &base);
+    t->baseline_done = base.median > slow_baseline * time.median;
+}
+
+/* Samples to audit, drawn anew for every job: as many as cost little, one at least. */
+static void draw_audits(struct timing *t, double reference_seconds)
+{
+    size_t most = reference_seconds > 0 ? (size_t)(0.06 / reference_seconds) : TIMING_AUDITS_MAX;
+    t->n_audits = MAX(1, MIN(most, TIMING_AUDITS_MAX));
+    for (size_t k = 0; k < t->n_audits; k++) {
+        uint32_t r;
+        random_bytes(&r, sizeof(r));
+        t->audits[k] = r % t->judge->job->samples_min;
+    }
+}
+
+static int take_samples(struct timing *t)
+{
+    const struct job *job = t->judge->job;
+    size_t most = MIN(job->samples_max, TIMING_SAMPLES_MAX), look = MIN(job->samples_min, most);
+    uint64_t start = clock_ns();
+    t->z = look < most ? STATS_Z_FOUR_LOOKS : STATS_Z_ONE;
+    for (size_t i = 0; i < most;) {
+        for (; i < look; i++) {
+            int r = pair(t, i);
+            if (r < 0) {
+                return r;
+            }
+            maybe_end_baseline(t);
+            double spent = (double)(clock_ns() - start) * 1e-9;
+            if (spent > seconds_most && i + 1 >= BASELINE_SHORT) {
+                return 0; /* a slow kernel: few samples have to do */
+            }
+        }
+        if (tight(t)) {
+            break;
+        }
+        look = MIN(2 * look, most);
+    }
+    return 0;
+}
+
+/* Everything once without timing: modules loaded, caches of the driver warm, weights in place. */
+static int warm_up(struct timing *t, double *ret_prepare_us)
+{
+    struct judge *j = t->judge;
+    int r = 0;
+    for (size_t s = 0; r == 0 && s < t->rig.n_sets; s++) {
+        r = rig_fill(&t->rig, &t->rig.sets[s], RIG_PART_WEIGHTS, TRIAL_WEIGHTS, GATE_MODE_OWN,
+                     &j->err);
+        r = r < 0 ? r : rig_fill(&t->rig, &t->rig.sets[s], RIG_PART_INPUTS | RIG_PART_INOUT,
+                                 TRIAL_FIRST - 1, GATE_MODE_OWN, &j->err);
+        r = r < 0 ? r : rig_poison_scratch(&t->rig, &t->rig.sets[s], RIG_POISON_A, &j->err);
+        r = r < 0 || !t->has_baseline
+            ? r : judge_execute(j, &t->baseline.program, t->rig.baseline[s].at, "the baseline");
+        program_point(&t->candidate.program, t->rig.sets[s].at);
+        r = r < 0 ? r : record(t, t->start);
+        r = r < 0 ? r : program_prepare(&t->candidate.program, &j->err);
+        r = r < 0 ? r : record(t, t->stop);
+        r = r < 0 ? judge_failed(j, "the candidate", r)
+                  : judge_execute(j, &t->candidate.program, t->rig.sets[s].at, "the candidate");
+    }
+    if (r == 0 && t->candidate.program.n_prepare) {
+        r = elapsed(t, ret_prepare_us);
+    }
+    return r;
+}
+
+/* How long the reference takes, from a run that also checks the warm-up's outputs. */
+static int check_warm(struct timing *t)
+{
+    size_t last = t->rig.n_sets - 1;
+    uint64_t start = clock_ns();
+    t->check.rig = &t->rig;
+    t->check.candidate = &t->candidate.program;
+    t->check.scale = t->scale;
+    int r = check_outputs(t->judge, &t->check, &t->rig.sets[last], TRIAL_FIRST - 1, GATE_MODE_OWN,
+                          ", before timing");
+    draw_audits(t, (double)(clock_ns() - start) * 1e-9);
+    return r;
+}
+
+static int measure(struct timing *t)
+{
+    struct judge *j = t->judge;
+    int r = slab_take(j->slabs, MAX(2 * (size_t)j->gpu->l2_bytes, 1 << 20), &t->flush, &j->err);
+    r = r < 0 ? r : rig_place(&t->rig, false, &j->err);
+    r = r < 0 ? r : warm_up(t, &j->verdict.prepare_us);
+    r = r < 0 ? r : check_warm(t);
+    r = r < 0 ? r : point_side(t, &t->candidate, false);
+    r = r < 0 || !t->has_baseline ? r : point_side(t, &t->baseline, true);
+    r = r < 0 ? r : take_samples(t);
+    if (r == 0) {
+        /* The same module once more, with everything that the first checks had. */
+        judge_phase(j, "recheck", t->one, 0);
+        r = rig_place(&t->rig, false, &j->err);
+        r = r < 0 ? r : check_trial(j, &t->check, TRIAL_FIRST - 2, GATE_MODE_OWN, false);
+    }
+    return r;
+}
+
+static int conclude(struct timing *t)
+{
+    struct verdict *v = &t->judge->verdict;
+    summarise(t, &t->candidate, &v->time);
+    if (v->time.n == 0) {
+        return judge_decide(t->judge, VERDICT_STATUS_TIMEOUT,
+                            "no timed run ended within %.0f s", (double)HOLD_NS * 1e-9);
+    }
+    if (t->has_baseline) {
+        summarise(t, &t->baseline, &v->baseline);
+    }
+    if (v->baseline.n) {
+        struct interval ratio;
+        compare_sides(t, &v->time, &v->baseline, &ratio);
+        v->speedup = ratio.median;
+        v->speedup_lo = ratio.lo;
+        v->speedup_hi = ratio.hi;
+        v->relation = stats_relation(&ratio);
+    }
+    return 0;
+}
+
+static int load(struct timing *t)
+{
+    struct judge *j = t->judge;
+    const struct job_case *one = t->one;
+    const struct {
+        struct program *program;
+        const struct job_side *side;
+        const char *who;
+    } loads[] = {
+        { &t->candidate.program, &one->candidate, "the candidate" },
+        { &t->reference, &one->reference, "the reference" },
+        { &t->baseline.program, &one->baseline, "the baseline" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+        if (!loads[i].side->bound) {
+            continue;
+        }
+        int r = program_load(loads[i].program, j->gpu, &j->job->images[loads[i].side->image], one,
+                             loads[i].side->bound, j->arena, &j->err);
+        if (r < 0) {
+            return judge_failed(j, loads[i].who, r);
+        }
+    }
+    return 0;
+}
+
+static int open_events(struct timing *t)
+{
+    struct gpu *gpu = t->judge->gpu;
+    int r = gpu_check(gpu, gpu->cu.cuEventCreate(&t->start, CU_EVENT_DEFAULT), "cuEventCreate",
+                      &t->judge->err);
+    return r < 0 ? r : gpu_check(gpu, gpu->cu.cuEventCreate(&t->stop, CU_EVENT_DEFAULT),
+                                 "cuEventCreate", &t->judge->err);
+}
+
+static void close_all(struct timing *t)
+{
+    const struct cuda_api *cu = &t->judge->gpu->cu;
+    slab_give(t->flush);
+    rig_close(&t->rig);
+    if (!t->judge->gpu->broken) {
+        for (size_t s = 0; s < RIG_SETS; s++) {
+            if (t->candidate.graph[s]) {
+                cu->cuGraphExecDestroy(t->candidate.graph[s]);
+            }
+            if (t->baseline.graph[s]) {
+                cu->cuGraphExecDestroy(t->baseline.graph[s]);
+            }
+        }
+        cu->cuEventDestroy(t->start);
+        cu->cuEventDestroy(t->stop);
+    }
+    program_unload(&t->candidate.program);
+    program_unload(&t->baseline.program);
+    program_unload(&t->reference);
+}
+
+/* What follows from the times: the physical floor, the share of the speed of light, the class. */
+static int place_in_roof(struct timing *t)
+{
+    struct judge *j = t->judge;
+    struct verdict *v = &j->verdict;
+    const struct gpu *gpu = j->gpu;
+    struct roof_device device = { gpu->major, gpu->minor, gpu->sm_count, gpu->clock_khz,
+                                  gpu->l2_bytes, gpu->bandwidth };
+    struct roof_work work = { j->job->floor_bytes, j->job->floor_flops, j->job->flops_minimum,
+                              j->job->precision };
+    struct roof_share share;
+    char why[256];
+    double floor = roof_floor_us(&device, &work, why, sizeof(why));
+    roof_share(&device, &work, v->time.median_us, &share);
+    v->sol = share.share;
+    v->sol_bound = share.bound;
+    v->bottleneck = roof_bottleneck(&share, v->time.median_us, t->candidate.program.n_launches);
+    v->registers = t->candidate.program.registers;
+    v->shared_bytes = t->candidate.program.shared;
+    v->occupancy = t->candidate.program.occupancy;
+    if (v->time.median_us < floor && !gpu->modelled) {
+        return judge_decide(j, VERDICT_STATUS_SUSPECT,
+                            "%.3f us is faster than this hardware can be: %s", v->time.median_us,
+                            why);
+    }
+    return 0;
+}
+
+int timing_case(struct judge *j, const struct job_case *one)
+{
+    struct timing *t = arena_alloc(j->arena, 1, sizeof(*t));
+    t->judge = j;
+    t->one = one;
+    t->check.reference = &t->reference;
+    t->candidate.who = "the candidate";
+    t->baseline.who = "the baseline";
+    t->has_baseline = one->baseline.bound != NULL;
+    judge_phase(j, "time", one, 0);
+    int r = load(t);
+    r = r < 0 ? r : open_events(t);
+    r = r < 0 ? r : rig_open(&t->rig, j->slabs, j->gate, j->job, one,
+                             j->gpu->modelled ? 1 : RIG_SETS, j->arena, &j->err);
+    if (r == 0) {
+        r = j->gpu->modelled ? timing_modelled(t) : measure(t);
+    }
+    r = r < 0 ? r : conclude(t);
+    r = r < 0 ? r : place_in_roof(t);
+    close_all(t);
+    return r;
+}
