@@ -222,8 +222,8 @@ static void launch_more(struct tuning *t)
             break;
         }
         char *text = config_text(&t->space, config);
-        const char *status;
-        double us;
+        const char *status = "";
+        double us = (double)NAN;
         if (known_sample(t, text, &status, &us)) {
             add_sample(t, config, text, status, us);
             free(text);
