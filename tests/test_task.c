@@ -170,6 +170,36 @@ static void test_large(void **state)
     task_free(task);
 }
 
+static void test_dtypes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum dtype dtype;
+        size_t size;
+        bool is_float;
+    } want[] = {
+        { "f64", DTYPE_F64, 8, true },       { "f32", DTYPE_F32, 4, true },
+        { "f16", DTYPE_F16, 2, true },       { "bf16", DTYPE_BF16, 2, true },
+        { "f8e4m3", DTYPE_F8E4M3, 1, true }, { "f8e5m2", DTYPE_F8E5M2, 1, true },
+        { "i64", DTYPE_I64, 8, false },      { "i32", DTYPE_I32, 4, false },
+        { "i16", DTYPE_I16, 2, false },      { "i8", DTYPE_I8, 1, false },
+        { "u8", DTYPE_U8, 1, false },        { "bool", DTYPE_BOOL, 1, false },
+    };
+    enum dtype dtype;
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_true(dtype_parse(want[i].name, &dtype));
+        assert_int_equal(dtype, want[i].dtype);
+        assert_string_equal(dtype_name(dtype), want[i].name);
+        assert_int_equal(dtype_size(dtype), want[i].size);
+        assert_int_equal(dtype_is_float(dtype), want[i].is_float);
+    }
+    static const char *const reserved[] = { "tf32", "f6e2m3", "f6e3m2", "f4e2m1", "ue8m0", "F32" };
+    for (size_t i = 0; i < ARRAY_LEN(reserved); i++) {
+        assert_false(dtype_parse(reserved[i], &dtype));
+    }
+}
+
 static void write_text(const char *folder, const char *name, const char *text)
 {
     auto_free char *path = xprintf("%s/%s", folder, name);
@@ -216,7 +246,7 @@ int main(void)
         cmocka_unit_test(test_cases),  cmocka_unit_test(test_content),
         cmocka_unit_test(test_shapes), cmocka_unit_test(test_id),
         cmocka_unit_test(test_alias),  cmocka_unit_test(test_large),
-        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_folder), cmocka_unit_test(test_dtypes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
