@@ -163,7 +163,6 @@ static void limit(int what, rlim_t value)
 void seal_limits(size_t memory)
 {
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_FSIZE, 1 << 20);
     limit(RLIMIT_NOFILE, 256);
     if (memory) {
         limit(RLIMIT_AS, memory);

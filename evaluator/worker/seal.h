@@ -22,7 +22,7 @@ struct seal {
  * without Landlock isn't an error (ret->landlock is 0); a rule that can't be set up is. */
 int seal_process(const char *const *readable, size_t n, struct seal *ret, struct err *err);
 
-/* No core files, no files over 1 MiB, few descriptors; a cap on memory where `memory` is not 0. */
+/* No core files, few descriptors; a cap on address space where `memory` is not 0. */
 void seal_limits(size_t memory);
 
 /* Overwrites the environment's text, which could be read back from /proc/self/environ. Nothing that
