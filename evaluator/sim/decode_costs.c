@@ -8,7 +8,7 @@ static void add_tensor(struct block *b, const struct insn *in)
     static const uint8_t types[] = {EXEC_TENSOR_F16, EXEC_TENSOR_F16, EXEC_TENSOR_TF32,
                                     EXEC_TENSOR_I8,  EXEC_TENSOR_I8,  EXEC_TENSOR_F64,
                                     EXEC_TENSOR_F8,  EXEC_TENSOR_F8};
-    if (in->kind == INSN_MMA)
+    if (in->kind == INSN_MMA || in->kind == INSN_WMMA_MMA)
         b->tensor_flops[types[in->sub]] += (uint64_t)in->imm;
 }
 

@@ -247,7 +247,7 @@ static int try_release(struct exec_scratch *x, unsigned id)
     if (x->launch->profile)
         profile_barrier(x, done.warps);
     if (x->race)
-        race_barrier(x, done.warps);
+        race_release(x, done.warps, id);
     for (uint32_t i = 0; i < x->n_warps; i++)
         if (done.warps >> i & 1 && release_warp(x, &x->warps[i], id, &done))
             return RUN_FAULT;
@@ -309,6 +309,8 @@ int barrier_arrive(struct exec_scratch *x, struct warp *w, const struct insn *in
                         b->expected * 32);
     b->expected = count / 32;
     x->barriers_used |= 1u << id;
+    if (x->race)
+        race_arrive(x, w, id);
     if (in->sub == BAR_ARRIVE) {
         b->arrived++;
         x->counts.barriers++;

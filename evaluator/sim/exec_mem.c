@@ -200,8 +200,13 @@ static void mark_written(const struct access *a)
 int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
                    struct access *a)
 {
-    unsigned checks = x->launch->checks;
     gather_addresses(x, w, in, ref, a);
+    return access_check(x, w, in, a);
+}
+
+int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a)
+{
+    unsigned checks = x->launch->checks;
     a->contiguous = !a->atomic && resolve_whole(x, in, a);
     if (!a->contiguous && resolve_lanes(x, w, in, a))
         return RUN_FAULT;

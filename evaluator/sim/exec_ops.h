@@ -17,7 +17,8 @@ enum bar_mode { /* INSN_BAR: sub */
 enum { BAR_CLUSTER_ID = 16, BAR_COUNT = 17 };
 enum combine { COMBINE_NONE, COMBINE_AND, COMBINE_OR, COMBINE_XOR }; /* INSN_SETP, SET, PLOGIC: mode */
 enum { CARRY_IN = 1, CARRY_OUT = 2 };                               /* INSN_CARRY: flags */
-enum mma_kind { /* INSN_MMA: sub; mode: 1 if c and d are f16; vec: k */
+enum mma_kind { /* INSN_MMA, INSN_WMMA_MMA: sub for a, elem for b */
     MMA_F16, MMA_BF16, MMA_TF32, MMA_S8, MMA_U8, MMA_F64, MMA_E4M3, MMA_E5M2
 };
-enum wmma_part { WMMA_A, WMMA_B, WMMA_C }; /* INSN_WMMA_*: sub; mode: 1 for .col */
+enum { MMA_C_HALF = 1, MMA_D_HALF = 2, MMA_SATURATE = 4 }; /* mode; target[0]: m, [1]: n | k << 16 */
+enum wmma_part { WMMA_A, WMMA_B, WMMA_C }; /* INSN_WMMA_LD, _ST: sub; flags: 1 for .col */

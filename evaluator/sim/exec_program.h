@@ -51,6 +51,7 @@ enum insn_kind {
     INSN_MMA,
     INSN_WMMA_LD,
     INSN_WMMA_ST,
+    INSN_WMMA_MMA,
     INSN_ELECT,
     INSN_MBARRIER,
     INSN_TRAP,

@@ -238,8 +238,11 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
     case INSN_TRAP:
         return fault_at(x, w, in, (unsigned)__builtin_ctz(mask), EXEC_FAULT_TRAP, 0,
                         "trap executed");
-    case INSN_NOP:
     case INSN_FENCE:
+        if (x->race)
+            race_sync(x, w);
+        return 0;
+    case INSN_NOP:
         return 0;
     case INSN_LDMATRIX:
     case INSN_STMATRIX:
@@ -247,6 +250,7 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
     case INSN_MMA:
     case INSN_WMMA_LD:
     case INSN_WMMA_ST:
+    case INSN_WMMA_MMA:
         return run_matrix(x, w, in, mask);
     default:
         return run_warp_op(x, w, in, mask);

@@ -148,9 +148,16 @@ int barrier_deadlock(struct exec_scratch *x);
 /* exec_lane.c */
 int run_warp_op(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
 
-/* exec_mem.c */
+/* exec_mem.c: finds the host pointers of an access and checks it. With the addresses in register
+ * `ref` plus the instruction's offset, or with those already in a->addr. */
 int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
                    struct access *a);
+int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a);
+static inline uint8_t *access_at(const struct access *a, unsigned lane)
+{
+    return a->contiguous ? a->base + (size_t)lane * a->bytes : a->ptr[lane];
+}
+
 int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
 int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
 int run_atom(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
@@ -177,6 +184,8 @@ int fault_access(struct exec_scratch *x, const struct warp *w, const struct insn
 int race_prepare(struct exec_scratch *x);
 void race_free(struct race_state *race);
 void race_block_start(struct exec_scratch *x);
-void race_barrier(struct exec_scratch *x, uint32_t warps);
+void race_arrive(struct exec_scratch *x, const struct warp *w, unsigned id);
+void race_release(struct exec_scratch *x, uint32_t warps, unsigned id);
+void race_sync(struct exec_scratch *x, const struct warp *w); /* fences, atomics */
 int race_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
                 const struct access *a);

@@ -40,7 +40,8 @@ enum ops_cmp_id {
 struct ops_table {
     ops_fn *fn[OPS_COUNT];
     ops_cmp_fn *cmp[OPS_CMP_COUNT];
-    void (*mma_f32)(float *c, const float *a, const float *b, unsigned k); /* 16x8xk */
+    /* c[m][n] += a[m][k] b[k][n], n a multiple of 8, in steps of k that round once each */
+    void (*mma_f32)(float *c, const float *a, const float *b, unsigned m, unsigned n, unsigned k);
 };
 
 /* The table for this processor. */

@@ -48,17 +48,19 @@
 #include "evaluator/sim/ops_cmp.h"
 #undef CMP
 
-/* c[16][8] += a[16][k] b[k][8]. Products of halves are exact in f32, so each step rounds once. */
-static void run_mma_f32(float *c, const float *a, const float *b, unsigned k)
+/* Products of halves are exact in f32, so each step rounds once. */
+static void run_mma_f32(float *c, const float *a, const float *b, unsigned m, unsigned n,
+                        unsigned k)
 {
-    for (unsigned i = 0; i < 16; i++) {
-        float sum[8];
-        memcpy(sum, c + 8 * i, sizeof(sum));
-        for (unsigned t = 0; t < k; t++)
-            for (unsigned j = 0; j < 8; j++)
-                sum[j] += a[i * k + t] * b[t * 8 + j];
-        memcpy(c + 8 * i, sum, sizeof(sum));
-    }
+    for (unsigned i = 0; i < m; i++)
+        for (unsigned part = 0; part < n; part += 8) {
+            float sum[8];
+            memcpy(sum, c + i * n + part, sizeof(sum));
+            for (unsigned t = 0; t < k; t++)
+                for (unsigned j = 0; j < 8; j++)
+                    sum[j] += a[i * k + t] * b[t * n + part + j];
+            memcpy(c + i * n + part, sum, sizeof(sum));
+        }
 }
 
 const struct ops_table OPS_TABLE = {

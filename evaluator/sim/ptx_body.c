@@ -366,7 +366,8 @@ static void resolve(struct ptx_parser *p, struct ptx_operand *op, uint32_t scope
 static int resolve_labels(struct ptx_parser *p)
 {
     struct ptx_func *f = p->func;
-    qsort(p->labels, p->n_labels, sizeof(*p->labels), label_order);
+    if (p->n_labels)
+        qsort(p->labels, p->n_labels, sizeof(*p->labels), label_order);
     for (size_t i = 0; i + 1 < p->n_labels; i++)
         if (!label_order(&p->labels[i], &p->labels[i + 1]))
             return lex_fail(&p->lex, ERR_INVALID, "label %s stands twice in %s", p->labels[i].name,
