@@ -122,28 +122,38 @@ static int run_blocks(struct sim_kit *kit, const struct exec_launch *l)
     return rc;
 }
 
+int kit_run_raw(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
+                const uint32_t block[3], const void *params, size_t n)
+{
+    struct ptx_kernel *k = ptx_module_kernel(kit->module, kernel);
+    struct exec_program *program;
+    assert_non_null(k);
+    assert_true(n >= k->param_size);
+    int rc = exec_program_new(kit->module, k, &program, &kit->err);
+    if (rc)
+        return rc;
+    struct exec_launch l = {.program = program, .mem = kit->mem, .params = params,
+                            .dynamic_shared = kit->shared, .checks = kit->checks, .profile = true,
+                            .budget = kit->budget, .sm_count = 132};
+    memcpy(l.grid, grid, sizeof(l.grid));
+    memcpy(l.block, block, sizeof(l.block));
+    memset(&kit->counts, 0, sizeof(kit->counts));
+    memset(&kit->fault, 0, sizeof(kit->fault));
+    rc = run_blocks(kit, &l);
+    exec_program_free(program);
+    return rc;
+}
+
 int kit_run(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
             const uint32_t block[3], const uint64_t *args)
 {
     struct ptx_kernel *k = ptx_module_kernel(kit->module, kernel);
-    struct exec_program *program;
     assert_non_null(k);
     uint8_t *params = calloc(1, k->param_size + 8);
     for (size_t i = 0; i < k->n_params; i++)
         memcpy(params + k->params[i].offset, &args[i],
                k->params[i].size < 8 ? k->params[i].size : 8);
-    int rc = exec_program_new(kit->module, k, &program, &kit->err);
-    if (!rc) {
-        struct exec_launch l = {.program = program, .mem = kit->mem, .params = params,
-                                .dynamic_shared = kit->shared, .checks = kit->checks,
-                                .profile = true, .budget = kit->budget, .sm_count = 132};
-        memcpy(l.grid, grid, sizeof(l.grid));
-        memcpy(l.block, block, sizeof(l.block));
-        memset(&kit->counts, 0, sizeof(kit->counts));
-        memset(&kit->fault, 0, sizeof(kit->fault));
-        rc = run_blocks(kit, &l);
-        exec_program_free(program);
-    }
+    int rc = kit_run_raw(kit, kernel, grid, block, params, k->param_size);
     free(params);
     return rc;
 }

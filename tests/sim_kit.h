@@ -40,4 +40,7 @@ int kit_run(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
 /* The same in one dimension. */
 int kit_run1(struct sim_kit *kit, const char *kernel, uint32_t grid, uint32_t block,
              const uint64_t *args);
+/* With the parameters' bytes as they are. */
+int kit_run_raw(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
+                const uint32_t block[3], const void *params, size_t n);
 uint64_t kit_float(float f); /* a float as an argument */

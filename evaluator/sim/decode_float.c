@@ -220,12 +220,11 @@ int decode_arith(struct decoder *d, const char *name, enum ptx_type type)
         return decode_refuse(d, ".ftz");
     if (emit_float(d, op, type, &m))
         return d->failed;
-    if (type == PTX_F64 && m.approx) { /* the gross approximations keep only the upper word */
+    if (type == PTX_F64 && m.approx && m.ftz) { /* gross: only the upper word is computed */
         uint32_t dst;
         if (dst_reg(d, &d->s->operands[0], 8, &dst))
             return d->failed;
-        if (m.ftz)
-            emit_op(d, OPS_FTZ_F64, dst, dst, REF_NONE, REF_NONE)->weight = 0;
+        emit_op(d, OPS_FTZ_F64, dst, dst, REF_NONE, REF_NONE)->weight = 0;
         emit_op(d, OPS_HIGHWORD_F64, dst, dst, REF_NONE, REF_NONE)->weight = 0;
     }
     return d->failed;
