@@ -242,6 +242,11 @@ static void on_judged(void *ud, const struct pool_result *result)
         int shared = j->verdict.shared_bytes;
         struct err err = { 0 };
         struct verdict v = { 0 };
+        const char *refused = json_string_value(json_object_get(result->json, "error"));
+        if (refused) { /* the worker can't read the job: our bug, not a verdict */
+            end_broken(j, ERR_PROTOCOL, refused);
+            return;
+        }
         if (verdict_parse(result->json, j->arena, &v, &err) < 0) {
             end_broken(j, ERR_PROTOCOL, err.text);
             return;
@@ -398,7 +403,7 @@ static int bind_all(struct judgement *j)
         if (!c->time && (held_out || small || (is_default && !c->check))) {
             continue;
         }
-        int r = c->check ? bind_side(j, c, SIDE_REFERENCE) : 0;
+        int r = bind_side(j, c, SIDE_REFERENCE);
         r = r < 0 ? r : bind_side(j, c, SIDE_CANDIDATE);
         if (r == 0 && c->time && j->request.baseline) {
             r = bind_side(j, c, SIDE_BASELINE);
