@@ -114,7 +114,7 @@ static bool ignores_memory(const struct choice *choice)
 
 int choice_decide(struct choice *choice, struct err *err)
 {
-    double scores[HTG_DIRECTIONS_MAX] = { 0 }, probability[HTG_DIRECTIONS_MAX];
+    double scores[HTG_DIRECTIONS_MAX] = {0}, probability[HTG_DIRECTIONS_MAX];
     size_t n = choice->n_directions, allowed = 0;
     choice->control = ignores_memory(choice);
     choice->recall = !choice->control && choice->ablation != SELECT_ABLATION_NO_LOCAL;
@@ -168,7 +168,7 @@ void choice_rank(struct choice *choice, size_t most)
 {
     struct choice_strategy *at = choice->strategies;
     size_t n = choice->n_strategies;
-    double scores[CHOICE_STRATEGIES_MAX] = { 0 }, probability[CHOICE_STRATEGIES_MAX];
+    double scores[CHOICE_STRATEGIES_MAX] = {0}, probability[CHOICE_STRATEGIES_MAX];
     require(n <= CHOICE_STRATEGIES_MAX);
     /* A fixed order before drawing, so that ranking what is ranked changes nothing. */
     if (n > 1) {

@@ -230,6 +230,7 @@ static void test_forged_choices(void **state)
     } forgeries[] = {
         {NULL, "picked", json_string("f"), "picked"},
         {NULL, "control", json_true(), "as a control, decides"},
+        {NULL, "recall", json_false(), "picked"},
         {NULL, "recall", json_integer(3), "expected true or false"},
         {NULL, "trust", json_real(7), "trust"},
         {NULL, "format", json_integer(2), "format"},

@@ -130,6 +130,12 @@ static void test_what_a_step_opens(void **state)
     request.directions = 1u << 1 | 1u << 3;
     choice = fixture_choose(bench->htg, &request, bench->arena);
     assert_near(choice->directions[1].opens, 0);
+    struct htg_direction unfit = {.id = "unfit"};
+    assert_int_equal(htg_add_direction(bench->htg, &unfit, NULL), 0);
+    fixture_edge(bench->htg, "b", "unfit", 1.0);
+    request.directions = 0;
+    choice = fixture_choose(bench->htg, &request, bench->arena);
+    assert_string_equal(choice->directions[1].opens_to, "c");
 }
 
 static void test_same_seed_same_choice(void **state)
@@ -322,6 +328,50 @@ static void test_strategies_are_ranked(void **state)
     assert_string_equal(choice->strategies[0].id, "a1");
 }
 
+static const struct choice_strategy *ranked(struct bench *bench,
+                                            const struct select_request *request, const char *id)
+{
+    struct choice *choice = fixture_choose(bench->htg, request, bench->arena);
+    assert_int_equal(select_strategies(bench->htg, request, 9, bench->arena, choice, NULL), 0);
+    for (size_t i = 0; i < choice->n_strategies; i++) {
+        if (str_eq(choice->strategies[i].id, id)) {
+            return &choice->strategies[i];
+        }
+    }
+    fail_msg("%s isn't ranked", id);
+    return NULL;
+}
+
+static void test_penalties_of_strategies(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const matmul[] = {"matmul"};
+    const struct htg_strategy more[] = {
+        {.id = "new", .direction = "a", .state = HTG_STATE_PROVISIONAL},
+        {.id = "other", .direction = "a", .families = {matmul, 1}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+        assert_int_equal(htg_add_strategy(bench->htg, &more[i], NULL), 0);
+    }
+    struct select_step history[2] = {kept("a"), step("a", SELECT_OUTCOME_SAME)};
+    history[0].strategy = "a1";
+    history[1].strategy = "a2";
+    history[1].here = false;
+    bool shipped[2 * FIXTURE_DIRECTIONS + ARRAY_LEN(more)] = {false};
+    shipped[htg_find_strategy(bench->htg, "other")] = true;
+    struct select_request request = fixture_request(1, 1);
+    request.directions = 1;
+    request.history = history;
+    request.n_history = 2;
+    assert_near(ranked(bench, &request, "a1")->penalty, 2 * request.tuning.stale);
+    assert_near(ranked(bench, &request, "a2")->penalty, 0.5 * request.tuning.stale);
+    const struct choice_strategy *new = ranked(bench, &request, "new");
+    assert_true(new->provisional &&new->penalty > 0 && new->penalty < 0.1);
+    /* Not meant for this family, but it's all that ships. */
+    request.strategies = shipped;
+    assert_near(ranked(bench, &request, "other")->penalty, request.tuning.unfit);
+}
+
 static void test_many_strategies(void **state)
 {
     struct bench *bench = *state;
@@ -390,6 +440,7 @@ int main(void)
         T(test_applicability),
         T(test_unfit),
         T(test_strategies_are_ranked),
+        T(test_penalties_of_strategies),
         T(test_many_strategies),
         T(test_bad_requests),
     };
