@@ -1,0 +1,15 @@
+// expect: incorrect|launch_error
+// plan: {"format": 1, "scratch": [{"name": "sum", "dtype": "f32", "shape": ["rows"]}], "launches": [{"kernel": "sums", "grid": ["rows"], "block": [128], "args": ["x", "sum", "cols"]}, {"kernel": "centre", "grid": ["rows"], "block": [128], "args": ["x", "sum", "y", "cols"]}]}
+// Adds to scratch that nobody zeroed.
+extern "C" __global__ void sums(const float *x, float *sum, int cols)
+{
+    float part = 0;
+    for (int c = threadIdx.x; c < cols; c += 128) part += x[(long long)blockIdx.x * cols + c];
+    atomicAdd(&sum[blockIdx.x], part);
+}
+extern "C" __global__ void centre(const float *x, const float *sum, float *y, int cols)
+{
+    float mean = sum[blockIdx.x] / cols;
+    for (int c = threadIdx.x; c < cols; c += 128)
+        y[(long long)blockIdx.x * cols + c] = x[(long long)blockIdx.x * cols + c] - mean;
+}
