@@ -288,6 +288,7 @@ static int decode_wmma_mma(struct decoder *d)
     if (!mod(d, "sync") || !mod(d, "aligned") || !parse_shape(d, &s) || n < 9)
         return decode_refuse(d, "this form");
     unsigned dtype = 1;
+    n -= !strcmp(d->s->part[n - 1], "rn") && mod(d, "rn"); /* of f64, the default */
     if (kind_of(d->s->part[n - 3]) >= 0 && !strcmp(d->s->part[n - 3], d->s->part[n - 2]) && n >= 11) {
         t.a = t.b = kind_of(d->s->part[n - 3]);
         d->taken |= 3u << (n - 3);
@@ -295,7 +296,8 @@ static int decode_wmma_mma(struct decoder *d)
     }
     if (!wmma_shape_ok(t.a, &s))
         return decode_refuse(d, "this shape or type");
-    if (accumulator(d, 0, t.a, &t.c_half) || accumulator(d, dtype, t.a, &t.d_half))
+    unsigned behind = d->s->n_parts - n;
+    if (accumulator(d, behind, t.a, &t.c_half) || accumulator(d, behind + dtype, t.a, &t.d_half))
         return d->failed;
     unsigned counts[4] = {wmma_regs(&s, t.a, WMMA_C, t.d_half), wmma_regs(&s, t.a, WMMA_A, false),
                           wmma_regs(&s, t.a, WMMA_B, false), wmma_regs(&s, t.a, WMMA_C, t.c_half)};
