@@ -135,7 +135,7 @@ static int bind(struct decoder *d, struct decode_frame *f, struct ptx_var **form
     if (n_args != n)
         return decode_fail(d, "%s takes %zu values, not %zu", f->func->name, n, n_args);
     for (size_t i = 0; i < n; i++) {
-        uint32_t offset;
+        uint32_t offset = 0;
         if (formals[i]->space == PTX_REG)
             return decode_refuse(d, is_return ? "a result in a register" : "a register parameter");
         if (argument_place(d, &args->vec[i], &offset))
@@ -151,7 +151,7 @@ static int bind(struct decoder *d, struct decode_frame *f, struct ptx_var **form
 /* printf: nothing is printed, the call answers 0. */
 static int call_printf(struct decoder *d, const struct ptx_operand *rets)
 {
-    uint32_t offset, zero = const_ref(d, 0, 4);
+    uint32_t offset = 0, zero = const_ref(d, 0, 4);
     if (!rets || rets->n != 1)
         return d->failed;
     if (argument_place(d, &rets->vec[0], &offset))
@@ -171,7 +171,7 @@ static int call_printf(struct decoder *d, const struct ptx_operand *rets)
 
 static int call_assert(struct decoder *d, const struct ptx_operand *args)
 {
-    uint32_t text, line;
+    uint32_t text = 0, line = 0;
     if (!args || args->n < 3 || argument_place(d, &args->vec[0], &text) ||
         argument_place(d, &args->vec[2], &line))
         return decode_refuse(d, "this call of __assertfail");

@@ -89,7 +89,7 @@ static int decode_ld(struct decoder *d)
     bool sync = ordered(d), policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
     unsigned vec = vec_mod(d), slot = 0;
-    const struct ptx_operand *regs;
+    const struct ptx_operand *regs = NULL;
     struct address a;
     uint32_t dst[8];
     if (d->failed || operand_count(d, 2, policy ? 3 : 2) ||
@@ -138,7 +138,7 @@ static int decode_st(struct decoder *d)
     bool sync = ordered(d), policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
     unsigned vec = vec_mod(d), slot = 0;
-    const struct ptx_operand *regs;
+    const struct ptx_operand *regs = NULL;
     struct address a;
     uint32_t src[8];
     if (d->failed || operand_count(d, 2, policy ? 3 : 2) ||
@@ -213,7 +213,7 @@ static int decode_atom(struct decoder *d)
     unsigned vec = vec_mod(d), first = red ? 0 : 1;
     int op = atom_op(d);
     unsigned n = first + 2 + (op == ATOM_CAS), slot = slot_size(type);
-    const struct ptx_operand *ops = d->s->operands, *dst_ops = NULL, *src_ops;
+    const struct ptx_operand *ops = d->s->operands, *dst_ops = NULL, *src_ops = NULL;
     struct address a;
     uint32_t dst[8], src[8], other = REF_NONE;
     if (d->failed || operand_count(d, n, policy ? n + 1 : n) ||

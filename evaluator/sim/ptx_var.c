@@ -55,7 +55,7 @@ static int parse_decl(struct ptx_parser *p, struct decl *ret_decl)
         enum ptx_type type = ptx_type_parse(lex->tok.at, lex->tok.len);
         enum ptx_space space;
         if (lex_is_word(lex, LEX_DIRECTIVE, "align")) {
-            uint64_t align;
+            uint64_t align = 0;
             lex_next(lex);
             if (ptx_int(p, 1 << 20, &align))
                 return lex->failed;
@@ -87,7 +87,7 @@ static int parse_decl(struct ptx_parser *p, struct decl *ret_decl)
 /* [n][m]...: the number of elements; 0 for []. */
 static int parse_dims(struct ptx_parser *p, uint64_t *ret_count, bool *ret_open)
 {
-    uint64_t count = 1, n;
+    uint64_t count = 1, n = 0;
     bool open = false;
     while (lex_accept(&p->lex, '[')) {
         if (lex_accept(&p->lex, ']')) {
@@ -229,8 +229,8 @@ static int parse_one_var(struct ptx_parser *p, enum ptx_space space, bool is_ext
     var->space = space;
     var->line = lex->tok.line;
     lex_next(lex);
-    uint64_t count;
-    bool open;
+    uint64_t count = 0;
+    bool open = false;
     if (parse_dims(p, &count, &open))
         return lex->failed;
     unsigned width = ptx_type_size(d->type) * d->vec;
@@ -280,7 +280,7 @@ static int parse_one_reg(struct ptx_parser *p, enum ptx_type type)
     s->index = (uint32_t)p->func->n_regs;
     lex_next(lex);
     if (lex_accept(lex, '<')) {
-        uint64_t n;
+        uint64_t n = 0;
         if (ptx_int(p, PTX_MAX_REGS, &n) || lex_expect(lex, '>'))
             return lex->failed;
         s->kind = SYM_RANGE;
