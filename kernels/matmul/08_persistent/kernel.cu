@@ -115,6 +115,7 @@ static __device__ __forceinline__ unsigned pack(float lo, float hi)
 #define MMAS (WM / 16 * (WN / 8))
 #define LOADS (WM / 16 + WN / 16)
 #define COPIES (A_COPIES + B_COPIES)
+#define SLOTS ((STEPS - 1) * MMAS) /* a tile's copies stand before its last step */
 
 /* Load number i of a step's operands. */
 static __device__ __forceinline__ void load_one(unsigned fa[WM / 16][4], unsigned fb[WN / 16][4],
@@ -130,10 +131,10 @@ static __device__ __forceinline__ void load_one(unsigned fa[WM / 16][4], unsigne
                        base + A_BYTES + swizzled<BN / 8>(kk * 16 + r, wn / 8 + j * 2 + right));
 }
 
-/* Is item i of `items`, spread evenly over `slots`, due in this slot? */
-static __device__ __forceinline__ bool due(int slot, int slots, int i, int items)
+/* The first of `items`, spread evenly over `slots`, that is due in this slot or later. */
+static __device__ constexpr int first_due(int slot, int slots, int items)
 {
-    return slot == i * slots / items;
+    return (slot * items + slots - 1) / slots;
 }
 
 /* Which tile a block takes: down GROUP tiles, then one to the right, so that blocks running
@@ -228,9 +229,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     struct cursor at;
 
     start_output(&at, blockIdx.x, a, b, m, n, k);
-#pragma unroll
+#pragma unroll 1
     for (int t = 0; t < STAGES - 1; t++) {
+#if ALIGNED
 #pragma unroll
+#else
+#pragma unroll 1
+#endif
         for (int i = 0; i < COPIES; i++)
             copy_one(&at, i, t, k, n, at.output < outputs);
         next_tile(&at, a, b, m, n, k);
@@ -261,18 +266,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
                     if (t + 1 < tiles || output + gridDim.x < outputs)
                         stage = stage + 1 == STAGES ? 0 : stage + 1;
                 }
+#pragma unroll 1
+                for (int l = 0; l < COPIES && !ALIGNED && kk == 0; l++)
+                    copy_one(&at, l, next, k, n, more);
 #pragma unroll
                 for (int x = 0; x < MMAS; x++) {
-                    int i = x / (WN / 8), j = x % (WN / 8);
+                    int i = x / (WN / 8), j = x % (WN / 8), slot = kk * MMAS + x;
 #pragma unroll
-                    for (int l = 0; l < LOADS; l++)
-                        if (due(x, MMAS, l, LOADS))
-                            load_one(fa[(kk + 1) % 2], fb[(kk + 1) % 2], l, stage, (kk + 1) % STEPS,
-                                     wm, wn);
+                    for (int l = first_due(x, MMAS, LOADS); l < first_due(x + 1, MMAS, LOADS); l++)
+                        load_one(fa[(kk + 1) % 2], fb[(kk + 1) % 2], l, stage, (kk + 1) % STEPS, wm,
+                                 wn);
 #pragma unroll
-                    for (int l = 0; l < COPIES; l++)
-                        if (due(kk * MMAS + x, (STEPS - 1) * MMAS, l, COPIES))
-                            copy_one(&at, l, next, k, n, more);
+                    for (int l = first_due(slot, SLOTS, COPIES);
+                         ALIGNED && l < first_due(slot + 1, SLOTS, COPIES) && l < COPIES; l++)
+                        copy_one(&at, l, next, k, n, more);
                     mma(sum[i][j], fa[kk % 2][i], fb[kk % 2][j / 2][j % 2 * 2],
                         fb[kk % 2][j / 2][j % 2 * 2 + 1]);
                 }
