@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,13 +116,14 @@ static void start_device(struct gate_bench *b, const char *driver)
         fail_msg("%s", json_string_value(json_object_get(b->device.hello, "error")));
     }
     b->modelled = json_is_true(json_object_get(device, "modelled"));
-    strncpy(b->arch, json_string_value(json_object_get(device, "arch")), sizeof(b->arch) - 1);
+    const char *arch = json_string_value(json_object_get(device, "arch"));
+    snprintf(b->arch, sizeof(b->arch), "%s", arch);
     b->facts = (struct device_facts) {
         .sm_count = json_integer_value(json_object_get(device, "sm_count")),
         .max_shared = json_integer_value(json_object_get(device, "max_shared")),
         .max_memory = json_integer_value(json_object_get(device, "total_memory")),
     };
-    strncpy(b->facts.arch, b->arch, sizeof(b->facts.arch) - 1);
+    snprintf(b->facts.arch, sizeof(b->facts.arch), "%s", arch);
 }
 
 static void set_up(struct gate_bench *b)

@@ -60,8 +60,8 @@ static bool run_file(struct gate_bench *bench, const char *name)
         return false;
     }
     if (getenv("WS_TEST_VERBOSE")) {
-        json_dumpf(verdict, stdout, JSON_INDENT(1));
-        puts(name);
+        printf("%s: %s in %s: %s\n", name, text(verdict, "status"), text(verdict, "phase"),
+               text(verdict, "detail"));
     }
     if (!one_of(text(verdict, "status"), one.expect)
         || (one.detail && !strstr(text(verdict, "detail"), one.detail))) {
