@@ -64,9 +64,10 @@ static bool ends_in_model(const char *name)
 /* "sm_90a" and "sm_100f" name features of the machines sm_90 and sm_100. */
 static void drop_letter(char *arch)
 {
-    size_t n = strlen(arch);
-    if (str_prefix(arch, "sm_") && n > 4 && islower((unsigned char)arch[n - 1])) {
-        arch[n - 1] = '\0';
+    size_t digits = str_prefix(arch, "sm_") ? strspn(arch + 3, "0123456789") : 0;
+    char *letter = arch + 3 + digits;
+    if (digits > 0 && islower((unsigned char)letter[0]) && !letter[1]) {
+        *letter = '\0';
     }
 }
 

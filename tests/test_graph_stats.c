@@ -56,6 +56,19 @@ static void test_exact_key_parses_back(void **state)
     assert_int_equal(context_parse("*|memory_bound|sm_90", &back, NULL), ERR_INVALID);
 }
 
+/* Only the letter after the number says nothing about the machine. */
+static void test_letters_of_architectures(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"sm_100f", "sm_100"}, {"sm_9ry", "sm_9ry"}, {"sm_a", "sm_a"}, {"cpu", "cpu"}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct context context;
+        assert_int_equal(context_init(&context, "softmax", "none", cases[i][0], false, NULL), 0);
+        assert_string_equal(context.arch, cases[i][1]);
+    }
+}
+
 static void test_bad_contexts(void **state)
 {
     (void)state;
@@ -296,12 +309,19 @@ static void test_estimate_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keys_of_the_ladder), cmocka_unit_test(test_exact_key_parses_back),
-        cmocka_unit_test(test_bad_contexts),       cmocka_unit_test(test_architectures),
-        cmocka_unit_test(test_tally_by_hand),      cmocka_unit_test(test_gains),
-        cmocka_unit_test(test_merge_is_adding),    cmocka_unit_test(test_impossible_tallies),
-        cmocka_unit_test(test_shrinkage_by_hand),  cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_table_of_many),      cmocka_unit_test(test_ladder_backs_off),
+        cmocka_unit_test(test_keys_of_the_ladder),
+        cmocka_unit_test(test_exact_key_parses_back),
+        cmocka_unit_test(test_letters_of_architectures),
+        cmocka_unit_test(test_bad_contexts),
+        cmocka_unit_test(test_architectures),
+        cmocka_unit_test(test_tally_by_hand),
+        cmocka_unit_test(test_gains),
+        cmocka_unit_test(test_merge_is_adding),
+        cmocka_unit_test(test_impossible_tallies),
+        cmocka_unit_test(test_shrinkage_by_hand),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_table_of_many),
+        cmocka_unit_test(test_ladder_backs_off),
         cmocka_unit_test(test_estimate_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
