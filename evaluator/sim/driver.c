@@ -282,7 +282,7 @@ DRIVER_API int warpsim_counters(struct warpsim_counters *ret_counters)
 DRIVER_API const char *warpsim_bound_name(enum warpsim_bound bound)
 {
     static const char *const names[WARPSIM_BOUND_COUNT] = {
-        "launch", "latency", "issue",  "alu",    "fma", "f64", "sfu",
-        "tensor", "lsu",     "shared", "atomic", "l2",  "dram"};
+        "launch", "blocks", "latency", "issue",  "alu",    "fma", "f64",
+        "sfu",    "tensor", "lsu",     "shared", "atomic", "l2",  "dram"};
     return (unsigned)bound < WARPSIM_BOUND_COUNT ? names[bound] : NULL;
 }

@@ -115,6 +115,7 @@ struct driver {
     struct driver_host *hosts; /* page-locked host memory */
     struct model_cache cache;
     double now; /* modelled ns */
+    bool after_event; /* the next operation is the first behind an event */
     unsigned sample_blocks, checks;
     uint64_t stack_limit;
     bool has_counters;

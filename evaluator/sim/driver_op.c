@@ -49,9 +49,8 @@ static CUresult check_access(struct driver *d, uint64_t addr, uint64_t size, boo
 static void touch(struct driver *d, uint64_t addr, uint64_t size)
 {
     const struct vmem_span *s = vmem_find(d->mem, addr);
-    uint64_t capacity = (uint64_t)((double)d->machine->l2 * d->machine->l2_effective);
     if (s)
-        model_cache_touch(&d->cache, s->addr, size, capacity);
+        model_cache_touch(&d->cache, s->addr, size, model_cache_capacity(d->machine));
 }
 
 static CUresult perform_fill(struct driver *d, const struct driver_op *op)
@@ -94,6 +93,10 @@ static CUresult perform_copy(struct driver *d, const struct driver_op *op)
 
 CUresult driver_perform(struct driver *d, const struct driver_op *op, bool in_graph)
 {
+    if (op->kind != DRIVER_OP_EVENT && d->after_event) {
+        d->now += d->machine->event_ns;
+        d->after_event = false;
+    }
     switch (op->kind) {
     case DRIVER_OP_LAUNCH:
         return driver_perform_launch(d, op, in_graph);
@@ -106,6 +109,7 @@ CUresult driver_perform(struct driver *d, const struct driver_op *op, bool in_gr
     case DRIVER_OP_EVENT:
         op->event->recorded = true;
         op->event->at = d->now;
+        d->after_event = true;
         model_cache_reset(&d->cache); /* a timed sequence begins cold */
         return CUDA_SUCCESS;
     }

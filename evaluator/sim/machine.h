@@ -33,32 +33,41 @@ struct machine {
     unsigned reg_unit;    /* registers are given to a warp in units of so many */
     unsigned shared_unit; /* shared memory is given to a block in units of so many bytes */
 
-    /* throughput */
-    double issue;           /* warp instructions */
-    double fma, half2;      /* lanes; half2 counts instructions on pairs */
-    double alu, imad;       /* lanes of 32-bit integer add/logic/compare, and multiply */
-    double f64, sfu, cvt64; /* lanes */
-    double shuffle,
-        uniform; /* lanes of shfl and redux; warp instructions of vote, bar and the like */
-    double lsu;  /* lanes of loads, stores and atomics */
+    /* throughput of an SM */
+    double issue;    /* warp instructions */
+    double fma;      /* lanes of f32 and packed half arithmetic, integer multiplication */
+    double alu;      /* lanes of 32-bit integer addition, logic, comparison */
+    double f64, sfu; /* lanes */
+    double lsu;      /* lanes of loads, stores, atomics and shuffles */
+    double barrier;  /* warps that arrive at a barrier */
     double tensor[MACHINE_TENSOR_KINDS]; /* FLOPs through mma.sync */
-    double shared_wavefronts, l1_wavefronts;
-    double l2_sectors;   /* 32-byte sectors between an SM and L2 */
-    double atomic_lanes; /* global atomics, for the whole GPU */
+    double shared_wavefronts, l1_lines;
+    double l2_sectors; /* 32-byte sectors between an SM and L2 */
 
-    /* whole GPU, bytes a second */
-    double l2_bytes_s, dram_bytes_s;
-    double l2_effective; /* share of `l2` that keeps data for reuse */
-    double l1_effective; /* share of an SM's memory left by shared that keeps data for reuse */
-    double write_cost;   /* a written DRAM byte costs so many read bytes */
+    /* throughput of the whole GPU, by the second */
+    double blocks_s;      /* blocks started */
+    double l2_bytes_s;    /* L2 in whole lines */
+    double l2_requests_s; /* loads of up to a line that L2 answers */
+    double l2_partial_s;  /* stores of a part of a sector */
+    double atomics_s;     /* requests of a warp to one line; more lines help by their root */
+    double dram_read_s, dram_write_s,
+        dram_mixed_s;    /* bytes: only read, only written, half and half */
+    double host_bytes_s; /* between host and device */
 
-    /* time outside the SMs' work, in nanoseconds */
-    double launch_ns;      /* an empty kernel between two events */
-    double graph_ns;       /* the same as a node of a graph, or a programmatic launch */
-    double memory_ramp_ns; /* until DRAM streams at full rate, and its tail */
-    double block_cycles;   /* to start one block on an SM */
-    double copy_ns;        /* fixed cost of a memcpy or memset */
-    double host_bytes_s;   /* between host and device */
+    /* caches: the share that keeps data for reuse */
+    double l1_keeps;  /* of an SM's memory left by shared memory */
+    double l2_keeps;  /* of `l2`, within a launch */
+    double l2_leaves; /* of `l2`, for the next launch */
+
+    /* latencies, cycles */
+    double l1_latency, l2_latency, dram_latency;
+    double block_cycles; /* from one block's end on an SM to the first instruction of the next */
+
+    /* time outside the SMs' work, nanoseconds */
+    double event_ns;  /* from an event to the first operation behind it */
+    double launch_ns; /* a launch in a stream, when launches wait in a queue */
+    double graph_ns;  /* the same as a node of a graph, or launched programmatically */
+    double cold_ns;   /* until the first bytes come from DRAM: code, parameters, page tables */
 
     double smooth; /* exponent of the smooth maximum over the bounds */
 };

@@ -7,16 +7,12 @@
 #include "base/util.h"
 #include "evaluator/sim/model_reuse.h"
 
-/* Cycles until a load's value is there, by where it was found. */
-#define LATENCY_L1 38
-#define LATENCY_L2 270
-#define LATENCY_DRAM 700
-#define LATENCY_ASSUMED 600 /* what the executor is told; corrected with the hit rates */
+#define LATENCY_ASSUMED 600 /* of a global load, for the executor; corrected with the hit rates */
 
 const struct exec_latency *model_latency(void)
 {
     static const struct exec_latency latency = {
-        .alu = 5,
+        .alu = 4,
         .fma = 4,
         .f64 = 8,
         .sfu = 20,
@@ -34,6 +30,11 @@ const struct exec_latency *model_latency(void)
 static unsigned round_up(unsigned n, unsigned to)
 {
     return (n + to - 1) / to * to;
+}
+
+uint64_t model_cache_capacity(const struct machine *m)
+{
+    return (uint64_t)((double)m->l2 * m->l2_leaves);
 }
 
 unsigned model_blocks_per_sm(const struct machine *m, unsigned threads, unsigned regs,
@@ -54,25 +55,33 @@ uint64_t model_l1_share(const struct machine *m, unsigned blocks, unsigned share
     const uint64_t both = 256 << 10; /* L1 and shared memory are one */
     uint64_t used = (uint64_t)blocks * round_up(shared + m->block_shared_reserved, m->shared_unit);
     uint64_t left = both - MIN(used, both - (16 << 10));
-    return (uint64_t)((double)left * m->l1_effective) / MAX(blocks, 1u);
+    return (uint64_t)((double)left * m->l1_keeps) / MAX(blocks, 1u);
+}
+
+/* Reading and writing by turns costs DRAM a little; either alone is faster. */
+static double dram_time(const struct machine *m, double read, double written)
+{
+    double both = 2 * fmin(read, written);
+    return (both / m->dram_mixed_s + (read - both / 2) / m->dram_read_s +
+            (written - both / 2) / m->dram_write_s) *
+           1e9;
 }
 
 double model_fill_time(const struct machine *m, uint64_t read, uint64_t written)
 {
-    return m->copy_ns + m->memory_ramp_ns * (read + written > 1 << 20) +
-           (double)(read + written) / m->dram_bytes_s * 1e9;
+    return m->launch_ns + dram_time(m, (double)read, (double)written);
 }
 
 double model_host_copy_time(const struct machine *m, uint64_t bytes)
 {
-    return m->copy_ns + (double)bytes / m->host_bytes_s * 1e9;
+    return m->launch_ns + (double)bytes / m->host_bytes_s * 1e9;
 }
 
 /* What one block needs, on average. */
 struct need {
-    double cycles[WARPSIM_BOUND_COUNT];   /* of its SM, where the bound is an SM's */
-    double l2_bytes, dram_bytes, atomics; /* of the whole machine */
-    double chain;                         /* cycles */
+    double cycles[WARPSIM_BOUND_COUNT]; /* of its SM, where the bound is an SM's */
+    double ns[WARPSIM_BOUND_COUNT];     /* of the whole GPU, where it is that */
+    double chain;                       /* cycles */
 };
 
 static double tensor_cycles(const struct machine *m, const struct exec_counts *c)
@@ -92,12 +101,42 @@ static double tensor_cycles(const struct machine *m, const struct exec_counts *c
 }
 
 /* The chain was counted with one latency for every global load; put the mean one in its place. */
-static double chain_of(const struct exec_counts *c, const struct reuse *r)
+static double chain_of(const struct machine *m, const struct exec_counts *c, const struct reuse *r)
 {
-    double below = r->l2_hit * LATENCY_L2 + (1 - r->l2_hit) * LATENCY_DRAM;
-    double mean = r->l1_hit * LATENCY_L1 + (1 - r->l1_hit) * below;
+    double below = r->l2_hit * m->l2_latency + (1 - r->l2_hit) * m->dram_latency;
+    double mean = r->l1_hit * m->l1_latency + (1 - r->l1_hit) * below;
     double memory = (double)c->chain_memory;
     return (double)c->chain_cycles - memory + memory * mean / LATENCY_ASSUMED;
+}
+
+static void sm_need(const struct machine *m, const struct exec_counts *c, struct need *n)
+{
+    double issued = 0;
+    double lines = (double)(c->global_load.lines + c->global_store.lines + c->async_copy.lines +
+                            c->local.lines);
+
+    for (int i = 0; i < EXEC_PIPE_COUNT; i++)
+        issued += c->issue[i];
+    n->cycles[WARPSIM_BOUND_ISSUE] = fmax(issued / m->issue, (double)c->barriers / m->barrier);
+    n->cycles[WARPSIM_BOUND_ALU] = c->issue[EXEC_PIPE_ALU] * 32 / m->alu;
+    n->cycles[WARPSIM_BOUND_FMA] = c->issue[EXEC_PIPE_FMA] * 32 / m->fma;
+    n->cycles[WARPSIM_BOUND_F64] = c->issue[EXEC_PIPE_F64] * 32 / m->f64;
+    n->cycles[WARPSIM_BOUND_SFU] = c->issue[EXEC_PIPE_SFU] * 32 / m->sfu;
+    n->cycles[WARPSIM_BOUND_TENSOR] = tensor_cycles(m, c);
+    n->cycles[WARPSIM_BOUND_LSU] = c->issue[EXEC_PIPE_LSU] * 32 / m->lsu;
+    n->cycles[WARPSIM_BOUND_SHARED] =
+        (double)c->shared_wavefronts / m->shared_wavefronts + lines / m->l1_lines;
+}
+
+/* L2 answers whole lines fastest; lone sectors and parts of sectors cost a request each. */
+static double l2_time(const struct machine *m, const struct exec_counts *c, const struct reuse *r)
+{
+    double full = (double)c->global_store.bytes, sectors = (double)c->global_store.sectors;
+    double partial = sectors > 0 ? fmax(1 - full / (32 * sectors), 0) : 0;
+    double stores = r->l2_write / 32;
+    double loads = fmax(r->l2_read / m->l2_bytes_s, r->l2_requests / m->l2_requests_s);
+    return (loads + stores * (partial / m->l2_partial_s + (1 - partial) * 32 / m->l2_bytes_s)) *
+           1e9;
 }
 
 static struct need block_need(const struct model_launch *l, const struct reuse *r)
@@ -106,26 +145,19 @@ static struct need block_need(const struct model_launch *l, const struct reuse *
     const struct exec_counts *c = &l->profile->counts;
     struct need n = {0};
     double blocks = (double)MAX(l->profile->blocks, (uint64_t)1);
-    double per = 1.0 / (double)MAX(l->profile->weighed, (uint64_t)1), issued = 0;
-    double lines = (double)(c->global_load.lines + c->global_store.lines + c->async_copy.lines +
-                            c->local.lines);
+    double per = 1.0 / (double)MAX(l->profile->weighed, (uint64_t)1);
 
-    for (int i = 0; i < EXEC_PIPE_COUNT; i++)
-        issued += c->issue[i];
-    n.cycles[WARPSIM_BOUND_ISSUE] = issued / m->issue * per;
-    n.cycles[WARPSIM_BOUND_ALU] = c->issue[EXEC_PIPE_ALU] * 32 / m->alu * per;
-    n.cycles[WARPSIM_BOUND_FMA] = c->issue[EXEC_PIPE_FMA] * 32 / m->fma * per;
-    n.cycles[WARPSIM_BOUND_F64] = c->issue[EXEC_PIPE_F64] * 32 / m->f64 * per;
-    n.cycles[WARPSIM_BOUND_SFU] = c->issue[EXEC_PIPE_SFU] * 32 / m->sfu * per;
-    n.cycles[WARPSIM_BOUND_TENSOR] = tensor_cycles(m, c) * per;
-    n.cycles[WARPSIM_BOUND_LSU] = c->issue[EXEC_PIPE_LSU] * 32 / m->lsu * per;
-    n.cycles[WARPSIM_BOUND_SHARED] =
-        ((double)c->shared_wavefronts / m->shared_wavefronts + lines / m->l1_wavefronts) * per;
+    sm_need(m, c, &n);
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+        n.cycles[i] *= per;
     n.cycles[WARPSIM_BOUND_L2] = (r->l2_read + r->l2_write) / 32 / m->l2_sectors / blocks;
-    n.l2_bytes = (r->l2_read + r->l2_write) / blocks;
-    n.dram_bytes = (r->dram_read + r->dram_write * m->write_cost) / blocks;
-    n.atomics = ((double)c->global_atomic.sectors + (double)c->atomic_serial) * per;
-    n.chain = chain_of(c, r) * per + m->block_cycles;
+    n.ns[WARPSIM_BOUND_L2] = l2_time(m, c, r) / blocks;
+    n.ns[WARPSIM_BOUND_BLOCKS] = 1e9 / m->blocks_s;
+    n.ns[WARPSIM_BOUND_DRAM] = dram_time(m, r->dram_read, r->dram_write) / blocks;
+    if (r->atomic_requests > 0)
+        n.ns[WARPSIM_BOUND_ATOMIC] =
+            r->atomic_requests / (m->atomics_s * sqrt(fmax(r->atomic_lines, 1))) * 1e9 / blocks;
+    n.chain = chain_of(m, c, r) * per + m->block_cycles;
     return n;
 }
 
@@ -137,12 +169,8 @@ static double wave_time(const struct machine *m, const struct need *n, double bl
     double cycle_ns = 1e9 / m->clock_hz;
 
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
-        ret_bound[i] = n->cycles[i] * busiest * cycle_ns;
-    ret_bound[WARPSIM_BOUND_LATENCY] = blocks > 0 ? n->chain * cycle_ns : 0;
-    ret_bound[WARPSIM_BOUND_L2] =
-        fmax(ret_bound[WARPSIM_BOUND_L2], n->l2_bytes * blocks / m->l2_bytes_s * 1e9);
-    ret_bound[WARPSIM_BOUND_DRAM] = n->dram_bytes * blocks / m->dram_bytes_s * 1e9;
-    ret_bound[WARPSIM_BOUND_ATOMIC] = n->atomics * blocks / m->atomic_lanes * cycle_ns;
+        ret_bound[i] = fmax(n->cycles[i] * busiest * cycle_ns, n->ns[i] * blocks);
+    ret_bound[WARPSIM_BOUND_LATENCY] = n->chain * cycle_ns;
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         sum += pow(ret_bound[i], m->smooth);
     return pow(sum, 1 / m->smooth);
@@ -178,6 +206,17 @@ static void fill_counts(const struct model_launch *l, const struct reuse *r,
     out->host_lane_insts = (double)p->lane_insts;
 }
 
+static void remember(const struct machine *m, const struct reuse *r, struct model_cache *cache)
+{
+    double capacity = (double)model_cache_capacity(m), total = 0;
+    for (unsigned i = 0; i < r->n_spans; i++)
+        total += r->spans[i].footprint;
+    double keeps = total > capacity ? capacity / total : 1;
+    for (unsigned i = 0; i < r->n_spans; i++)
+        model_cache_touch(cache, r->spans[i].span, (uint64_t)(r->spans[i].footprint * keeps),
+                          (uint64_t)capacity);
+}
+
 void model_launch_time(const struct model_launch *l, struct model_cache *cache,
                        struct warpsim_counters *ret_counters)
 {
@@ -196,26 +235,18 @@ void model_launch_time(const struct model_launch *l, struct model_cache *cache,
     double full_ns = full > 0 ? wave_time(m, &need, slots, in_full) : 0;
     double rest_ns = rest > 0 ? wave_time(m, &need, rest, in_rest) : 0;
     double launch_ns = l->hidden_launch ? m->graph_ns : m->launch_ns;
-    double ramp = fmin(1, (r.dram_read + r.dram_write) / (8 << 20));
 
     out.blocks_per_sm = resident;
     out.occupancy = (double)(resident * ((threads + 31) / 32)) / (m->sm_threads / 32.0);
     out.waves = blocks / slots;
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         out.bound_ns[i] = (full > 0 ? full * in_full[i] : 0) + (rest > 0 ? in_rest[i] : 0);
-    out.bound_ns[WARPSIM_BOUND_LAUNCH] = launch_ns + m->memory_ramp_ns * ramp;
+    out.bound_ns[WARPSIM_BOUND_LAUNCH] = launch_ns + (cache->n ? 0 : m->cold_ns);
     out.time_ns = out.bound_ns[WARPSIM_BOUND_LAUNCH] + full * full_ns + rest_ns;
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         if (out.bound_ns[i] > out.bound_ns[out.bound])
             out.bound = (enum warpsim_bound)i;
 
-    uint64_t capacity = (uint64_t)((double)m->l2 * m->l2_effective);
-    double total = 0;
-    for (unsigned i = 0; i < r.n_spans; i++)
-        total += r.spans[i].footprint;
-    double keeps = total > (double)capacity ? (double)capacity / total : 1;
-    for (unsigned i = 0; i < r.n_spans; i++)
-        model_cache_touch(cache, r.spans[i].span, (uint64_t)(r.spans[i].footprint * keeps),
-                          capacity);
+    remember(m, &r, cache);
     *ret_counters = out;
 }

@@ -34,6 +34,8 @@ struct model_cache { /* most recently used first */
 void model_cache_reset(struct model_cache *cache);
 /* Bytes of the allocation at `span` that L2 holds. */
 uint64_t model_cache_held(const struct model_cache *cache, uint64_t span);
+/* Bytes that stay for the next launch. */
+uint64_t model_cache_capacity(const struct machine *machine);
 /* `bytes` of it were touched; what doesn't fit into `capacity` any more is dropped. */
 void model_cache_touch(struct model_cache *cache, uint64_t span, uint64_t bytes, uint64_t capacity);
 

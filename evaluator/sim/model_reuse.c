@@ -12,10 +12,10 @@
 /* What is known of one allocation. */
 struct shape {
     uint64_t span;
-    double size;           /* sectors */
-    double distinct;       /* a block's mean of sectors touched, blocks that touch none included */
-    double loaded, stored; /* likewise */
-    double run;            /* sectors in a row, mean */
+    double size;     /* sectors */
+    double distinct; /* a block's mean of sectors touched, blocks that touch none included */
+    double loaded, stored, atomic; /* likewise */
+    double run;                    /* sectors in a row, mean */
     bool affine;
     double step[3]; /* affine: sectors from a block to its neighbour along x, y, z */
     double growth;  /* else: footprint goes with blocks to this power */
@@ -150,6 +150,7 @@ static size_t gather(const struct model_launch *l, struct shape *shapes)
             shapes[k].distinct += (double)q->distinct * share;
             shapes[k].loaded += (double)q->loaded * share;
             shapes[k].stored += (double)q->stored * share;
+            shapes[k].atomic += (double)q->atomic * share;
             runs[k] += (double)q->run;
             seen[k]++;
         }
@@ -199,30 +200,38 @@ static double traffic(const struct shape *s, const struct grid *g, double fits, 
     return footprint(s, g, fits) + (g->blocks - fits) * slope;
 }
 
+/* Sums what the blocks that stand for the grid ask of L2, scaled to the whole. */
+static void sum_requests(const struct launch_profile *p, struct reuse *r)
+{
+    double scale = p->weighed ? (double)p->blocks / (double)p->weighed : 0;
+    double asked = 0, loads = 0, lines = 0, stores = 0, atomics = 0;
+
+    for (size_t i = 0; i < p->n_traces; i++) {
+        const struct trace_block *b = &p->traces[i];
+        if (!p->weighs[i])
+            continue;
+        asked += (double)b->load_sectors;
+        loads += (double)b->l2_load_sectors;
+        lines += (double)b->l2_load_lines;
+        stores += (double)b->l2_store_sectors;
+        atomics += (double)b->l2_atomic_sectors;
+    }
+    r->l1_hit = asked > 0 ? 1 - loads / asked : 0;
+    r->l2_read = (loads + atomics) * scale * SECTOR;
+    r->l2_write = (stores + atomics) * scale * SECTOR;
+    r->l2_requests = (lines + atomics) * scale;
+    r->atomic_requests = (atomics + (double)p->counts.atomic_serial) * scale;
+}
+
 void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct model_cache *cache,
                     struct reuse *ret_reuse)
 {
-    const struct launch_profile *p = l->profile;
     struct shape shapes[REUSE_SPANS];
     struct reuse r = {0};
-    struct grid g = {{l->grid[0], l->grid[1], l->grid[2]}, (double)p->blocks};
-    double scale = p->weighed ? (double)p->blocks / (double)p->weighed : 0;
-    double asked = 0, l2_reads = 0, l2_writes = 0, atomics = 0;
-    double capacity = (double)l->machine->l2 * l->machine->l2_effective;
+    struct grid g = {{l->grid[0], l->grid[1], l->grid[2]}, (double)l->profile->blocks};
+    double capacity = (double)l->machine->l2 * l->machine->l2_keeps;
 
-    for (size_t i = 0; i < p->n_traces; i++) {
-        if (!p->weighs[i])
-            continue;
-        asked += (double)p->traces[i].load_sectors;
-        l2_reads += (double)p->traces[i].l2_load_sectors;
-        l2_writes += (double)p->traces[i].l2_store_sectors;
-        atomics += (double)p->traces[i].l2_atomic_sectors;
-    }
-    r.l1_hit = asked > 0 ? 1 - l2_reads / asked : 0;
-    r.l2_read = (l2_reads + atomics) * scale * SECTOR;
-    r.l2_write = (l2_writes + atomics) * scale * SECTOR;
-    r.atomics = atomics * scale;
-
+    sum_requests(l->profile, &r);
     size_t n = gather(l, shapes);
     double concurrent = fmin((double)wave, g.blocks);
     double fits = fitting(shapes, n, &g, capacity);
@@ -234,12 +243,12 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
         const struct shape *s = &shapes[i];
         double all = footprint(s, &g, g.blocks);
         double moved = traffic(s, &g, fits, concurrent);
-        double loaded = s->distinct > 0 ? s->loaded / s->distinct : 0;
-        double stored = s->distinct > 0 ? s->stored / s->distinct : 0;
+        double part = s->distinct > 0 ? 1 / s->distinct : 0;
         double held = fmin((double)model_cache_held(cache, s->span) / SECTOR, all);
         double pairs = s->run < 2 ? 2 / s->run : 1; /* DRAM moves 64 bytes at a time */
-        r.dram_read += fmax(moved - held, 0) * loaded * fmin(pairs, 2) * SECTOR;
-        r.dram_write += moved * stored * SECTOR;
+        r.dram_read += fmax(moved - held, 0) * s->loaded * part * pairs * SECTOR;
+        r.dram_write += moved * s->stored * part * SECTOR;
+        r.atomic_lines += all * s->atomic * part / 4;
         first_touch += s->loaded * g.blocks * SECTOR;
         r.spans[i].span = s->span;
         r.spans[i].footprint = all * SECTOR;

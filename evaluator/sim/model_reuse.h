@@ -21,7 +21,9 @@
 struct reuse {
     double l1_hit;                /* share of load sectors */
     double l2_read, l2_write;     /* bytes between SMs and L2, for the whole grid */
-    double atomics;               /* sectors */
+    double l2_requests;           /* loads of up to a line */
+    double atomic_requests;       /* sectors, and repeats on one address */
+    double atomic_lines;          /* lines they go to */
     double dram_read, dram_write; /* bytes */
     double l2_hit;                /* share of L2's reads */
     unsigned n_spans;

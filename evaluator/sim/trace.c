@@ -12,7 +12,7 @@
 #define TABLE_MAX (1u << 22) /* slots; what doesn't fit counts as distinct each time */
 #define L1_WAYS 8
 
-enum { SEEN_LOAD = 1, SEEN_STORE = 2 };
+enum { SEEN_LOAD = 1, SEEN_STORE = 2, SEEN_ATOMIC = 4 };
 
 struct slot { /* one sector that the group touched; sector 0 is never device memory */
     uint64_t sector;
@@ -113,6 +113,13 @@ static unsigned piece_of(struct trace *t, uint64_t addr)
     return t->last = t->n_spans++;
 }
 
+static void count_seen(struct trace_piece *p, unsigned seen)
+{
+    p->loaded += (seen & SEEN_LOAD) != 0;
+    p->stored += (seen & SEEN_STORE) != 0;
+    p->atomic += (seen & SEEN_ATOMIC) != 0;
+}
+
 /* Counts one touch of a sector in the block's piece. */
 static void touch(struct trace *t, uint64_t addr, unsigned seen, struct trace_piece *pieces)
 {
@@ -131,9 +138,8 @@ static void touch(struct trace *t, uint64_t addr, unsigned seen, struct trace_pi
                 s = probe(t->slots, t->n_slots, sector);
             }
         } else {
-            struct trace_piece *p = &pieces[piece];
-            p->distinct++;
-            *(seen == SEEN_LOAD ? &p->loaded : &p->stored) += 1;
+            pieces[piece].distinct++;
+            count_seen(&pieces[piece], seen);
             return;
         }
     }
@@ -145,10 +151,8 @@ static void touch(struct trace *t, uint64_t addr, unsigned seen, struct trace_pi
         if (p->distinct++ == 0 || at < p->lo)
             p->lo = at;
     }
-    if (!(s->seen & seen)) {
-        s->seen |= (uint16_t)seen;
-        *(seen == SEEN_LOAD ? &p->loaded : &p->stored) += 1;
-    }
+    count_seen(p, seen & ~s->seen);
+    s->seen |= (uint16_t)seen;
 }
 
 /* A sectored set-associative cache with least-recently-used replacement: true on a hit. */
@@ -191,6 +195,7 @@ void trace_block(struct trace *t, const uint64_t *sectors, size_t n, struct trac
 {
     struct trace_block b = {.place = t->place};
     struct trace_piece pieces[TRACE_PIECES] = {0};
+    uint64_t missed = 0; /* the line of the last miss: its sectors go in one request */
 
     memset(t->lines, 0, (size_t)t->n_sets * L1_WAYS * sizeof(*t->lines));
     t->tick = 0;
@@ -199,16 +204,19 @@ void trace_block(struct trace *t, const uint64_t *sectors, size_t n, struct trac
         uint64_t addr = sectors[i] & ~(uint64_t)((1u << SECTOR_BITS) - 1);
         if (kind == EXEC_TRACE_LOAD) {
             b.load_sectors++;
-            b.l2_load_sectors += !l1_load(t, addr);
+            if (!l1_load(t, addr)) {
+                b.l2_load_sectors++;
+                b.l2_load_lines += addr >> 7 != missed;
+                missed = addr >> 7;
+            }
+            touch(t, addr, SEEN_LOAD, pieces);
         } else if (kind == EXEC_TRACE_STORE) {
             b.l2_store_sectors++;
+            touch(t, addr, SEEN_STORE, pieces);
         } else {
             b.l2_atomic_sectors++;
+            touch(t, addr, SEEN_LOAD | SEEN_STORE | SEEN_ATOMIC, pieces);
         }
-        if (kind != EXEC_TRACE_STORE)
-            touch(t, addr, SEEN_LOAD, pieces);
-        if (kind != EXEC_TRACE_LOAD)
-            touch(t, addr, SEEN_STORE, pieces);
     }
     for (unsigned i = 0; i < t->n_spans; i++) {
         if (!pieces[i].distinct)

@@ -22,6 +22,7 @@ struct trace_piece {
     uint64_t lo;              /* first sector touched, counted from the span's start */
     uint64_t run;             /* sectors touched in a row from there */
     uint64_t loaded, stored;  /* distinct sectors; one that is both counts in both */
+    uint64_t atomic;          /* of the stored ones, those touched by atomics */
     uint64_t distinct;
     uint64_t fresh; /* of them, those that no earlier block of the group touched */
 };
@@ -32,6 +33,7 @@ struct trace_block {
     uint64_t index;           /* in launch order */
     uint64_t load_sectors;    /* asked for by warps */
     uint64_t l2_load_sectors; /* of them, what L1 doesn't hold */
+    uint64_t l2_load_lines;   /* requests for these, of up to 128 bytes */
     uint64_t l2_store_sectors, l2_atomic_sectors;
     unsigned n_pieces;
     struct trace_piece pieces[TRACE_PIECES];

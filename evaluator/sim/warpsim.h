@@ -22,6 +22,7 @@ enum warpsim_check {
 
 enum warpsim_bound { /* what the modelled time of a launch is mostly made of */
                      WARPSIM_BOUND_LAUNCH,
+                     WARPSIM_BOUND_BLOCKS, /* starting blocks */
                      WARPSIM_BOUND_LATENCY,
                      WARPSIM_BOUND_ISSUE,
                      WARPSIM_BOUND_ALU,
