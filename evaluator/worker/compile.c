@@ -15,12 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Address space of a compile; sanitizers reserve far more for themselves. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEMORY_MAX 0
-#else
-#define MEMORY_MAX ((size_t)8 << 30)
-#endif
+#define MEMORY_MAX ((size_t)4 << 30)
 
 enum {
     OPTIONS_MAX = 128,
@@ -334,9 +329,10 @@ static int start(struct compiler *c, const struct compile_config *config, struct
     }
     if (r == 0 && !config->unsealed) {
         seal_environment();
-        seal_limits(MEMORY_MAX);
+        seal_limits();
         const char *readable[] = { c->include };
-        r = seal_process(readable, 1, ret_seal, err);
+        r = seal_memory(MEMORY_MAX, err);
+        r = r < 0 ? r : seal_process(readable, 1, ret_seal, err);
     }
     return r;
 }

@@ -97,7 +97,7 @@ static int start(struct device *d, const struct device_config *config, struct se
     int r = gpu_open(config->driver, config->gpu, &d->gpu, err);
     r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, err);
     if (r == 0 && !config->unsealed) {
-        seal_limits(0);
+        seal_limits();
         r = seal_process(NULL, 0, ret_seal, err);
     }
     return r;

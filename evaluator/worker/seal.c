@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -160,13 +161,37 @@ static void limit(int what, rlim_t value)
     }
 }
 
-void seal_limits(size_t memory)
+void seal_limits(void)
 {
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 256);
-    if (memory) {
-        limit(RLIMIT_AS, memory);
+}
+
+/* Ends the process once it has ever been larger than `bytes`; looks ten times a second. */
+static void *watch(void *bytes)
+{
+    const long most_kib = (long)((uintptr_t)bytes >> 10);
+    for (;;) {
+        struct rusage usage;
+        if (getrusage(RUSAGE_SELF, &usage) == 0 && usage.ru_maxrss > most_kib) {
+            static const char words[] = "more memory than a compile may take\n";
+            (void)!write(STDERR_FILENO, words, sizeof(words) - 1);
+            _exit(5);
+        }
+        usleep(100000);
     }
+    return NULL;
+}
+
+int seal_memory(size_t bytes, struct err *err)
+{
+    pthread_t thread;
+    int r = pthread_create(&thread, NULL, watch, (void *)(uintptr_t)bytes);
+    if (r != 0) {
+        return err_set(err, -r, "a thread can't be started: %s", strerror(r));
+    }
+    pthread_detach(thread);
+    return 0;
 }
 
 void seal_environment(void)

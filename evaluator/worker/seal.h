@@ -22,8 +22,12 @@ struct seal {
  * without Landlock isn't an error (ret->landlock is 0); a rule that can't be set up is. */
 int seal_process(const char *const *readable, size_t n, struct seal *ret, struct err *err);
 
-/* No core files, few descriptors; a cap on address space where `memory` is not 0. */
-void seal_limits(size_t memory);
+/* No core files, few descriptors. */
+void seal_limits(void);
+
+/* Ends this process when it has taken more than `bytes` of memory. Resident memory is what counts:
+ * NVRTC reserves gigabytes of address space for each core, so that can't be capped. */
+int seal_memory(size_t bytes, struct err *err);
 
 /* Overwrites the environment's text, which could be read back from /proc/self/environ. Nothing that
  * getenv gave before may be used after. */
