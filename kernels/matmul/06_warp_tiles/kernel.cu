@@ -6,8 +6,7 @@
  * a second set of registers while the tensor cores work on step s, across tiles too; a tile's
  * copies are spread over its steps; a 64x64 warp tile gives 32 mma for 8 ldmatrix, which is what
  * shared memory can feed; and the results pass through shared memory, so that rows leave in 16-byte
- * stores. What is left: each
- * step's loads come in one burst, and the mma behind them wait. */
+ * stores. What is left: each step's loads come in one burst, and the mma behind them wait. */
 
 #define WARPS_N (BN / WN)
 #define THREADS (32 * (BM / WM) * WARPS_N)
