@@ -135,7 +135,7 @@ static void cache_keeps_the_latest(void **state)
     model_cache_touch(&cache, 4, 1000, 100);
     assert_int_equal(model_cache_held(&cache, 4), 100);
     assert_int_equal(model_cache_held(&cache, 3), 0);
-    model_cache_reset(&cache);
+    model_cache_reset(&cache, machine_find("h200"));
     assert_int_equal(model_cache_held(&cache, 4), 0);
     for (unsigned i = 0; i < 3 * MODEL_CACHE_SPANS; i++)
         model_cache_touch(&cache, 10 + i, 1, 1000);
@@ -171,13 +171,27 @@ static void profile_product(const struct product *m, struct launch_profile *p)
                                       .l2_load_sectors = 2 * m->each,
                                       .l2_store_sectors = m->each,
                                       .n_pieces = 3};
-            b->pieces[0] = (struct trace_piece){1, m->a_size * 32, y * m->a_step,  m->each, m->each,
-                                                0, m->each,        i ? 0 : m->each};
-            b->pieces[1] = (struct trace_piece){2, m->b_size * 32, x * m->b_step, 4, m->each,
-                                                0, m->each,        m->each};
-            b->pieces[2] = (struct trace_piece){
-                3,       m->c_size * 32, x * m->c_step_x + y * m->c_step_y, 4, 0, m->each,
-                m->each, m->each};
+            b->pieces[0] = (struct trace_piece){.span = 1,
+                                                .span_size = m->a_size * 32,
+                                                .lo = y * m->a_step,
+                                                .run = m->each,
+                                                .loaded = m->each,
+                                                .distinct = m->each,
+                                                .fresh = i ? 0 : m->each};
+            b->pieces[1] = (struct trace_piece){.span = 2,
+                                                .span_size = m->b_size * 32,
+                                                .lo = x * m->b_step,
+                                                .run = 4,
+                                                .loaded = m->each,
+                                                .distinct = m->each,
+                                                .fresh = m->each};
+            b->pieces[2] = (struct trace_piece){.span = 3,
+                                                .span_size = m->c_size * 32,
+                                                .lo = x * m->c_step_x + y * m->c_step_y,
+                                                .run = 4,
+                                                .stored = m->each,
+                                                .distinct = m->each,
+                                                .fresh = m->each};
             p->weighs[p->n_traces++] = units[u].weighs;
             p->weighed += units[u].weighs;
         }
@@ -249,8 +263,13 @@ static void reuse_of_a_stream(void **state)
                                            .load_sectors = 32,
                                            .l2_load_sectors = 32,
                                            .n_pieces = 1};
-        p.traces[i].pieces[0] =
-            (struct trace_piece){1, 100000ull * 32 * 32, i * 1500ull * 32, 32, 32, 0, 32, 32};
+        p.traces[i].pieces[0] = (struct trace_piece){.span = 1,
+                                                     .span_size = 100000ull * 32 * 32,
+                                                     .lo = i * 1500ull * 32,
+                                                     .run = 32,
+                                                     .loaded = 32,
+                                                     .distinct = 32,
+                                                     .fresh = 32};
     }
     struct model_launch l = {
         .machine = machine_find("h200"), .profile = &p, .grid = {100000, 1, 1}};

@@ -144,7 +144,7 @@ static void close_context(struct driver *d)
     d->launcher = NULL;
     d->threads = NULL;
     d->mem = NULL;
-    model_cache_reset(&d->cache);
+    model_cache_reset(&d->cache, d->machine);
     d->now = 0;
 }
 

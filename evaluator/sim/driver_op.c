@@ -110,7 +110,7 @@ CUresult driver_perform(struct driver *d, const struct driver_op *op, bool in_gr
         op->event->recorded = true;
         op->event->at = d->now;
         d->after_event = true;
-        model_cache_reset(&d->cache); /* a timed sequence begins cold */
+        model_cache_reset(&d->cache, d->machine); /* a timed sequence begins cold */
         return CUDA_SUCCESS;
     }
     return CUDA_ERROR_UNKNOWN;

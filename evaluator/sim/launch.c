@@ -222,6 +222,15 @@ static uint32_t group_size(uint64_t want)
     return want >= 64 ? TRACE_GROUP : want >= 24 ? 4 : 2;
 }
 
+/* Host time in lane instructions: those of tensor instructions count for more. */
+static double host_cost(const struct exec_counts *c)
+{
+    double cost = (double)c->lane_insts;
+    for (int i = 0; i < EXEC_TENSOR_COUNT; i++)
+        cost += (double)c->tensor_flops[i] / 4;
+    return cost;
+}
+
 /* Block 0 first: what it costs says how many more are worth their time. */
 static int run_sampled(struct run *run, struct launch_profile *p)
 {
@@ -231,7 +240,7 @@ static int run_sampled(struct run *run, struct launch_profile *p)
 
     launch_plan_sample(grid, 1, 1, &units, &n);
     int err = run_units(run, units, 1);
-    double cost = (double)run->results[0].lane_insts;
+    double cost = host_cost(&run->results[0].counts);
     collect(run, p);
     free(units);
     if (err || run->request->max_blocks == 1 || p->blocks == 1)

@@ -46,7 +46,8 @@ struct machine {
 
     /* throughput of the whole GPU, by the second */
     double blocks_s;      /* blocks started */
-    double l2_bytes_s;    /* L2 in whole lines */
+    double l2_bytes_s;    /* L2 in whole lines, read */
+    double l2_write_s;    /* and written */
     double l2_requests_s; /* loads of up to a line that L2 answers */
     double l2_partial_s;  /* stores of a part of a sector */
     double atomics_s;     /* requests of a warp to one line; more lines help by their root */
@@ -55,9 +56,10 @@ struct machine {
     double host_bytes_s; /* between host and device */
 
     /* caches: the share that keeps data for reuse */
-    double l1_keeps;  /* of an SM's memory left by shared memory */
-    double l2_keeps;  /* of `l2`, within a launch */
-    double l2_leaves; /* of `l2`, for the next launch */
+    double l1_keeps;         /* of an SM's memory left by shared memory */
+    double l2_keeps;         /* of `l2`, within a launch */
+    double l2_leaves;        /* of `l2`, for the next launch */
+    double l2_flushed_dirty; /* of `l2`, written and not yet in DRAM when a timed sequence begins */
 
     /* latencies, cycles */
     double l1_latency, l2_latency, dram_latency;

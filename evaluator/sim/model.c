@@ -135,11 +135,11 @@ static double l2_time(const struct machine *m, const struct exec_counts *c, cons
     double partial = sectors > 0 ? fmax(1 - full / (32 * sectors), 0) : 0;
     double stores = r->l2_write / 32;
     double loads = fmax(r->l2_read / m->l2_bytes_s, r->l2_requests / m->l2_requests_s);
-    return (loads + stores * (partial / m->l2_partial_s + (1 - partial) * 32 / m->l2_bytes_s)) *
+    return (loads + stores * (partial / m->l2_partial_s + (1 - partial) * 32 / m->l2_write_s)) *
            1e9;
 }
 
-static struct need block_need(const struct model_launch *l, const struct reuse *r)
+static struct need block_need(const struct model_launch *l, const struct reuse *r, double written)
 {
     const struct machine *m = l->machine;
     const struct exec_counts *c = &l->profile->counts;
@@ -153,7 +153,7 @@ static struct need block_need(const struct model_launch *l, const struct reuse *
     n.cycles[WARPSIM_BOUND_L2] = (r->l2_read + r->l2_write) / 32 / m->l2_sectors / blocks;
     n.ns[WARPSIM_BOUND_L2] = l2_time(m, c, r) / blocks;
     n.ns[WARPSIM_BOUND_BLOCKS] = 1e9 / m->blocks_s;
-    n.ns[WARPSIM_BOUND_DRAM] = dram_time(m, r->dram_read, r->dram_write) / blocks;
+    n.ns[WARPSIM_BOUND_DRAM] = dram_time(m, r->dram_read, written) / blocks;
     if (r->atomic_requests > 0)
         n.ns[WARPSIM_BOUND_ATOMIC] =
             r->atomic_requests / (m->atomics_s * sqrt(fmax(r->atomic_lines, 1))) * 1e9 / blocks;
@@ -231,7 +231,8 @@ void model_launch_time(const struct model_launch *l, struct model_cache *cache,
 
     reuse_estimate(l, (uint64_t)slots, cache, &r);
     fill_counts(l, &r, &out);
-    struct need need = block_need(l, &r);
+    double written = model_cache_written_back(cache, m, r.dram_read, r.dram_write);
+    struct need need = block_need(l, &r, written);
     double full_ns = full > 0 ? wave_time(m, &need, slots, in_full) : 0;
     double rest_ns = rest > 0 ? wave_time(m, &need, rest, in_rest) : 0;
     double launch_ns = l->hidden_launch ? m->graph_ns : m->launch_ns;
@@ -241,12 +242,14 @@ void model_launch_time(const struct model_launch *l, struct model_cache *cache,
     out.waves = blocks / slots;
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         out.bound_ns[i] = (full > 0 ? full * in_full[i] : 0) + (rest > 0 ? in_rest[i] : 0);
-    out.bound_ns[WARPSIM_BOUND_LAUNCH] = launch_ns + (cache->n ? 0 : m->cold_ns);
+    out.bound_ns[WARPSIM_BOUND_LAUNCH] =
+        launch_ns + (cache->warm || r.dram_read <= 0 ? 0 : m->cold_ns);
     out.time_ns = out.bound_ns[WARPSIM_BOUND_LAUNCH] + full * full_ns + rest_ns;
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         if (out.bound_ns[i] > out.bound_ns[out.bound])
             out.bound = (enum warpsim_bound)i;
 
+    cache->warm = true;
     remember(m, &r, cache);
     *ret_counters = out;
 }

@@ -25,13 +25,20 @@
 #define MODEL_CACHE_SPANS 32
 
 struct model_cache { /* most recently used first */
+    bool warm;       /* something ran since the sequence began */
+    double dirty;    /* share of L2's lines that DRAM hasn't got yet */
     unsigned n;
     struct {
         uint64_t span, bytes;
     } held[MODEL_CACHE_SPANS];
 };
 
-void model_cache_reset(struct model_cache *cache);
+/* As a flush leaves it: full of lines that aren't ours, a share of them written. */
+void model_cache_reset(struct model_cache *cache, const struct machine *machine);
+/* Bytes that DRAM writes while so many are read and written through L2: lines make room that were
+ * written earlier, and the last ones written stay behind. */
+double model_cache_written_back(struct model_cache *cache, const struct machine *machine,
+                                double read, double written);
 /* Bytes of the allocation at `span` that L2 holds. */
 uint64_t model_cache_held(const struct model_cache *cache, uint64_t span);
 /* Bytes that stay for the next launch. */

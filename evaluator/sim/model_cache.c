@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "evaluator/sim/model.h"
 
-void model_cache_reset(struct model_cache *cache)
+void model_cache_reset(struct model_cache *cache, const struct machine *machine)
 {
     cache->n = 0;
+    cache->warm = false;
+    cache->dirty = machine->l2_flushed_dirty;
+}
+
+/* With x bytes coming in, a share w of them written, and the oldest going out, the dirty share s of
+ * a cache of L bytes follows L ds/dx = w - s; what goes out dirty is the integral of s. */
+double model_cache_written_back(struct model_cache *cache, const struct machine *machine,
+                                double read, double written)
+{
+    double in = read + written, lines = (double)machine->l2;
+    if (in <= 0)
+        return 0;
+    double share = written / in, gone = 1 - exp(-in / lines);
+    double out = share * in + (cache->dirty - share) * lines * gone;
+    cache->dirty += (share - cache->dirty) * gone;
+    return out;
 }
 
 uint64_t model_cache_held(const struct model_cache *cache, uint64_t span)
