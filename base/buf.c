@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BUF_FIRST = 256 }; /* bytes: most small texts then never move */
+
 void buf_init(struct buf *buf, size_t cap)
 {
     *buf = (struct buf) { .cap = cap };
@@ -31,7 +33,7 @@ static int buf_reserve(struct buf *buf, size_t more)
     if (need <= buf->room) {
         return 0;
     }
-    size_t room = MAX(need, MIN(buf->room * 2, buf->cap + 1));
+    size_t room = MAX(need, MIN(MAX((size_t)BUF_FIRST, buf->room * 2), buf->cap + 1));
     char *at = realloc(buf->at, room);
     if (!at) {
         return buf->failed = -ENOMEM;

@@ -238,13 +238,6 @@ json_t *json_text(const char *bytes, size_t len)
     return value;
 }
 
-char *json_canonical(const json_t *value)
-{
-    char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-    require(text != NULL);
-    return text;
-}
-
 static void pretty(const json_t *value, size_t indent, size_t room, struct buf *out)
 {
     auto_free char *line = json_dumps(value, JSON_ENCODE_ANY);

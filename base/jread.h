@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/jwrite.h" /* whoever reads documents writes them too */
 
 enum { JREAD_TEXT_MAX = 4 << 20 };
 
@@ -58,6 +59,3 @@ json_t *json_text(const char *bytes, size_t len);
 
 /* For people: indented by two, but whatever fits in a line of 96 stands in one. The caller frees. */
 char *json_pretty(const json_t *value);
-
-/* Canonical text: sorted keys, no spaces. The caller frees it. */
-char *json_canonical(const json_t *value);
