@@ -1,113 +1,113 @@
 /* SPDX-License-Identifier: MIT */
-/* Races on shared memory between the warps of a block, by vector clocks (Flanagan and Freund 2009,
- * "FastTrack"): every warp has a clock for itself and what it knows of the others'; barriers,
- * atomics and fences hand knowledge on. For each word the last write and the last two readers are
- * kept, so a race may go unseen among more readers, but none is made up.
+/* Races on shared memory between the warps of a block.
  *
- * Clocks go on from block to block, and what is older than the block's start counts as never, so
- * that nothing has to be cleared. */
+ * Time goes in epochs, from one barrier of the whole block to the next. For each word the epoch of
+ * the last write and who wrote, and the epoch of the last reads and all who read, are kept: two warps
+ * that touch a word in one epoch, one of them writing, race. Barriers of a part of the block, fences
+ * and atomics hand on knowledge within an epoch: from then on a warp that has heard of another (even
+ * through a third) is believed to be in order with it, so that a race may go unseen there, but none
+ * is made up.
+ *
+ * Epochs go on from block to block, so nothing has to be cleared in between. */
 #include "evaluator/sim/exec_state.h"
 #include "base/util.h"
 
 #include <stdlib.h>
 
-struct cell {
-    uint32_t write_clock, read_clock[2];
-    uint32_t write_insn, read_insn[2];
-    uint8_t write_warp, read_warp[2];
-    uint8_t write_bytes : 4, write_atomic : 1;
-    uint8_t read_bytes[2];
-};
-
 struct race_state {
-    uint32_t known[EXEC_MAX_WARPS][EXEC_MAX_WARPS];
-    uint32_t shared_clock[EXEC_MAX_WARPS];          /* handed on through atomics and fences */
-    uint32_t barrier_clock[BAR_COUNT][EXEC_MAX_WARPS];
-    uint32_t start; /* clocks below this are of earlier blocks */
-    struct cell *cells;
-    size_t n_cells;
+    uint32_t epoch;
+    uint32_t heard[EXEC_MAX_WARPS]; /* in this epoch: warps that a warp has heard of, itself too */
+    uint32_t heard_shared;          /* handed on through fences and atomics */
+    uint32_t heard_barrier[BAR_COUNT];
+    size_t n_words;
+    uint32_t *write_epoch, *read_epoch, *readers;
+    uint32_t *write_insn, *read_insn;
+    uint8_t *writer, *write_bytes, *read_bytes; /* bit 7 of write_bytes: atomically */
 };
 
-int race_prepare(struct exec_scratch *x)
+enum { ATOMIC_WRITE = 128 };
+
+static struct race_state *race_new(size_t words)
 {
-    size_t cells = (x->shared_bytes + 3) / 4;
-    if (!(x->launch->checks & EXEC_CHECK_RACES) || !cells || x->n_warps < 2) {
-        race_free(x->race);
-        x->race = NULL;
-        return 0;
-    }
-    if (!x->race || x->race->n_cells < cells) {
-        race_free(x->race);
-        x->race = xcalloc(1, sizeof(*x->race));
-        x->race->cells = xcalloc(cells, sizeof(*x->race->cells));
-        x->race->n_cells = cells;
-        x->race->start = 1;
-    }
-    return 0;
+    struct race_state *r = xcalloc(1, sizeof(*r));
+    uint32_t *u = xcalloc(5 * words, sizeof(*u));
+    uint8_t *b = xcalloc(3 * words, 1);
+    r->n_words = words;
+    r->write_epoch = u;
+    r->read_epoch = u + words;
+    r->readers = u + 2 * words;
+    r->write_insn = u + 3 * words;
+    r->read_insn = u + 4 * words;
+    r->writer = b;
+    r->write_bytes = b + words;
+    r->read_bytes = b + 2 * words;
+    return r;
 }
 
 void race_free(struct race_state *race)
 {
     if (!race)
         return;
-    free(race->cells);
+    free(race->write_epoch);
+    free(race->writer);
     free(race);
+}
+
+int race_prepare(struct exec_scratch *x)
+{
+    size_t words = (x->shared_bytes + 3) / 4;
+    bool wanted = x->launch->checks & EXEC_CHECK_RACES && words && x->n_warps > 1;
+    if (!wanted || (x->race && x->race->n_words < words)) {
+        race_free(x->race);
+        x->race = NULL;
+    }
+    if (wanted && !x->race)
+        x->race = race_new(words);
+    return 0;
+}
+
+static void next_epoch(struct race_state *r)
+{
+    if (++r->epoch == 0) { /* wrapped: forget everything */
+        memset(r->write_epoch, 0, 5 * r->n_words * sizeof(uint32_t));
+        r->epoch = 1;
+    }
+    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++)
+        r->heard[i] = 1u << i;
+    r->heard_shared = 0;
 }
 
 void race_block_start(struct exec_scratch *x)
 {
-    struct race_state *r = x->race;
-    uint32_t latest = r->start;
-    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++)
-        latest = r->known[i][i] > latest ? r->known[i][i] : latest;
-    if (latest > UINT32_MAX / 2) { /* start over before clocks wrap */
-        memset(r->cells, 0, r->n_cells * sizeof(*r->cells));
-        latest = 0;
-    }
-    r->start = latest + 1;
-    memset(r->known, 0, sizeof(r->known));
-    memset(r->shared_clock, 0, sizeof(r->shared_clock));
-    memset(r->barrier_clock, 0, sizeof(r->barrier_clock));
-    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++)
-        r->known[i][i] = r->start;
-}
-
-static void join(uint32_t *to, const uint32_t *from)
-{
-    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++)
-        to[i] = to[i] > from[i] ? to[i] : from[i];
-}
-
-static void release(struct race_state *r, const struct warp *w, uint32_t *to)
-{
-    join(to, r->known[w->index]);
-    r->known[w->index][w->index]++;
+    memset(x->race->heard_barrier, 0, sizeof(x->race->heard_barrier));
+    next_epoch(x->race);
 }
 
 void race_arrive(struct exec_scratch *x, const struct warp *w, unsigned id)
 {
-    release(x->race, w, x->race->barrier_clock[id]);
+    x->race->heard_barrier[id] |= x->race->heard[w->index];
 }
 
 void race_release(struct exec_scratch *x, uint32_t warps, unsigned id)
 {
     struct race_state *r = x->race;
+    uint32_t living = 0, heard = r->heard_barrier[id];
+    for (uint32_t i = 0; i < x->n_warps; i++)
+        living |= x->warps[i].done ? 0 : 1u << i;
+    r->heard_barrier[id] = 0;
+    if (!(living & ~warps)) {
+        next_epoch(r);
+        return;
+    }
     for (; warps; warps &= warps - 1)
-        join(r->known[__builtin_ctz(warps)], r->barrier_clock[id]);
-    memset(r->barrier_clock[id], 0, sizeof(r->barrier_clock[id]));
+        r->heard[__builtin_ctz(warps)] |= heard;
 }
 
 void race_sync(struct exec_scratch *x, const struct warp *w)
 {
     struct race_state *r = x->race;
-    join(r->known[w->index], r->shared_clock);
-    release(r, w, r->shared_clock);
-}
-
-static bool ordered(const struct race_state *r, const struct warp *w, unsigned other,
-                    uint32_t clock)
-{
-    return clock < r->start || other == w->index || r->known[w->index][other] >= clock;
+    r->heard[w->index] |= r->heard_shared;
+    r->heard_shared |= r->heard[w->index];
 }
 
 static int report(struct exec_scratch *x, const struct warp *w, const struct insn *in,
@@ -122,60 +122,107 @@ static int report(struct exec_scratch *x, const struct warp *w, const struct ins
                     x->program->insns[insn].line);
 }
 
-static int check_cell(struct exec_scratch *x, const struct warp *w, const struct insn *in,
-                      const struct access *a, unsigned lane, struct cell *c, uint8_t bytes,
+static int check_word(struct exec_scratch *x, const struct warp *w, const struct insn *in,
+                      const struct access *a, unsigned lane, size_t word, uint8_t bytes,
                       bool atomic)
 {
     struct race_state *r = x->race;
-    uint32_t now = r->known[w->index][w->index], insn = (uint32_t)(in - x->program->insns);
-    if (c->write_bytes & bytes && !(atomic && c->write_atomic) &&
-        !ordered(r, w, c->write_warp, c->write_clock))
-        return report(x, w, in, a, lane, true, c->write_warp, c->write_insn);
+    uint32_t insn = (uint32_t)(in - x->program->insns), heard = r->heard[w->index];
+    bool fresh_write = r->write_epoch[word] == r->epoch, fresh_read = r->read_epoch[word] == r->epoch;
+    if (fresh_write && !(heard >> r->writer[word] & 1) && r->write_bytes[word] & bytes &&
+        !(atomic && r->write_bytes[word] & ATOMIC_WRITE))
+        return report(x, w, in, a, lane, true, r->writer[word], r->write_insn[word]);
     if (!a->write) {
-        unsigned k = ordered(r, w, c->read_warp[0], c->read_clock[0]) ? 0 : 1;
-        bool same = c->read_warp[k] == w->index && c->read_clock[k] == now;
-        c->read_warp[k] = (uint8_t)w->index;
-        c->read_clock[k] = now;
-        c->read_insn[k] = insn;
-        c->read_bytes[k] = (uint8_t)(same ? c->read_bytes[k] | bytes : bytes);
+        r->readers[word] = (fresh_read ? r->readers[word] : 0) | 1u << w->index;
+        r->read_bytes[word] = (uint8_t)((fresh_read ? r->read_bytes[word] : 0) | bytes);
+        r->read_epoch[word] = r->epoch;
+        r->read_insn[word] = insn;
         return 0;
     }
-    for (unsigned k = 0; k < 2; k++)
-        if (c->read_bytes[k] & bytes && !ordered(r, w, c->read_warp[k], c->read_clock[k]))
-            return report(x, w, in, a, lane, false, c->read_warp[k], c->read_insn[k]);
-    bool same = c->write_warp == w->index && c->write_clock == now;
-    c->write_bytes = (same ? c->write_bytes | bytes : bytes) & 15;
-    c->write_warp = (uint8_t)w->index;
-    c->write_clock = now;
-    c->write_insn = insn;
-    c->write_atomic = atomic;
+    uint32_t others = fresh_read ? r->readers[word] & ~heard : 0;
+    if (others && r->read_bytes[word] & bytes)
+        return report(x, w, in, a, lane, false, (unsigned)__builtin_ctz(others),
+                      r->read_insn[word]);
+    bool same = fresh_write && r->writer[word] == w->index;
+    r->write_bytes[word] = (uint8_t)((same ? r->write_bytes[word] & 15 : 0) | bytes |
+                                     (atomic ? ATOMIC_WRITE : 0));
+    r->write_epoch[word] = r->epoch;
+    r->writer[word] = (uint8_t)w->index;
+    r->write_insn[word] = insn;
     return 0;
+}
+
+static int check_lane(struct exec_scratch *x, const struct warp *w, const struct insn *in,
+                      const struct access *a, unsigned lane, bool atomic)
+{
+    uint64_t at = (uint64_t)(access_at(a, lane) - x->shared);
+    if (at >= x->shared_bytes) /* a generic address of elsewhere */
+        return 0;
+    for (uint32_t done = 0; done < a->bytes; done += 4) {
+        uint8_t bytes = a->bytes >= 4 ? 15 : (uint8_t)(((1u << a->bytes) - 1) << (at % 4));
+        if (check_word(x, w, in, a, lane, (at + done) / 4, bytes, atomic))
+            return RUN_FAULT;
+    }
+    return 0;
+}
+
+/* Whole words without gaps that nobody else has touched in a way that matters: the loops below are
+ * plain enough to become vector code. False: look word by word. */
+static bool quick_read(struct race_state *r, uint32_t warp, uint32_t insn, size_t word, size_t n)
+{
+    uint32_t fresh = 0, epoch = r->epoch, bit = 1u << warp;
+    const uint32_t *write_epoch = r->write_epoch + word;
+    uint32_t *read_epoch = r->read_epoch + word, *readers = r->readers + word;
+    for (size_t i = 0; i < n; i++)
+        fresh |= write_epoch[i] == epoch;
+    if (fresh)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t keep = read_epoch[i] == epoch ? ~0u : 0;
+        readers[i] = (readers[i] & keep) | bit;
+        read_epoch[i] = epoch;
+        r->read_insn[word + i] = insn;
+    }
+    memset(r->read_bytes + word, 15, n);
+    return true;
+}
+
+static bool quick_write(struct race_state *r, uint32_t warp, uint32_t insn, size_t word, size_t n)
+{
+    uint32_t fresh = 0, epoch = r->epoch;
+    for (size_t i = word; i < word + n; i++)
+        fresh |= (r->write_epoch[i] == epoch) | (r->read_epoch[i] == epoch);
+    if (fresh)
+        return false;
+    for (size_t i = word; i < word + n; i++) {
+        r->write_epoch[i] = epoch;
+        r->write_insn[i] = insn;
+    }
+    memset(r->writer + word, (int)warp, n);
+    memset(r->write_bytes + word, 15, n);
+    return true;
 }
 
 int race_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
                 const struct access *a)
 {
     bool atomic = a->atomic || ((in->kind == INSN_LD || in->kind == INSN_ST) && in->flags);
-    uint64_t last = UINT64_MAX;
     if (a->space != PTX_SHARED)
         return 0;
     /* cp.async checks a copy of its instruction */
     if (in < x->program->insns || in >= x->program->insns + x->program->n_insns)
         in = &x->program->insns[w->pc];
-    for (uint32_t m = a->mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        uint64_t at = (uint64_t)((a->contiguous ? a->base + (size_t)lane * a->bytes : a->ptr[lane]) -
-                                 x->shared);
-        if (at == last || at >= x->shared_bytes) /* a broadcast; or a generic address of elsewhere */
-            continue;
-        last = at;
-        for (uint32_t done = 0; done < a->bytes; done += a->bytes < 4 ? a->bytes : 4) {
-            uint8_t bytes = a->bytes >= 4 ? 15
-                          : (uint8_t)(((1u << a->bytes) - 1) << (at % 4));
-            if (check_cell(x, w, in, a, lane, &x->race->cells[(at + done) / 4], bytes, atomic))
-                return RUN_FAULT;
-        }
+    if (a->shape == ACCESS_WHOLE && a->bytes >= 4 && !atomic) {
+        size_t word = (size_t)(a->base - x->shared) / 4, n = 8ull * a->bytes;
+        uint32_t insn = (uint32_t)(in - x->program->insns);
+        if (a->write ? quick_write(x->race, w->index, insn, word, n)
+                     : quick_read(x->race, w->index, insn, word, n))
+            return 0;
     }
+    uint32_t lanes = a->shape == ACCESS_UNIFORM ? a->mask & -a->mask : a->mask;
+    for (uint32_t m = lanes; m; m &= m - 1)
+        if (check_lane(x, w, in, a, (unsigned)__builtin_ctz(m), atomic))
+            return RUN_FAULT;
     if (atomic)
         race_sync(x, w);
     return 0;

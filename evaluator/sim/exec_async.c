@@ -59,13 +59,13 @@ int run_copy(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
         return RUN_FAULT;
     for (uint32_t m = mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
-        uint8_t *dst = to.contiguous ? to.base + lane * in->elem : to.ptr[lane];
+        uint8_t *dst = access_at(&to, lane);
         const uint8_t *src = NULL;
         if (!(from.mask >> lane & 1)) {
             if (partial_source(x, w, in, lane, ref[0], filled[lane], &src))
                 return RUN_FAULT;
         } else {
-            src = from.contiguous ? from.base + lane * in->elem : from.ptr[lane];
+            src = access_at(&from, lane);
         }
         struct pending_copy c = {.to = (uint32_t)(dst - x->shared), .size = in->elem,
                                  .filled = (uint8_t)filled[lane], .group = w->copy_group,

@@ -135,7 +135,7 @@ int run_atom(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
             memcpy(&v, src_at(x, w, src[k]) + lane * width, in->elem);
             if (in->sub == ATOM_CAS)
                 memcpy(&other, src_at(x, w, src[in->vec]) + lane * width, in->elem);
-            old = update(in, a.ptr[lane] + k * in->elem, v, other);
+            old = update(in, access_at(&a, lane) + k * in->elem, v, other);
             if (in->n_dst)
                 memcpy(w->regs + ref[k] + lane * width, &old, width);
         }

@@ -207,7 +207,7 @@ static void put_result(struct exec_scratch *x, struct warp *w, const struct insn
         uint32_t *d = (uint32_t *)x->tmp;
         for (unsigned i = 0; i < 32; i++)
             d[i] = b->popc;
-        lanes_merge(w->regs + in->r[0], x->tmp, mask, 4);
+        lanes_merge(x, w->regs + in->r[0], x->tmp, mask, 4);
     } else if (in->sub == BAR_AND || in->sub == BAR_OR) {
         pred_put(w, in->p[0], v ? ALL_LANES : 0, mask);
     }

@@ -65,7 +65,7 @@ static int run_shfl(struct exec_scratch *x, struct warp *w, const struct insn *i
         out[lane] = a[ok ? src & 31 : lane];
         valid |= (uint32_t)ok << lane;
     }
-    lanes_merge(w->regs + ref[0], (const uint8_t *)out, m.active, 4);
+    lanes_merge(x, w->regs + ref[0], (const uint8_t *)out, m.active, 4);
     pred_put(w, in->p[0], valid, m.active);
     return 0;
 }
@@ -87,7 +87,7 @@ static int run_vote(struct exec_scratch *x, struct warp *w, const struct insn *i
         truth |= (uint32_t)r << lane;
     }
     if (in->sub == VOTE_BALLOT)
-        lanes_merge(w->regs + ref[0], (const uint8_t *)out, m.active, 4);
+        lanes_merge(x, w->regs + ref[0], (const uint8_t *)out, m.active, 4);
     else
         pred_put(w, in->p[0], truth, m.active);
     return 0;
@@ -114,7 +114,7 @@ static int run_match(struct exec_scratch *x, struct warp *w, const struct insn *
         out[lane] = in->sub ? ((same & who) == who ? who : 0) : same & who;
         truth |= (uint32_t)((same & who) == who) << lane;
     }
-    lanes_merge(w->regs + ref[0], (const uint8_t *)out, m.active, 4);
+    lanes_merge(x, w->regs + ref[0], (const uint8_t *)out, m.active, 4);
     pred_put(w, in->p[0], truth, m.active);
     return 0;
 }
@@ -153,7 +153,7 @@ static int run_redux(struct exec_scratch *x, struct warp *w, const struct insn *
         for (who &= who - (who != 0); who; who &= who - 1)
             out[lane] = reduce(in, out[lane], a[__builtin_ctz(who)]);
     }
-    lanes_merge(w->regs + ref[0], (const uint8_t *)out, m.active, 4);
+    lanes_merge(x, w->regs + ref[0], (const uint8_t *)out, m.active, 4);
     return 0;
 }
 
@@ -170,7 +170,7 @@ static int run_elect(struct exec_scratch *x, struct warp *w, const struct insn *
         out[lane] = who ? (uint32_t)__builtin_ctz(who) : 0;
         leader |= who ? 1u << out[lane] : 0;
     }
-    lanes_merge(w->regs + ref[0], (const uint8_t *)out, m.active, 4);
+    lanes_merge(x, w->regs + ref[0], (const uint8_t *)out, m.active, 4);
     pred_put(w, in->p[0], leader, m.active);
     return 0;
 }
@@ -187,7 +187,7 @@ static void run_special(struct exec_scratch *x, struct warp *w, const struct ins
         v >>= 32;
     for (unsigned i = 0; i < 32; i++)
         memcpy(x->tmp + i * in->width, &v, in->width);
-    lanes_merge(w->regs + in->r[0], x->tmp, mask, in->width);
+    lanes_merge(x, w->regs + in->r[0], x->tmp, mask, in->width);
 }
 
 static int run_barrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
@@ -219,7 +219,7 @@ int run_warp_op(struct exec_scratch *x, struct warp *w, const struct insn *in, u
     case INSN_ACTIVEMASK:
         for (unsigned i = 0; i < 32; i++)
             memcpy(x->tmp + 4 * i, &mask, 4);
-        lanes_merge(w->regs + in->r[0], x->tmp, mask, 4);
+        lanes_merge(x, w->regs + in->r[0], x->tmp, mask, 4);
         return 0;
     default:
         return fault_at(x, w, in, (unsigned)__builtin_ctz(mask), EXEC_FAULT_ILLEGAL, 0,

@@ -1,36 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Loads and stores. An access is resolved to host pointers first, lane by lane or, where lanes
- * follow each other without gaps (most do), as one piece; then values move. */
+/* Loads and stores. An access is resolved to host memory first: as one piece where all lanes lie in
+ * one allocation (nearly always), else lane by lane; then values move. */
 #include "evaluator/sim/exec_state.h"
 
 #include <inttypes.h>
-
-/* The addresses of all lanes, also of inactive ones, which nobody looks at. */
-static void gather_addresses(const struct exec_scratch *x, const struct warp *w,
-                             const struct insn *in, uint32_t ref, struct access *a)
-{
-    const uint8_t *src = src_at(x, w, ref);
-    uint64_t offset = (uint64_t)in->imm;
-    if (in->addr_width == 4) {
-        const uint32_t *v = (const uint32_t *)src;
-        for (unsigned i = 0; i < 32; i++)
-            a->addr[i] = (uint32_t)(v[i] + offset);
-    } else {
-        const uint64_t *v = (const uint64_t *)src;
-        for (unsigned i = 0; i < 32; i++)
-            a->addr[i] = v[i] + offset;
-    }
-}
-
-static bool is_contiguous(const struct access *a)
-{
-    uint64_t base = a->addr[0], step = a->bytes, diff = 0;
-    if (a->mask != ALL_LANES)
-        return false;
-    for (unsigned i = 0; i < 32; i++)
-        diff |= a->addr[i] ^ (base + i * step);
-    return diff == 0;
-}
 
 static inline bool span_allows(const struct vmem_span *s, const struct access *a)
 {
@@ -106,6 +79,7 @@ static enum ptx_space space_of(uint64_t addr, uint64_t *ret_offset)
 static int resolve_lanes(struct exec_scratch *x, struct warp *w, const struct insn *in,
                          struct access *a)
 {
+    a->shape = ACCESS_MIXED;
     for (uint32_t m = a->mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         uint64_t offset = a->addr[lane];
@@ -118,34 +92,47 @@ static int resolve_lanes(struct exec_scratch *x, struct warp *w, const struct in
         if (m == a->mask)
             a->space = space;
     }
+    for (unsigned lane = 0; lane < 32; lane++)
+        if (!(a->mask >> lane & 1)) { /* harmless to read */
+            a->ptr[lane] = a->ptr[__builtin_ctz(a->mask)];
+            a->shadow[lane] = NULL;
+        }
     return 0;
 }
 
-/* 32 lanes without gaps, in global or shared memory: one check for all. False: go lane by lane, which
- * also finds the lane at fault. */
-static bool resolve_whole(struct exec_scratch *x, const struct insn *in, struct access *a)
+/* All lanes in one allocation, or in the block's shared memory: one check for all. False: go lane by
+ * lane, which also finds the lane at fault. */
+static bool resolve_piece(struct exec_scratch *x, const struct insn *in, struct access *a,
+                          const struct ops_addresses *s)
 {
-    uint64_t addr = a->addr[0], size = 32ull * a->bytes;
+    uint64_t lo = s->lo, hi = s->hi, size = s->hi - s->lo + a->bytes;
     enum ptx_space space = in->space;
-    if (!is_contiguous(a) || addr % a->bytes)
+    if (s->low_bits & (a->bytes - 1))
         return false;
-    if (space == PTX_GENERIC)
-        space = space_of(addr, &addr);
-    a->space = space;
-    if (space == PTX_SHARED) {
-        if (addr > x->shared_bytes || size > x->shared_bytes - addr)
+    if (space == PTX_GENERIC) {
+        space = space_of(s->lo, &lo);
+        if (space != space_of(s->hi, &hi))
             return false;
-        a->base = x->shared + addr;
-        a->base_shadow = x->shared_shadow ? x->shared_shadow + addr : NULL;
-        return true;
     }
-    if (space != PTX_GLOBAL && space != PTX_CONST)
+    if (space == PTX_SHARED) {
+        if (lo > x->shared_bytes || size > x->shared_bytes - lo)
+            return false;
+        a->base = x->shared + lo;
+        a->base_shadow = x->shared_shadow ? x->shared_shadow + lo : NULL;
+    } else if (space == PTX_GLOBAL || space == PTX_CONST) {
+        const struct vmem_span *span = find_span(x, in, a, lo, size);
+        if (!span)
+            return false;
+        a->base = vmem_host(span, lo);
+        a->base_shadow = span->shadow ? span->shadow + (lo - span->addr) : NULL;
+    } else {
         return false;
-    const struct vmem_span *s = find_span(x, in, a, addr, size);
-    if (!s)
-        return false;
-    a->base = vmem_host(s, addr);
-    a->base_shadow = s->shadow ? s->shadow + (addr - s->addr) : NULL;
+    }
+    a->space = space;
+    a->shape = s->uniform ? ACCESS_UNIFORM : s->in_a_row ? ACCESS_WHOLE : ACCESS_SPREAD;
+    if (a->shape == ACCESS_SPREAD)
+        for (unsigned i = 0; i < 32; i++)
+            a->offset[i] = a->addr[i] - s->lo;
     return true;
 }
 
@@ -158,26 +145,37 @@ static int unwritten(struct exec_scratch *x, struct warp *w, const struct insn *
                     a->bytes, names[a->space], a->addr[lane]);
 }
 
+static const uint8_t *shadow_at(const struct access *a, unsigned lane)
+{
+    if (a->shape == ACCESS_MIXED)
+        return a->shadow[lane];
+    return a->base_shadow ? a->base_shadow + (access_at(a, lane) - a->base) : NULL;
+}
+
+static bool all_set(const uint8_t *shadow, unsigned bytes, bool any_is_enough)
+{
+    unsigned set = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        set += shadow[i];
+    return any_is_enough ? set != 0 : set == bytes;
+}
+
 static int check_written(struct exec_scratch *x, struct warp *w, const struct insn *in,
                          const struct access *a)
 {
-    if (a->contiguous) {
-        const uint8_t *hole =
-            a->base_shadow ? memchr(a->base_shadow, 0, 32ull * a->bytes) : NULL;
+    if (a->shape != ACCESS_MIXED && !a->base_shadow)
+        return 0;
+    if (a->shape == ACCESS_WHOLE) {
+        const uint8_t *hole = memchr(a->base_shadow, 0, 32ull * a->bytes);
         return hole ? unwritten(x, w, in, a, (unsigned)((size_t)(hole - a->base_shadow) / a->bytes))
                     : 0;
     }
-    for (uint32_t m = a->mask; m; m &= m - 1) {
+    uint32_t lanes = a->shape == ACCESS_UNIFORM ? a->mask & -a->mask : a->mask;
+    for (uint32_t m = lanes; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
-        const uint8_t *shadow = a->shadow[lane];
-        if (!shadow)
-            continue;
-        unsigned set = 0;
-        for (unsigned i = 0; i < a->bytes; i++)
-            set += shadow[i];
+        const uint8_t *shadow = shadow_at(a, lane);
         /* a thread's own memory may be copied with its padding: only wholly unwritten values count */
-        bool local = a->space == PTX_LOCAL;
-        if (local ? set == 0 : set != a->bytes)
+        if (shadow && !all_set(shadow, a->bytes, a->space == PTX_LOCAL))
             return unwritten(x, w, in, a, lane);
     }
     return 0;
@@ -185,30 +183,24 @@ static int check_written(struct exec_scratch *x, struct warp *w, const struct in
 
 static void mark_written(const struct access *a)
 {
-    if (a->contiguous) {
-        if (a->base_shadow)
-            memset(a->base_shadow, 1, 32ull * a->bytes);
+    if (a->shape != ACCESS_MIXED && !a->base_shadow)
+        return;
+    if (a->shape == ACCESS_WHOLE || a->shape == ACCESS_UNIFORM) {
+        memset(a->base_shadow, 1, (a->shape == ACCESS_WHOLE ? 32ull : 1) * a->bytes);
         return;
     }
     for (uint32_t m = a->mask; m; m &= m - 1) {
-        unsigned lane = (unsigned)__builtin_ctz(m);
-        if (a->shadow[lane])
-            memset(a->shadow[lane], 1, a->bytes);
+        uint8_t *shadow = (uint8_t *)shadow_at(a, (unsigned)__builtin_ctz(m));
+        if (shadow)
+            memset(shadow, 1, a->bytes);
     }
 }
 
-int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
-                   struct access *a)
-{
-    gather_addresses(x, w, in, ref, a);
-    return access_check(x, w, in, a);
-}
-
-int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a)
+static int check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a,
+                 const struct ops_addresses *s)
 {
     unsigned checks = x->launch->checks;
-    a->contiguous = !a->atomic && resolve_whole(x, in, a);
-    if (!a->contiguous && resolve_lanes(x, w, in, a))
+    if (!resolve_piece(x, in, a, s) && resolve_lanes(x, w, in, a))
         return RUN_FAULT;
     if (checks & EXEC_CHECK_UNWRITTEN) {
         if ((!a->write || a->atomic) && check_written(x, w, in, a))
@@ -221,6 +213,24 @@ int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, 
     if (x->launch->profile)
         profile_access(x, w, in, a);
     return 0;
+}
+
+int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
+                   struct access *a)
+{
+    struct ops_addresses s;
+    x->program->ops->addresses(a->addr, src_at(x, w, ref), in->addr_width, (uint64_t)in->imm,
+                               a->mask, a->bytes, &s);
+    return check(x, w, in, a, &s);
+}
+
+int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a)
+{
+    struct ops_addresses s;
+    uint64_t addr[32];
+    memcpy(addr, a->addr, sizeof(addr));
+    x->program->ops->addresses(a->addr, addr, 8, 0, a->mask, a->bytes, &s);
+    return check(x, w, in, a, &s);
 }
 
 /* One value of `elem` bytes into a lane of `width` bytes. */
@@ -255,39 +265,66 @@ static void load_any(const struct insn *in, const struct access *a, uint8_t *dst
 {
     for (uint32_t m = a->mask; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
-        const uint8_t *p = a->contiguous ? a->base + lane * a->bytes : a->ptr[lane];
-        put_lane(dst, lane, in->width, read_elem(p + k * in->elem, in->elem, in->is_signed));
+        const uint8_t *p = access_at(a, lane) + k * in->elem;
+        put_lane(dst, lane, in->width, read_elem(p, in->elem, in->is_signed));
     }
 }
 
-static void load_words(const struct insn *in, const struct access *a, uint8_t *dst, unsigned k)
+/* The same value for all active lanes. */
+static void load_one(struct exec_scratch *x, struct warp *w, const struct insn *in,
+                     const struct access *a, uint8_t *dst, unsigned k)
 {
-    uint32_t *d = (uint32_t *)dst;
-    if (a->contiguous) {
+    uint64_t v = read_elem(a->base + k * in->elem, in->elem, in->is_signed);
+    bool full = mask_full(w, a->mask);
+    uint8_t *to = full ? dst : x->tmp;
+    uint32_t *words = (uint32_t *)to;
+    if (in->width == 4)
+        for (unsigned i = 0; i < 32; i++)
+            words[i] = (uint32_t)v;
+    else
+        for (unsigned i = 0; i < 32; i++)
+            put_lane(to, i, in->width, v);
+    if (!full)
+        lanes_merge(x, dst, to, a->mask, in->width);
+}
+
+static void load_words(struct exec_scratch *x, struct warp *w, const struct access *a, uint8_t *dst,
+                       unsigned k)
+{
+    bool full = mask_full(w, a->mask);
+    uint32_t *d = (uint32_t *)(full ? dst : x->tmp);
+    if (a->shape == ACCESS_WHOLE) {
         const uint8_t *p = a->base + 4 * k;
         for (unsigned i = 0; i < 32; i++)
             memcpy(&d[i], p + i * a->bytes, 4);
-    } else if (a->mask == ALL_LANES) {
+    } else if (a->shape == ACCESS_SPREAD) {
+        x->program->ops->gather(d, a->base + 4 * k, a->offset);
+    } else {
         for (unsigned i = 0; i < 32; i++)
             memcpy(&d[i], a->ptr[i] + 4 * k, 4);
-    } else {
-        load_any(in, a, dst, k);
     }
+    if (!full)
+        lanes_merge(x, dst, (uint8_t *)d, a->mask, 4);
 }
 
 int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
-    struct access a = {.mask = mask, .bytes = (uint32_t)in->elem * in->vec};
+    struct access a;
     const uint32_t *refs = x->program->refs + in->refs;
+    a.mask = mask;
+    a.bytes = (uint32_t)in->elem * in->vec;
+    a.write = a.atomic = false;
     int rc = access_resolve(x, w, in, refs[in->n_dst], &a);
     if (rc)
         return rc;
     for (unsigned k = 0; k < in->vec; k++) {
         uint8_t *dst = w->regs + refs[k];
-        if (a.contiguous && in->vec == 1 && in->elem == in->width)
+        if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width)
             memcpy(dst, a.base, 32ull * in->elem);
+        else if (a.shape == ACCESS_UNIFORM)
+            load_one(x, w, in, &a, dst, k);
         else if (in->elem == 4 && in->width == 4)
-            load_words(in, &a, dst, k);
+            load_words(x, w, &a, dst, k);
         else
             load_any(in, &a, dst, k);
     }
@@ -296,21 +333,24 @@ int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
 
 int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
-    struct access a = {.mask = mask, .bytes = (uint32_t)in->elem * in->vec, .write = true};
+    struct access a;
     const uint32_t *refs = x->program->refs + in->refs;
+    a.mask = mask;
+    a.bytes = (uint32_t)in->elem * in->vec;
+    a.write = true;
+    a.atomic = false;
     int rc = access_resolve(x, w, in, refs[0], &a);
     if (rc)
         return rc;
     for (unsigned k = 0; k < in->vec; k++) {
         const uint8_t *src = src_at(x, w, refs[1 + k]);
-        if (a.contiguous && in->vec == 1 && in->elem == in->width) {
+        if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width) {
             memcpy(a.base, src, 32ull * in->elem);
             continue;
         }
         for (uint32_t m = mask; m; m &= m - 1) {
             unsigned lane = (unsigned)__builtin_ctz(m);
-            uint8_t *p = a.contiguous ? a.base + lane * a.bytes : a.ptr[lane];
-            memcpy(p + k * in->elem, src + lane * in->width, in->elem);
+            memcpy(access_at(&a, lane) + k * in->elem, src + lane * in->width, in->elem);
         }
     }
     return 0;

@@ -53,17 +53,17 @@ void exec_counts_add(struct exec_counts *to, const struct exec_counts *from)
     to->load_cycles += from->load_cycles;
 }
 
-/* A set of up to 128 numbers, for what a request touches: sectors, lines. */
+/* A set of up to 64 numbers, for what a request touches: sectors, lines, words of a bank. */
 struct small_set {
-    uint64_t key[256];
+    uint64_t key[128];
     uint32_t n;
 };
 
 static bool set_add(struct small_set *s, uint64_t v)
 {
-    uint32_t h = (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 56);
+    uint32_t h = (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 57);
     while (s->key[h] && s->key[h] != v + 1)
-        h = (h + 1) & 255;
+        h = (h + 1) & 127;
     if (s->key[h])
         return false;
     s->key[h] = v + 1;
@@ -92,7 +92,7 @@ static unsigned trace_kind(const struct access *a)
 static void global_contiguous(struct exec_scratch *x, const struct access *a,
                               struct exec_traffic *t)
 {
-    uint64_t lo = a->addr[0], hi = lo + 32ull * a->bytes - 1;
+    uint64_t lo = a->addr[0], hi = lo - 1 + (a->shape == ACCESS_WHOLE ? 32ull : 1) * a->bytes;
     t->sectors = hi / 32 - lo / 32 + 1;
     t->lines = hi / 128 - lo / 128 + 1;
     for (uint64_t s = lo / 32; x->launch->trace && s <= hi / 32; s++)
@@ -118,7 +118,7 @@ static void global_scattered(struct exec_scratch *x, const struct access *a,
  * by the size of the access), the most different words that any of the 32 banks must give. */
 static uint32_t shared_passes(const struct access *a)
 {
-    uint32_t lanes = a->bytes <= 4 ? 32 : a->bytes == 8 ? 16 : 8, passes = 0;
+    uint32_t lanes = a->bytes <= 4 ? 32 : 128 / a->bytes, passes = 0;
     uint32_t words = a->bytes <= 4 ? 1 : a->bytes / 4;
     for (uint32_t first = 0; first < 32; first += lanes) {
         uint32_t part = lanes == 32 ? a->mask : a->mask & (((1u << lanes) - 1) << first);
@@ -140,7 +140,8 @@ static void profile_shared(struct exec_scratch *x, const struct access *a)
     uint32_t lanes = (uint32_t)__builtin_popcount(a->mask);
     x->counts.shared_requests++;
     x->counts.shared_bytes += (uint64_t)lanes * a->bytes;
-    x->counts.shared_wavefronts += a->contiguous ? (a->bytes + 3) / 4 : shared_passes(a);
+    x->counts.shared_wavefronts += a->shape == ACCESS_WHOLE ? (a->bytes + 3) / 4
+                                 : a->shape == ACCESS_UNIFORM ? 1 : shared_passes(a);
 }
 
 /* Atomics on one address are done one after the other. */
@@ -178,7 +179,7 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
     }
     if (a->space != PTX_GLOBAL)
         return;
-    if (a->contiguous)
+    if (a->shape == ACCESS_WHOLE || a->shape == ACCESS_UNIFORM)
         global_contiguous(x, a, &t);
     else
         global_scattered(x, a, &t);

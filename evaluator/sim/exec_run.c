@@ -4,31 +4,6 @@
  * only the active lanes. */
 #include "evaluator/sim/exec_state.h"
 
-void lanes_merge(uint8_t *dst, const uint8_t *src, uint32_t mask, unsigned width)
-{
-    lanes_select(dst, src, dst, mask, width);
-}
-
-#define SELECT(type)                                                                               \
-    do {                                                                                           \
-        type *d = (type *)dst;                                                                     \
-        const type *p = (const type *)a, *q = (const type *)b;                                     \
-        type out[32];                                                                              \
-        for (unsigned i = 0; i < 32; i++)                                                          \
-            out[i] = mask >> i & 1 ? p[i] : q[i];                                                  \
-        memcpy(d, out, sizeof(out));                                                               \
-    } while (0)
-
-void lanes_select(uint8_t *dst, const uint8_t *a, const uint8_t *b, uint32_t mask, unsigned width)
-{
-    if (width == 4)
-        SELECT(uint32_t);
-    else if (width == 8)
-        SELECT(uint64_t);
-    else
-        SELECT(uint16_t);
-}
-
 static inline void run_op(struct exec_scratch *x, struct warp *w, const struct insn *in,
                           uint32_t mask)
 {
@@ -40,7 +15,7 @@ static inline void run_op(struct exec_scratch *x, struct warp *w, const struct i
         return;
     }
     in->fn(x->tmp, a, b, c, (uint32_t)in->imm);
-    lanes_merge(dst, x->tmp, mask, in->width);
+    lanes_merge(x, dst, x->tmp, mask, in->width);
 }
 
 static uint32_t combine(const struct warp *w, const struct insn *in, uint32_t value)
@@ -113,7 +88,7 @@ static void run_set(struct exec_scratch *x, struct warp *w, const struct insn *i
             memcpy(t + i * in->width, &v, in->width);
         }
     }
-    lanes_merge(w->regs + in->r[0], t, mask, in->width);
+    lanes_merge(x, w->regs + in->r[0], t, mask, in->width);
 }
 
 static inline void run_selp(struct exec_scratch *x, struct warp *w, const struct insn *in,
@@ -122,11 +97,11 @@ static inline void run_selp(struct exec_scratch *x, struct warp *w, const struct
     const uint8_t *a = src_at(x, w, in->r[1]), *b = src_at(x, w, in->r[2]);
     uint8_t *dst = w->regs + in->r[0];
     if (mask_full(w, mask)) {
-        lanes_select(dst, a, b, pred_at(w, in, 0), in->width);
+        x->program->ops->select[in->width / 4](dst, a, b, pred_at(w, in, 0));
         return;
     }
-    lanes_select(x->tmp, a, b, pred_at(w, in, 0), in->width);
-    lanes_merge(dst, x->tmp, mask, in->width);
+    x->program->ops->select[in->width / 4](x->tmp, a, b, pred_at(w, in, 0));
+    lanes_merge(x, dst, x->tmp, mask, in->width);
 }
 
 static inline void run_plogic(struct warp *w, const struct insn *in, uint32_t mask)
@@ -167,7 +142,7 @@ static void run_carry(struct exec_scratch *x, struct warp *w, const struct insn 
         r = (uint64_t)sum & all;
         memcpy(x->tmp + i * in->width, &r, in->width);
     }
-    lanes_merge(w->regs + in->r[0], x->tmp, mask, in->width);
+    lanes_merge(x, w->regs + in->r[0], x->tmp, mask, in->width);
     if (in->flags & CARRY_OUT)
         pred_put(w, in->p[0], out, mask);
 }
@@ -183,7 +158,7 @@ static void run_ld_param(struct exec_scratch *x, struct warp *w, const struct in
     }
     for (unsigned i = 0; i < 32; i++)
         memcpy(x->tmp + i * in->width, &v, in->width);
-    lanes_merge(w->regs + in->r[0], x->tmp, mask, in->width);
+    lanes_merge(x, w->regs + in->r[0], x->tmp, mask, in->width);
 }
 
 static int run_assert(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)

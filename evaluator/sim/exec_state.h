@@ -58,14 +58,22 @@ struct barrier {
     bool all, any;
 };
 
+enum access_shape {
+    ACCESS_WHOLE,   /* all 32 lanes side by side in one piece of memory, at `base` */
+    ACCESS_UNIFORM, /* all active lanes at one place, `base` */
+    ACCESS_SPREAD,  /* in one piece of memory: lane i at base + offset[i] */
+    ACCESS_MIXED    /* anywhere: ptr, shadow */
+};
+
 struct access {
-    uint64_t addr[32];
-    uint8_t *ptr[32], *shadow[32]; /* of active lanes; shadow NULL where writes aren't tracked */
-    uint8_t *base, *base_shadow;   /* contiguous: of lane 0 */
-    uint32_t mask;
-    uint32_t bytes; /* a lane's */
-    bool write, contiguous, atomic;
+    uint64_t addr[32]; /* inactive lanes have the first active one's */
+    uint64_t offset[32];
+    uint8_t *ptr[32], *shadow[32];
+    uint8_t *base, *base_shadow; /* shadows are NULL where writes aren't tracked */
+    uint32_t mask, bytes;        /* bytes: a lane's */
+    enum access_shape shape;
     enum ptx_space space; /* what the first active lane's address turned out to be */
+    bool write, atomic;
 };
 
 struct race_state; /* check_race.c */
@@ -124,9 +132,11 @@ static inline bool mask_full(const struct warp *w, uint32_t mask)
 }
 
 /* Keeps src's lanes of the mask in dst. width: 2, 4, 8. */
-void lanes_merge(uint8_t *dst, const uint8_t *src, uint32_t mask, unsigned width);
-/* dst = mask ? a : b. */
-void lanes_select(uint8_t *dst, const uint8_t *a, const uint8_t *b, uint32_t mask, unsigned width);
+static inline void lanes_merge(const struct exec_scratch *x, uint8_t *dst, const uint8_t *src,
+                               uint32_t mask, unsigned width)
+{
+    x->program->ops->select[width / 4](dst, src, dst, mask);
+}
 
 /* exec_run.c: runs the warp's groups until the warp waits, ends, or its slice is used up. */
 int run_warp(struct exec_scratch *x, struct warp *w);
@@ -155,7 +165,16 @@ int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in
 int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a);
 static inline uint8_t *access_at(const struct access *a, unsigned lane)
 {
-    return a->contiguous ? a->base + (size_t)lane * a->bytes : a->ptr[lane];
+    switch (a->shape) {
+    case ACCESS_WHOLE:
+        return a->base + (size_t)lane * a->bytes;
+    case ACCESS_UNIFORM:
+        return a->base;
+    case ACCESS_SPREAD:
+        return a->base + a->offset[lane];
+    default:
+        return a->ptr[lane];
+    }
 }
 
 int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);

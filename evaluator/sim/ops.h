@@ -12,6 +12,7 @@
  * target is), for AVX2 and for AVX-512, and ops_choose picks by what the processor has. The rare
  * ones (directed rounding, eight-bit floats, half-precision oddities) are in ops_scalar.c.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef void ops_fn(void *d, const void *a, const void *b, const void *c, uint32_t imm);
@@ -37,9 +38,24 @@ enum ops_cmp_id {
     OPS_CMP_COUNT
 };
 
+/* What the addresses of a warp's active lanes have in common. */
+struct ops_addresses {
+    uint64_t lo, hi;   /* least and greatest */
+    uint64_t low_bits; /* or of all */
+    bool uniform;      /* all are the same */
+    bool in_a_row;     /* lane i is at lane 0's + i * bytes (asked for all lanes) */
+};
+
 struct ops_table {
     ops_fn *fn[OPS_COUNT];
     ops_cmp_fn *cmp[OPS_CMP_COUNT];
+    /* addr[i] = src[i] + offset, in width (4, 8) bytes; inactive lanes get the first active one's */
+    void (*addresses)(uint64_t *addr, const void *src, unsigned width, uint64_t offset,
+                      uint32_t mask, unsigned bytes, struct ops_addresses *ret);
+    /* d = mask ? a : b, in lanes of 2, 4, 8 bytes */
+    void (*select[3])(void *d, const void *a, const void *b, uint32_t mask);
+    /* d[i] = the 4 bytes at base + offset[i] */
+    void (*gather)(uint32_t *d, const uint8_t *base, const uint64_t *offset);
     /* c[m][n] += a[m][k] b[k][n], n a multiple of 8, in steps of k that round once each */
     void (*mma_f32)(float *c, const float *a, const float *b, unsigned m, unsigned n, unsigned k);
 };

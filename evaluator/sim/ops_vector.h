@@ -63,6 +63,48 @@ static void run_mma_f32(float *c, const float *a, const float *b, unsigned m, un
         }
 }
 
+static void run_addresses(uint64_t *addr, const void *src, unsigned width, uint64_t offset,
+                          uint32_t mask, unsigned bytes, struct ops_addresses *ret)
+{
+    const u64 *wide = src;
+    const u32 *narrow = src;
+    unsigned first = (unsigned)__builtin_ctz(mask);
+    u64 fill = width == 8 ? wide[first] + offset : (u32)(narrow[first] + offset);
+    u64 lo = fill, hi = fill, bits = 0, row = 0;
+    if (width == 8)
+        for (unsigned i = 0; i < 32; i++)
+            addr[i] = mask >> i & 1 ? wide[i] + offset : fill;
+    else
+        for (unsigned i = 0; i < 32; i++)
+            addr[i] = mask >> i & 1 ? (u32)(narrow[i] + offset) : fill;
+    for (unsigned i = 0; i < 32; i++) {
+        u64 a = addr[i];
+        lo = a < lo ? a : lo;
+        hi = a > hi ? a : hi;
+        bits |= a;
+        row |= a ^ (addr[0] + (u64)i * bytes);
+    }
+    *ret = (struct ops_addresses){lo, hi, bits, lo == hi, mask == 0xffffffff && row == 0};
+}
+
+#define SELECT(name, t)                                                                            \
+    static void run_select_##name(void *vd, const void *va, const void *vb, uint32_t mask)         \
+    {                                                                                              \
+        t *d = vd;                                                                                 \
+        const t *a = va, *b = vb;                                                                  \
+        LANES for (unsigned i = 0; i < 32; i++)                                                    \
+            d[i] = mask >> i & 1 ? a[i] : b[i];                                                    \
+    }
+SELECT(16, u16)
+SELECT(32, u32)
+SELECT(64, u64)
+
+static void run_gather(uint32_t *d, const uint8_t *base, const uint64_t *offset)
+{
+    for (unsigned i = 0; i < 32; i++)
+        memcpy(&d[i], base + offset[i], 4);
+}
+
 const struct ops_table OPS_TABLE = {
     .fn = {NULL,
 #define OPN(name, n, td, ta, tb, tc, expr) run_##name,
@@ -78,5 +120,8 @@ const struct ops_table OPS_TABLE = {
 #include "evaluator/sim/ops_cmp.h"
 #undef CMP
     },
+    .addresses = run_addresses,
+    .select = {run_select_16, run_select_32, run_select_64},
+    .gather = run_gather,
     .mma_f32 = run_mma_f32,
 };
