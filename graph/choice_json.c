@@ -52,11 +52,20 @@ static double *field_at(const void *base, const struct field *field)
     return (double *)((uintptr_t)base + field->offset);
 }
 
+static void set(json_t *object, const char *key, json_t *value)
+{
+    require(json_object_set_new_nocheck(object, key, value) == 0);
+}
+
+/* What is 0 is left out. What is decided is kept rounded: it is worked out again after reading. */
 static void put_fields(json_t *json, const void *base, const struct field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        int r = json_object_set_new(json, fields[i].name, json_real(*field_at(base, &fields[i])));
-        require(r == 0);
+        double value = *field_at(base, &fields[i]);
+        if (value != 0) {
+            set(json, fields[i].name,
+                json_real(fields[i].decided ? estimate_round(value) : value));
+        }
     }
 }
 
@@ -65,7 +74,7 @@ static int get_fields(const json_t *json, const struct jpath *at, void *base,
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = jread_real(json, fields[i].name, true, -1e6, 1e6, at, field_at(base, &fields[i]), err);
+        r = jread_real(json, fields[i].name, false, -1e6, 1e6, at, field_at(base, &fields[i]), err);
     }
     return r;
 }
@@ -85,27 +94,37 @@ static int hold(const json_t *json, const char *what, const void *base, const st
     return 0;
 }
 
+static json_t *term_json(const struct choice_term *term)
+{
+    json_t *json = json_object();
+    set(json, "attention", json_real(estimate_round(term->attention)));
+    set(json, "estimate", estimate_json(&term->estimate));
+    return json;
+}
+
 static json_t *direction_json(const struct choice *choice, const struct choice_direction *direction)
 {
-    json_t *terms = json_array();
+    json_t *json = json_object(), *terms = json_array();
     for (size_t j = 0; j < choice->n_sources; j++) {
-        const struct choice_term *term = &direction->terms[j];
-        json_array_append_new(terms, json_pack("{s:f, s:o}", "attention", term->attention,
-                                               "estimate", estimate_json(&term->estimate)));
+        json_array_append_new(terms, term_json(&direction->terms[j]));
     }
-    json_t *json = json_pack("{s:s, s:b, s:o, s:o, s:s}", "id", direction->id, "allowed",
-                             direction->allowed, "estimate", estimate_json(&direction->estimate),
-                             "terms", terms, "opens_to", direction->opens_to);
-    require(json != NULL);
+    set(json, "id", json_string(direction->id));
+    set(json, "allowed", json_boolean(direction->allowed));
+    set(json, "estimate", estimate_json(&direction->estimate));
+    set(json, "terms", terms);
+    if (*direction->opens_to) {
+        set(json, "opens_to", json_string(direction->opens_to));
+    }
     put_fields(json, direction, direction_fields, ARRAY_LEN(direction_fields));
     return json;
 }
 
 static json_t *strategy_json(const struct choice_strategy *strategy)
 {
-    json_t *json = json_pack("{s:s, s:b, s:o}", "id", strategy->id, "provisional",
-                             strategy->provisional, "estimate", estimate_json(&strategy->estimate));
-    require(json != NULL);
+    json_t *json = json_object();
+    set(json, "id", json_string(strategy->id));
+    set(json, "provisional", json_boolean(strategy->provisional));
+    set(json, "estimate", estimate_json(&strategy->estimate));
     put_fields(json, strategy, strategy_fields, ARRAY_LEN(strategy_fields));
     return json;
 }
@@ -124,7 +143,8 @@ json_t *choice_json(const struct choice *choice)
     for (size_t i = 0; i < choice->n_strategies; i++) {
         json_array_append_new(strategies, strategy_json(&choice->strategies[i]));
     }
-    json_t *tuning = json_pack("{s:I}", "window", (json_int_t)choice->tuning.window);
+    json_t *tuning = json_object();
+    set(tuning, "window", json_integer(choice->tuning.window));
     put_fields(tuning, &choice->tuning, tuning_fields, ARRAY_LEN(tuning_fields));
     json_t *json = json_pack(
         "{s:i, s:I, s:I, s:s, s:s, s:s, s:f, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:I}", "format", 1,
@@ -155,11 +175,11 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
                            struct err *err)
 {
     double k = choice->tuning.k;
-    const char *id = NULL, *opens_to = NULL;
+    const char *id = NULL, *opens_to = "";
     const json_t *terms = NULL;
     int r = jread_string(json, "id", true, at, &id, err);
     if (r == 0) {
-        r = jread_string(json, "opens_to", true, at, &opens_to, err);
+        r = jread_string(json, "opens_to", false, at, &opens_to, err);
     }
     if (r == 0) {
         r = jread_bool(json, "allowed", true, at, &ret->allowed, err);

@@ -100,12 +100,21 @@ int context_init(struct context *ret, const char *family, const char *bottleneck
     return 0;
 }
 
+/* Two bars, the longest class (13), the mark of a model, the end. */
+_Static_assert(CONTEXT_FAMILY_MAX + CONTEXT_ARCH_MAX + 2 + 13 + sizeof(MODEL) <= CONTEXT_KEY_MAX,
+               "every key fits");
+
 void context_key(const struct context *context, enum context_rung rung, char ret[CONTEXT_KEY_MAX])
 {
     bool exact = rung == CONTEXT_RUNG_EXACT;
-    snprintf(ret, CONTEXT_KEY_MAX, "%s|%s|%s%s", exact ? context->family : "*",
-             rung == CONTEXT_RUNG_EVERYWHERE ? "*" : context_class_name(context->class),
-             exact ? context->arch : "*", context->modelled ? MODEL : "");
+    const char *class
+        = rung == CONTEXT_RUNG_EVERYWHERE ? "*" : context_class_name(context->class);
+    char *at = stpcpy(ret, exact ? context->family : "*");
+    *at++ = '|';
+    at = stpcpy(at, class);
+    *at++ = '|';
+    at = stpcpy(at, exact ? context->arch : "*");
+    stpcpy(at, context->modelled ? MODEL : "");
 }
 
 int context_parse(const char *key, struct context *ret, struct err *err)

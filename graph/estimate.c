@@ -24,10 +24,15 @@ void estimate_climb(struct estimate *estimate, double k)
     estimate->level = level;
 }
 
+double estimate_round(double value)
+{
+    return rint(value * 1e9) / 1e9;
+}
+
 void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from, const char *node,
                    const struct context *context, double prior, double k, struct estimate *ret)
 {
-    *ret = (struct estimate){.prior = prior};
+    *ret = (struct estimate){.prior = estimate_round(prior)};
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
         char where[CONTEXT_KEY_MAX], key[STATS_KEY_MAX];
         context_key(context, (enum context_rung)i, where);
@@ -35,6 +40,8 @@ void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from
         const struct tally *tally = htg_stat(htg, key);
         if (tally) {
             ret->rung[i] = *tally;
+            ret->rung[i].mean = estimate_round(tally->mean);
+            ret->rung[i].m2 = estimate_round(tally->m2);
         }
     }
     estimate_climb(ret, k);
@@ -45,19 +52,36 @@ double estimate_doubt(const struct estimate *estimate, double k)
     return sqrt(estimate->variance / ((double)estimate->rung[CONTEXT_RUNG_EXACT].n + k));
 }
 
+static void set(json_t *object, const char *key, json_t *value)
+{
+    require(json_object_set_new_nocheck(object, key, value) == 0);
+}
+
+static json_t *tally_json(const struct tally *tally)
+{
+    json_t *list = json_array();
+    json_array_append_new(list, json_integer(tally->n));
+    json_array_append_new(list, json_integer(tally->failures));
+    json_array_append_new(list, json_real(tally->mean));
+    json_array_append_new(list, json_real(tally->m2));
+    return list;
+}
+
 /* {"prior": 0.3, "mean": 0.41, "level": "class", "class": [n, failures, mean, m2], ...} */
 json_t *estimate_json(const struct estimate *estimate)
 {
-    json_t *json = json_pack("{s:f, s:f, s:f, s:f, s:s}", "prior", estimate->prior, "mean",
-                             estimate->mean, "variance", estimate->variance, "share",
-                             estimate->share, "level", context_rung_name(estimate->level));
-    require(json != NULL);
+    json_t *json = json_object();
+    set(json, "prior", json_real(estimate->prior));
+    if (estimate->level == CONTEXT_RUNGS) {
+        return json;
+    }
+    set(json, "mean", json_real(estimate_round(estimate->mean)));
+    set(json, "variance", json_real(estimate_round(estimate->variance)));
+    set(json, "share", json_real(estimate_round(estimate->share)));
+    set(json, "level", json_string(context_rung_name(estimate->level)));
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
-        const struct tally *t = &estimate->rung[i];
-        if (t->n > 0) {
-            json_object_set_new(json, context_rung_name((enum context_rung)i),
-                                json_pack("[I, I, f, f]", (json_int_t)t->n, (json_int_t)t->failures,
-                                          t->mean, t->m2));
+        if (estimate->rung[i].n > 0) {
+            set(json, context_rung_name((enum context_rung)i), tally_json(&estimate->rung[i]));
         }
     }
     return json;
@@ -103,14 +127,15 @@ int estimate_parse(const json_t *json, const struct jpath *at, double k, struct 
         struct jpath here = {at, name, 0};
         r = rung ? parse_tally(rung, &here, &made.rung[i], err) : 0;
     }
-    double mean = 0;
+    estimate_climb(&made, k);
+    double mean = made.prior;
     if (r == 0) {
-        r = jread_real(json, "mean", true, -100, 100, at, &mean, err);
+        bool required = made.level != CONTEXT_RUNGS;
+        r = jread_real(json, "mean", required, -100, 100, at, &mean, err);
     }
     if (r < 0) {
         return r;
     }
-    estimate_climb(&made, k);
     if (fabs(made.mean - mean) > 1e-9) {
         return jread_fail(at, err, "the mean says %g, its evidence %g", mean, made.mean);
     }

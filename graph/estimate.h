@@ -26,9 +26,16 @@ void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from
 /* Works the ladder again from rungs and prior. */
 void estimate_climb(struct estimate *estimate, double k);
 
+/*
+ * What a decision reads stands on a grid of 1e-9: far finer than any measurement, and short in a
+ * record, from which the decision has to come out the same to the last bit.
+ */
+double estimate_round(double value);
+
 /* sqrt(v / (n + k)) with the n of the exact context: how little is known here. */
 double estimate_doubt(const struct estimate *estimate, double k);
 
+/* Without experience only the prior is written: it is the mean then. */
 json_t *estimate_json(const struct estimate *estimate);
 int estimate_parse(const json_t *json, const struct jpath *at, double k, struct estimate *ret,
                    struct err *err);

@@ -166,7 +166,7 @@ static void read_opening(const struct htg *htg, const struct select_request *req
         struct estimate estimate;
         estimate_read(htg, STATS_KIND_TRANSITION, from, to, &choice->context,
                       next->estimate.mean + (edge ? edge->prior : 0), choice->tuning.k, &estimate);
-        double opens = estimate.mean - next->estimate.mean;
+        double opens = estimate_round(estimate.mean - next->estimate.mean);
         if (opens > direction->opens) {
             direction->opens = opens;
             direction->opens_to = next->id;
@@ -191,6 +191,8 @@ static void penalise_recent(const struct select_request *request,
             direction->stale += counts * request->tuning.stale;
         }
     }
+    direction->failed = estimate_round(direction->failed);
+    direction->stale = estimate_round(direction->stale);
 }
 
 static bool tried_in_vain_here(const struct select_request *request, const char *strategy)
@@ -244,6 +246,7 @@ static void penalise_strategy(const struct select_request *request, bool applies
             (step->here ? 2 : 0.5) *
             (step->outcome == SELECT_OUTCOME_FAILED ? tuning->failed : tuning->stale);
     }
+    strategy->penalty = estimate_round(strategy->penalty);
 }
 
 static int by_worth(const void *a, const void *b)
@@ -315,7 +318,7 @@ static struct choice *new_choice(const struct htg *htg, const struct select_requ
         .context = request->context,
         .ablation = request->ablation,
         .tuning = request->tuning,
-        .trust = htg_trust(htg, &request->context, request->tuning.k),
+        .trust = estimate_round(htg_trust(htg, &request->context, request->tuning.k)),
         .n_directions = htg_directions(htg),
     };
     if (request->ablation == SELECT_ABLATION_NO_POSITION) {

@@ -220,6 +220,35 @@ static void test_choice_survives_json(void **state)
     }
 }
 
+/* Numbers of all digits, as learning leaves them, come out of a record to the last bit. */
+static void test_choice_of_odd_numbers(void **state)
+{
+    struct bench *bench = *state;
+    fixture_known(bench->htg, STATS_KIND_DIRECTION, NULL, "a", 7, 1.0 / 3);
+    fixture_known(bench->htg, STATS_KIND_DIRECTION, NULL, "b", 3, sqrt(0.5));
+    struct select_step history[2];
+    struct select_request request = ablated(bench, history, "full");
+    struct choice *choice = fixture_choose(bench->htg, &request, bench->arena), *back;
+    json_t *json = choice_json(choice);
+    auto_free char *text = json_canonical(json);
+    json_decref(json);
+    assert_int_equal(jread_parse(text, strlen(text), &json, NULL), 0);
+    assert_int_equal(choice_parse(json, bench->arena, &back, NULL), 0);
+    size_t known = 0;
+    for (size_t i = 0; i < choice->n_directions; i++) {
+        const struct choice_direction *was = &choice->directions[i], *is = &back->directions[i];
+        assert_memory_equal(&was->score, &is->score, sizeof(was->score));
+        assert_memory_equal(&was->probability, &is->probability, sizeof(was->probability));
+        const json_t *kept = json_object_get(
+            json_array_get(json_object_get(json, "directions"), i), "estimate");
+        bool experience = was->estimate.level != CONTEXT_RUNGS;
+        assert_int_equal(json_object_size(kept) > 1, experience); /* else the prior alone */
+        known += experience;
+    }
+    assert_in_range(known, 1, choice->n_directions - 1);
+    json_decref(json);
+}
+
 static void test_forged_choices(void **state)
 {
     struct bench *bench = *state;
@@ -292,6 +321,7 @@ int main(void)
         T(test_ablation_local_and_none),
         T(test_control_share),
         T(test_choice_survives_json),
+        T(test_choice_of_odd_numbers),
         T(test_forged_choices),
         T(test_choice_with_holes),
     };
