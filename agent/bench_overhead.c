@@ -76,6 +76,15 @@ static double resident_mib(void)
     return (double)pages * 4096 / (1 << 20);
 }
 
+/* Of this process alone, all its threads: the workers aren't the agent's cost. */
+static double cpu_ms(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3
+        + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-3;
+}
+
 struct peak {
     double mib;
     size_t events;
@@ -105,7 +114,7 @@ static int run_campaign(const struct options *o, const char *folder, char **path
     if (r < 0) {
         return r;
     }
-    struct evaluator_options evaluator = { .gpu = "sim", .compile_workers = 2, .worker = worker };
+    struct evaluator_options evaluator = { .gpu = "0", .compile_workers = 2, .worker = worker };
     r = evaluator_open(&session.loop, &evaluator, &session.evaluator, err);
     struct campaign_options options = { .tasks = (const char *const *)paths, .n_tasks = n,
                                         .tuner = "none", .seed = (uint64_t)o->seed,
@@ -117,12 +126,16 @@ static int run_campaign(const struct options *o, const char *folder, char **path
     if (r == 0) {
         struct peak peak = { 0 };
         campaign_on_event(campaign, on_event, &peak);
+        double cpu_before = cpu_ms();
         uint64_t began = clock_ns();
         r = campaign_run(campaign, err);
         double seconds = (double)(clock_ns() - began) * 1e-9;
+        double cpu = cpu_ms() - cpu_before;
         if (r == 0) {
             bench_figure(report, "durable steps", (double)peak.events / seconds, "steps/s",
                          BENCH_BAR_LEAST, 1000);
+            bench_figure(report, "processor time of the agent", cpu / (double)MAX(1, peak.events),
+                         "ms/step", BENCH_BAR_NONE, 0);
             bench_figure(report, "memory of a running task", (peak.mib - before) / (double)n,
                          "MiB", BENCH_BAR_MOST, 1);
             bench_figure(report, "tasks at once", (double)n, "tasks", BENCH_BAR_NONE, 0);
