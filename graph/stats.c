@@ -167,7 +167,7 @@ int stats_set(struct stats *stats, const char *key, const struct tally *tally, s
                        "statistic \"%.80s\": n %lld, failures %lld, mean %g, m2 %g can't be", key,
                        (long long)tally->n, (long long)tally->failures, tally->mean, tally->m2);
     }
-    struct tally *at;
+    struct tally *at = NULL;
     int r = find_or_make(stats, key, &at, err);
     if (r < 0) {
         return r;
@@ -179,7 +179,7 @@ int stats_set(struct stats *stats, const char *key, const struct tally *tally, s
 
 int stats_add(struct stats *stats, const char *key, double gain, bool failed, struct err *err)
 {
-    struct tally *at;
+    struct tally *at = NULL;
     int r = find_or_make(stats, key, &at, err);
     if (r == 0) {
         tally_add(at, gain, failed);
