@@ -71,6 +71,7 @@ void gate_case_load(const char *path, struct gate_case *ret)
     }
     ret->expect = head_line(ret->source, "expect");
     ret->detail = head_line(ret->source, "detail");
+    ret->simulated = head_line(ret->source, "on the simulator");
     ret->plan = head_line(ret->source, "plan");
     if (!ret->plan) {
         ret->plan = xstrdup(usual_plan);
@@ -83,33 +84,66 @@ void gate_case_done(struct gate_case *one)
     free(one->source);
     free(one->expect);
     free(one->detail);
+    free(one->simulated);
     free(one->plan);
 }
 
-/* Compiles and gives the image that the device wants: a cubin, or PTX for the simulator. */
-static void compile_image(struct gate_bench *b, const char *source, const struct bound *bound,
-                          struct buf *blob, json_t *images)
+/* What a job is made of. Sources that were compiled with the same options aren't again. */
+struct parts {
+    struct gate_bench *bench;
+    const struct task *task;
+    struct arena *arena;
+    struct buf blob;
+    json_t *images, *known; /* known: text of source and options -> index of the image */
+};
+
+/* Compiles and adds the image that the device wants: a cubin, or PTX for the simulator. */
+static int compile_image(struct parts *p, const char *source, const struct bound *bound)
 {
     json_t *options = json_array();
     for (size_t i = 0; bound && i < bound->n_options; i++) {
         json_array_append_new(options, json_string(bound->options[i]));
     }
+    auto_free char *flags = json_dumps(options, JSON_COMPACT);
+    auto_free char *key = xprintf("%s\n%s", flags, source);
+    const json_t *there = json_object_get(p->known, key);
+    if (there) {
+        json_decref(options);
+        return (int)json_integer_value(there);
+    }
     struct answer a;
-    assert_true(peer_compile(&b->compile, b->arch, source, options, &a));
+    assert_true(peer_compile(&p->bench->compile, p->bench->arch, source, options, &a));
     if (!json_is_true(json_object_get(a.json, "ok"))) {
         fail_msg("%s", json_string_value(json_object_get(a.json, "log")));
     }
-    json_t *part = json_object_get(a.json, b->modelled ? "ptx" : "cubin");
+    json_t *part = json_object_get(a.json, p->bench->modelled ? "ptx" : "cubin");
     size_t at = (size_t)json_integer_value(json_array_get(part, 0));
     size_t len = (size_t)json_integer_value(json_array_get(part, 1));
-    json_array_append_new(images, json_pack("[I,I]", (json_int_t)blob->len, (json_int_t)len));
-    buf_add(blob, a.blob + at, len);
+    json_array_append_new(p->images, json_pack("[I,I]", (json_int_t)p->blob.len, (json_int_t)len));
+    buf_add(&p->blob, a.blob + at, len);
     answer_done(&a);
+    int index = (int)json_array_size(p->images) - 1;
+    json_object_set_new(p->known, key, json_integer(index));
+    return index;
 }
 
-static void start_device(struct gate_bench *b, const char *driver)
+static void parts_init(struct parts *p, struct gate_bench *bench, const struct task *task)
 {
-    const char *args[] = { "device", "--driver", driver, "--gpu", "0", NULL };
+    *p = (struct parts) { .bench = bench, .task = task, .arena = arena_new(),
+                          .images = json_array(), .known = json_object() };
+    buf_init(&p->blob, 128 << 20);
+}
+
+static void parts_done(struct parts *p)
+{
+    buf_done(&p->blob);
+    arena_free(p->arena);
+    json_decref(p->known);
+}
+
+static void start_device(struct gate_bench *b)
+{
+    const char *args[] = { "device", "--driver", b->driver, "--gpu", "0", NULL };
     peer_start(&b->device, args);
     const json_t *device = json_object_get(b->device.hello, "device");
     if (!device) {
@@ -130,19 +164,20 @@ static void set_up(struct gate_bench *b)
 {
     auto_free char *text = NULL;
     size_t len;
+    struct parts p;
     assert_int_equal(file_read(WS_SOURCE_DIR "/evaluator/worker/gate.cu", 1 << 20, &text, &len,
                                NULL), 0);
-    auto_buf struct buf blob;
-    buf_init(&blob, 64 << 20);
-    json_t *images = json_array();
-    compile_image(b, text, NULL, &blob, images);
-    json_decref(images);
+    parts_init(&p, b, NULL);
+    compile_image(&p, text, NULL);
+    json_decref(p.images);
     struct answer a;
-    assert_true(peer_job(&b->device, json_pack("{s:s}", "kind", "setup"), blob.at, blob.len, &a));
+    assert_true(peer_job(&b->device, json_pack("{s:s}", "kind", "setup"), p.blob.at, p.blob.len,
+                         &a));
     if (!json_is_true(json_object_get(a.json, "ok"))) {
         fail_msg("%s", json_string_value(json_object_get(a.json, "error")));
     }
     answer_done(&a);
+    parts_done(&p);
 }
 
 void gate_bench_start(struct gate_bench *b, const char *driver)
@@ -151,14 +186,15 @@ void gate_bench_start(struct gate_bench *b, const char *driver)
     memset(b, 0, sizeof(*b));
     peer_start(&b->compile, compile);
     b->task = gate_task();
-    start_device(b, driver);
+    b->driver = driver;
+    start_device(b);
     set_up(b);
 }
 
-void gate_bench_restart_device(struct gate_bench *b, const char *driver)
+void gate_bench_restart_device(struct gate_bench *b)
 {
     peer_stop(&b->device);
-    start_device(b, driver);
+    start_device(b);
     set_up(b);
 }
 
@@ -169,72 +205,80 @@ void gate_bench_stop(struct gate_bench *b)
     task_free(b->task);
 }
 
-/* A side of a case: compiled, bound, appended. */
-static json_t *side(struct gate_bench *b, const struct shape *shape, const struct plan *plan,
-                    const char *source, struct arena *arena, struct buf *blob, json_t *images)
+/* A side of a case: compiled, bound, appended; JSON null where the plan is none. */
+static json_t *side(struct parts *p, const struct shape *shape, const struct plan *plan,
+                    const char *source)
 {
     struct bound *bound;
     struct err err = { 0 };
-    if (candidate_bind(b->task, shape, plan, &b->facts, arena, &bound, &err) < 0) {
+    if (!plan) {
+        return json_null();
+    }
+    if (candidate_bind(p->task, shape, plan, &p->bench->facts, p->arena, &bound, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
-    compile_image(b, source, bound, blob, images);
     json_t *json = bound_json(bound);
-    json_object_set_new(json, "image", json_integer((json_int_t)json_array_size(images) - 1));
+    json_object_set_new(json, "image", json_integer(compile_image(p, source, bound)));
     return json;
 }
 
-static struct candidate *parse(const char *plan, const char *source)
+struct candidate *gate_candidate(const char *plan, const char *source)
 {
     struct candidate *candidate;
     struct err err = { 0 };
+    plan = plan ? plan : usual_plan;
     if (candidate_parse(plan, strlen(plan), source, strlen(source), &candidate, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
     return candidate;
 }
 
+static json_t *one_case(struct parts *p, const struct gate_request *request,
+                        const struct shape *shape)
+{
+    const struct task *task = p->task;
+    const struct candidate *c = request->candidate, *b = request->baseline;
+    bool timed = shape->use == SHAPE_USE_DEFAULT;
+    json_t *scalars = json_array();
+    for (size_t i = 0; i < task->n_scalars; i++) {
+        json_array_append_new(scalars, json_pack("{s:s,s:s,s:f}", "name", task->scalars[i].name,
+                                                 "dtype", dtype_name(task->scalars[i].dtype),
+                                                 "value", task->scalars[i].value));
+    }
+    return json_pack("{s:s,s:b,s:b,s:o,s:o,s:o,s:o}", "shape", shape->name, "check",
+                     !timed || !p->bench->modelled, "time", timed, "scalars", scalars, "reference",
+                     side(p, shape, task->reference_plan, task->reference_source), "candidate",
+                     side(p, shape, c->plan, c->source), "baseline",
+                     side(p, shape, b ? b->plan : NULL, b ? b->source : NULL));
+}
+
+static json_t *floor_json(const struct task *task)
+{
+    int64_t bytes = 0, flops = 0;
+    expr_eval(task->bytes, &task->shapes[0].symbols, &bytes, NULL);
+    expr_eval(task->flops, &task->shapes[0].symbols, &flops, NULL);
+    return json_pack("{s:I,s:I,s:b,s:s}", "bytes", (json_int_t)bytes, "flops", (json_int_t)flops,
+                     "flops_minimum", task->flops_minimum, "precision", task->precision);
+}
+
 json_t *gate_judge(struct gate_bench *b, const struct gate_request *request)
 {
-    struct candidate *candidate = parse(request->plan ? request->plan : usual_plan, request->source);
-    struct candidate *baseline = request->baseline_source
-        ? parse(request->baseline_plan ? request->baseline_plan : usual_plan,
-                request->baseline_source)
-        : NULL;
-    auto_arena struct arena *arena = arena_new();
-    auto_buf struct buf blob;
-    buf_init(&blob, 64 << 20);
-    json_t *cases = json_array(), *images = json_array();
-    for (size_t i = 0; i < b->task->n_shapes; i++) {
-        const struct shape *shape = &b->task->shapes[i];
-        bool timed = shape->use == SHAPE_USE_DEFAULT;
-        json_t *one = json_pack("{s:s,s:b,s:b,s:[]}", "shape", shape->name, "check",
-                                !timed || !b->modelled, "time", timed, "scalars");
-        json_object_set_new(one, "reference",
-                            side(b, shape, b->task->reference_plan, b->task->reference_source,
-                                 arena, &blob, images));
-        json_object_set_new(one, "candidate", side(b, shape, candidate->plan, request->source,
-                                                   arena, &blob, images));
-        json_object_set_new(one, "baseline",
-                            baseline ? side(b, shape, baseline->plan, request->baseline_source,
-                                            arena, &blob, images) : json_null());
-        json_array_append_new(cases, one);
+    struct parts p;
+    parts_init(&p, b, request->task ? request->task : b->task);
+    json_t *cases = json_array();
+    for (size_t i = 0; i < p.task->n_shapes; i++) {
+        json_array_append_new(cases, one_case(&p, request, &p.task->shapes[i]));
     }
     json_t *job = json_pack(
-        "{s:s,s:s,s:i,s:{s:i,s:i},s:o,s:{s:f,s:f},s:[],s:{s:i,s:i,s:b,s:s},s:o}", "kind", "judge",
-        "salt", "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
-        request->trials ? request->trials : 3, "samples", "min",
+        "{s:s,s:s,s:i,s:{s:i,s:i},s:o,s:{s:f,s:f},s:[],s:o,s:o}", "kind", "judge", "salt",
+        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
+        request->trials ? request->trials : 5, "samples", "min",
         request->samples_min ? request->samples_min : 30, "max",
-        request->samples_max ? request->samples_max : 240, "images", images, "tolerance", "atol",
-        b->task->atol, "rtol", b->task->rtol, "aliases", "floor", "bytes", 8 * 2048 * 4096,
-        "flops", 2 * 2048 * 4096, "flops_minimum", 0, "precision", "f32", "cases", cases);
-    struct answer a;
-    bool answered = peer_job(&b->device, job, blob.at, blob.len, &a);
-    candidate_free(candidate);
-    candidate_free(baseline);
-    if (!answered) {
-        return NULL;
-    }
+        request->samples_max ? request->samples_max : 240, "images", p.images, "tolerance", "atol",
+        p.task->atol, "rtol", p.task->rtol, "aliases", "floor", floor_json(p.task), "cases", cases);
+    struct answer a = { 0 };
+    bool answered = peer_job(&b->device, job, p.blob.at, p.blob.len, &a);
+    parts_done(&p);
     free(a.blob);
-    return a.json;
+    return answered ? a.json : NULL;
 }

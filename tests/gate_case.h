@@ -3,7 +3,7 @@
 /*
  * Candidates for the gate, as files: tests/cases/gate/NAME.cu. Leading comment lines say what must
  * come out ("// expect: incorrect"), words that the detail must hold ("// detail: past the end of
- * y"), and the plan where it isn't the usual one ("// plan: {...}"). All solve (or pretend to
+ * y"; "// on the simulator: ..."), and the plan where it isn't the usual one ("// plan: {...}"). All solve (or pretend to
  * solve) one task: y[r, c] = x[r, c] - mean of row r.
  */
 #include <jansson.h>
@@ -13,6 +13,7 @@
 
 struct gate_case {
     char *source, *expect, *detail, *plan;
+    char *simulated; /* words that the detail must hold on the simulator */
 };
 
 void gate_case_load(const char *path, struct gate_case *ret);
@@ -27,17 +28,22 @@ struct gate_bench {
     struct device_facts facts;
     bool modelled;
     char arch[16];
+    const char *driver;
 };
 
-/* Starts both workers and sets the gate up. `driver` is a library. */
+/* Starts both workers and sets the gate up. `driver` is a library and must live on. */
 void gate_bench_start(struct gate_bench *bench, const char *driver);
 void gate_bench_stop(struct gate_bench *bench);
-void gate_bench_restart_device(struct gate_bench *bench, const char *driver);
+void gate_bench_restart_device(struct gate_bench *bench);
 
-/* Judges a candidate (a source and a plan's text) as the agent would; the answer is the verdict.
- * `baseline` may be NULL; trials and samples as in the protocol. */
+/* A candidate of the file's source; the usual plan where `plan` is NULL. */
+struct candidate *gate_candidate(const char *plan, const char *source);
+
+/* Judges as the agent would; the answer is the verdict, NULL if the worker died. Numbers that are 0
+ * become the protocol's defaults. */
 struct gate_request {
-    const char *source, *plan, *baseline_source, *baseline_plan;
+    const struct task *task; /* NULL: the bench's own */
+    const struct candidate *candidate, *baseline;
     int trials, samples_min, samples_max;
 };
 json_t *gate_judge(struct gate_bench *bench, const struct gate_request *request);

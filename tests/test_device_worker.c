@@ -51,12 +51,14 @@ static bool run_file(struct gate_bench *bench, const char *name)
     struct gate_case one;
     auto_free char *path = xprintf("%s/tests/cases/gate/%s", WS_SOURCE_DIR, name);
     gate_case_load(path, &one);
-    struct gate_request request = { .source = one.source, .plan = one.plan };
+    struct candidate *candidate = gate_candidate(one.plan, one.source);
+    struct gate_request request = { .candidate = candidate };
     json_t *verdict = gate_judge(bench, &request);
+    candidate_free(candidate);
     if (!verdict) {
         print_error("%s: the worker died\n", name);
         gate_case_done(&one);
-        gate_bench_restart_device(bench, driver);
+        gate_bench_restart_device(bench);
         return false;
     }
     if (getenv("WS_TEST_VERBOSE")) {
@@ -64,7 +66,8 @@ static bool run_file(struct gate_bench *bench, const char *name)
                text(verdict, "detail"));
     }
     if (!one_of(text(verdict, "status"), one.expect)
-        || (one.detail && !strstr(text(verdict, "detail"), one.detail))) {
+        || (one.detail && !strstr(text(verdict, "detail"), one.detail))
+        || (one.simulated && bench->modelled && !strstr(text(verdict, "detail"), one.simulated))) {
         print_error("%s: expected %s (%s), got %s: %s\n", name, one.expect,
                     one.detail ? one.detail : "", text(verdict, "status"),
                     text(verdict, "detail"));
@@ -74,7 +77,7 @@ static bool run_file(struct gate_bench *bench, const char *name)
     json_decref(verdict);
     gate_case_done(&one);
     if (broken) {
-        gate_bench_restart_device(bench, driver);
+        gate_bench_restart_device(bench);
     }
     return !failed;
 }

@@ -10,6 +10,8 @@
 enum { SLOT_ZONES = 0, SLOT_NORM = 1, SLOT_COMPARE = 1 + TASK_TENSORS_MAX,
        SLOT_SAME = 1 + 2 * TASK_TENSORS_MAX, SLOTS = 1 + 3 * TASK_TENSORS_MAX };
 
+enum { TRIALS_MODELLED = 8 }; /* on all shapes together, on the simulator */
+
 static void checks(const struct judge *j, bool on)
 {
     if (j->gpu->cu.warpsim_checks) {
@@ -101,7 +103,9 @@ static int judge_inputs(struct judge *j, struct check *c)
 static int run_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
 {
     struct rig *rig = c->rig;
-    int r = rig_fill(rig, &rig->reference, RIG_PART_ALL, trial, mode, &j->err);
+    uint64_t weights = c->weights == CHECK_SAME ? trial : c->weights;
+    int r = rig_fill(rig, &rig->reference, RIG_PART_INPUTS | RIG_PART_INOUT, trial, mode, &j->err);
+    r = r < 0 ? r : rig_fill(rig, &rig->reference, RIG_PART_WEIGHTS, weights, mode, &j->err);
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         const struct bound_buffer *b = &rig->reference.buffers[i];
         if (b->role == TENSOR_ROLE_OUTPUT) {
@@ -321,12 +325,23 @@ static enum gate_mode mode_of(size_t trial, size_t index)
                       : (enum gate_mode)(1 + (trial - 1 + index) % (GATE_MODE_COUNT - 1));
 }
 
+/* Two trials at least on every shape. On a GPU more as long as there is time for them; on the
+ * simulator a number that depends on the job alone, so that every run does the same. */
+static bool enough(const struct judge *j, int done)
+{
+    if (!j->gpu->modelled) {
+        return done >= 2 && j->check_seconds > j->job->check_seconds;
+    }
+    int shapes = 0;
+    for (size_t i = 0; i < j->job->n_cases; i++) {
+        shapes += j->job->cases[i].check;
+    }
+    return done >= MAX(2, (TRIALS_MODELLED + shapes - 1) / shapes);
+}
+
 static int check_trials(struct judge *j, struct check *c, size_t index)
 {
-    for (int t = 0; t < j->job->trials; t++) {
-        if (t >= 2 && j->check_seconds > j->job->check_seconds) {
-            break;
-        }
+    for (int t = 0; t < j->job->trials && !enough(j, t); t++) {
         uint64_t start = clock_ns();
         judge_phase(j, "check", c->rig->one, t);
         int r = rig_place(c->rig, j->gpu->modelled || t % 2 == 1, &j->err);
@@ -344,7 +359,7 @@ int check_case(struct judge *j, const struct job_case *one, size_t index)
     struct rig rig;
     struct program candidate, reference;
     double scale[TASK_TENSORS_MAX] = { 0 };
-    struct check c = { &rig, &candidate, &reference, scale };
+    struct check c = { &rig, &candidate, &reference, scale, CHECK_SAME };
     judge_phase(j, "load", one, 0);
     int r = program_load(&candidate, j->gpu, &j->job->images[one->candidate.image], one,
                          one->candidate.bound, j->arena, &j->err);
@@ -359,7 +374,9 @@ int check_case(struct judge *j, const struct job_case *one, size_t index)
     }
     r = rig_open(&rig, j->slabs, j->gate, j->job, one, 1, j->arena, &j->err);
     if (r == 0) {
+        j->rig = &rig;
         r = check_trials(j, &c, index);
+        j->rig = NULL;
         rig_close(&rig);
     }
     program_unload(&candidate);

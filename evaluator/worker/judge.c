@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int judge_decide(struct judge *j, enum verdict_status status, const char *format, ...)
 {
@@ -25,11 +27,24 @@ void judge_phase(struct judge *j, const char *phase, const struct job_case *one,
     channel_progress(j->channel, phase, one->shape, trial);
 }
 
+/* A fault's text holds an address of ours ("at 0x7f..."): say which buffer lies there. */
+static void name_buffer(struct judge *j)
+{
+    char where[256];
+    const char *hit = strstr(j->err.text, " at 0x");
+    if (!hit || !j->rig || !rig_locate(j->rig, strtoull(hit + 4, NULL, 16), where, sizeof(where))) {
+        return;
+    }
+    size_t n = strlen(j->err.text);
+    snprintf(j->err.text + n, sizeof(j->err.text) - n, " (%s)", where);
+}
+
 int judge_failed(struct judge *j, const char *who, int code)
 {
     if (code == JUDGE_DECIDED) {
         return code;
     }
+    name_buffer(j);
     enum verdict_status status = code == ERR_INVALID ? VERDICT_STATUS_PLAN_ERROR
         : code == ERR_UNSUPPORTED || code == -ENOMEM ? VERDICT_STATUS_UNSUPPORTED
                                                      : VERDICT_STATUS_LAUNCH_ERROR;

@@ -28,6 +28,7 @@ struct judge {
     struct verdict verdict;
     struct err err;
     const char *phase;
+    const struct rig *rig; /* of the case in hand, to name the buffer that a fault was at */
     uint64_t started;     /* ns */
     double check_seconds; /* spent on checks so far */
     int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
@@ -57,7 +58,9 @@ struct check {
     struct rig *rig;
     struct program *candidate, *reference;
     double *scale;
+    uint64_t weights; /* trial whose weights are in use; CHECK_SAME: those of each trial */
 };
+#define CHECK_SAME UINT64_MAX
 int check_trial(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode,
                 bool twice);
 /* The outputs of a set against the reference's, made now from the same key. */

@@ -256,6 +256,43 @@ void rig_describe(const struct rig *rig, uint64_t address, char *ret, size_t siz
     snprintf(ret, size, "address 0x%llx", (unsigned long long)address);
 }
 
+static bool locate_in(const struct rig *rig, const struct rig_buffers *in, uint64_t address,
+                      char *ret, size_t size)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct slab *slab = in->slabs ? in->slabs[i] : NULL;
+        if (!slab || address < slab->base
+            || address - slab->base >= slab->size + rig->slabs->granule) {
+            continue;
+        }
+        uint64_t start = in->at[i], bytes = rig_bytes(&in->buffers[i]);
+        const char *name = in->buffers[i].name;
+        if (address < start) {
+            snprintf(ret, size, "%llu bytes before the start of %s",
+                     (unsigned long long)(start - address), name);
+        } else if (address < start + bytes) {
+            snprintf(ret, size, "byte %llu of %s, which has %llu",
+                     (unsigned long long)(address - start), name, (unsigned long long)bytes);
+        } else {
+            snprintf(ret, size, "%llu bytes past the end of %s, which has %llu",
+                     (unsigned long long)(address - start - bytes), name,
+                     (unsigned long long)bytes);
+        }
+        return true;
+    }
+    return false;
+}
+
+bool rig_locate(const struct rig *rig, uint64_t address, char *ret, size_t size)
+{
+    bool found = false;
+    for (size_t s = 0; s < rig->n_sets && !found; s++) {
+        found = locate_in(rig, &rig->sets[s], address, ret, size);
+    }
+    return found || locate_in(rig, &rig->baseline[0], address, ret, size)
+        || locate_in(rig, &rig->reference, address, ret, size);
+}
+
 int rig_protect(struct rig *rig, struct rig_buffers *set, bool writable, struct err *err)
 {
     int r = 0;

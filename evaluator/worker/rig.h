@@ -32,7 +32,8 @@ struct rig {
     const struct job_case *one;
     size_t n_tensors, n_sets, n_zones;
     bool tight;
-    uint32_t pattern; /* of the zones, secret */
+    uint64_t weights_trial; /* one set of weights for all trials; 0: each has its own */
+    uint32_t pattern;       /* of the zones, secret */
     struct rig_buffers sets[RIG_SETS], baseline[RIG_SETS], reference, kept;
     struct gate_zone zones[GATE_ZONES];
     const struct bound_buffer *zone_buffer[GATE_ZONES];
@@ -50,6 +51,9 @@ int rig_place(struct rig *rig, bool tight, struct err *err);
 int rig_check_zones(struct rig *rig, int slot, struct err *err);
 /* "3 bytes past the end of y": where that address lies. */
 void rig_describe(const struct rig *rig, uint64_t address, char *ret, size_t size);
+
+/* The same for any address in or just behind a buffer's slab; false where none is near. */
+bool rig_locate(const struct rig *rig, uint64_t address, char *ret, size_t size);
 
 enum rig_part { RIG_PART_INPUTS = 1, RIG_PART_WEIGHTS = 2, RIG_PART_INOUT = 4, RIG_PART_ALL = 7 };
 

@@ -31,7 +31,8 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
         }
         struct gate_key key;
         bool weight = buffer->role == TENSOR_ROLE_WEIGHT;
-        gate_key_make(rig->job->salt, rig->one->shape, trial, i, &key);
+        uint64_t of = weight && rig->weights_trial ? rig->weights_trial : trial;
+        gate_key_make(rig->job->salt, rig->one->shape, of, i, &key);
         r = gate_fill(rig->gate, to->at[i], buffer, weight ? GATE_MODE_OWN : mode, &key, err);
     }
     return r;

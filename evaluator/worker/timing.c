@@ -326,6 +326,7 @@ static int check_warm(struct timing *t)
     t->check.rig = &t->rig;
     t->check.candidate = &t->candidate.program;
     t->check.scale = t->scale;
+    t->check.weights = TRIAL_WEIGHTS;
     int r = check_outputs(t->judge, &t->check, &t->rig.sets[last], TRIAL_FIRST - 1, GATE_MODE_OWN,
                           ", before timing");
     draw_audits(t, (double)(clock_ns() - start) * 1e-9);
@@ -345,6 +346,7 @@ static int measure(struct timing *t)
     if (r == 0) {
         /* The same module once more, with everything that the first checks had. */
         judge_phase(j, "recheck", t->one, 0);
+        t->check.weights = CHECK_SAME;
         r = rig_place(&t->rig, false, &j->err);
         r = r < 0 ? r : check_trial(j, &t->check, TRIAL_FIRST - 2, GATE_MODE_OWN, false);
     }
@@ -473,7 +475,10 @@ int timing_case(struct judge *j, const struct job_case *one)
     r = r < 0 ? r : rig_open(&t->rig, j->slabs, j->gate, j->job, one,
                              j->gpu->modelled ? 1 : RIG_SETS, j->arena, &j->err);
     if (r == 0) {
+        t->rig.weights_trial = TRIAL_WEIGHTS;
+        j->rig = &t->rig;
         r = j->gpu->modelled ? timing_modelled(t) : measure(t);
+        j->rig = NULL;
     }
     r = r < 0 ? r : conclude(t);
     r = r < 0 ? r : place_in_roof(t);
