@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -92,6 +93,7 @@ bool peer_job(struct peer *peer, json_t *json, const void *blob, size_t len, str
     struct frame job = { .type = FRAME_TYPE_JOB, .id = peer->next_id++, .json = text,
                          .json_len = strlen(text), .blob = blob, .blob_len = len };
     struct err err = { 0 };
+    uint64_t start = clock_ns();
     int r = frame_write(peer->fd, &job, &err);
     free(text);
     struct frame frame;
@@ -107,6 +109,10 @@ bool peer_job(struct peer *peer, json_t *json, const void *blob, size_t len, str
         }
         assert_int_equal(frame.type, FRAME_TYPE_PROGRESS);
         peer->n_progress++;
+        if (getenv("WS_TEST_PROGRESS")) {
+            printf("  %.3f s %.*s\n", (double)(clock_ns() - start) * 1e-9, (int)frame.json_len,
+                   frame.json);
+        }
         free(frame.owned);
     }
     return false;
