@@ -256,7 +256,7 @@ static void run_task(struct runner *r, const char *path)
     for (int i = 0; i < n; i++) {
         auto_free char *folder = xprintf("%s/%s", family, entries[i]->d_name);
         auto_free char *name = xprintf("%s/%s", task->name, entries[i]->d_name);
-        if (entries[i]->d_type == DT_DIR && entries[i]->d_name[0] != '.')
+        if (entries[i]->d_type != DT_REG && entries[i]->d_name[0] != '.')
             run_candidate(r, task, folder, name);
         free(entries[i]);
     }
@@ -272,7 +272,7 @@ static void shipped_kernels(void **state)
     int n = scandir(WS_SOURCE_DIR "/kernelbench/tasks", &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {
         auto_free char *path = xprintf("%s/kernelbench/tasks/%s", WS_SOURCE_DIR, entries[i]->d_name);
-        if (entries[i]->d_type == DT_DIR && entries[i]->d_name[0] != '.')
+        if (entries[i]->d_type != DT_REG && entries[i]->d_name[0] != '.')
             run_task(r, path);
         free(entries[i]);
     }
