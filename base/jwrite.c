@@ -3,7 +3,6 @@
 #include "base/util.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +88,7 @@ size_t json_real_text(double value, char ret[JSON_REAL_MAX])
     return at;
 }
 
-static void write_integer(json_int_t value, struct buf *out)
+static void write_integer(int64_t value, struct buf *out)
 {
     char digits[20];
     size_t n = digits_of(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, digits);
@@ -226,4 +225,66 @@ char *json_compact(const json_t *value)
 char *json_canonical(const json_t *value)
 {
     return text_of(value, true);
+}
+
+static void begin(struct jwriter *w, const char *key)
+{
+    if (w->more) {
+        buf_add(w->out, ",", 1);
+    }
+    w->more = true;
+    if (key) {
+        write_string(key, strlen(key), w->out);
+        buf_add(w->out, ":", 1);
+    }
+}
+
+void jwrite_open(struct jwriter *w, const char *key, char bracket)
+{
+    begin(w, key);
+    buf_add(w->out, &bracket, 1);
+    w->more = false;
+}
+
+void jwrite_close(struct jwriter *w, char bracket)
+{
+    buf_add(w->out, &bracket, 1);
+    w->more = true;
+}
+
+void jwrite_string(struct jwriter *w, const char *key, const char *value)
+{
+    begin(w, key);
+    write_string(value, strlen(value), w->out);
+}
+
+void jwrite_int(struct jwriter *w, const char *key, int64_t value)
+{
+    begin(w, key);
+    write_integer(value, w->out);
+}
+
+void jwrite_real(struct jwriter *w, const char *key, double value)
+{
+    char text[JSON_REAL_MAX];
+    begin(w, key);
+    buf_add(w->out, text, json_real_text(value, text));
+}
+
+void jwrite_bool(struct jwriter *w, const char *key, bool value)
+{
+    begin(w, key);
+    buf_puts(w->out, value ? "true" : "false");
+}
+
+void jwrite_null(struct jwriter *w, const char *key)
+{
+    begin(w, key);
+    buf_puts(w->out, "null");
+}
+
+void jwrite_tree(struct jwriter *w, const char *key, const json_t *value)
+{
+    begin(w, key);
+    json_write(value, false, w->out);
 }

@@ -7,8 +7,11 @@
  * 0.10000000000000001.
  *
  * Strings are UTF-8 already, as in every json_t. A number that isn't finite can't stand in one.
+ *
+ * What is only ever sent or kept needs no tree: a jwriter puts text behind text, and places commas.
  */
 #include <jansson.h>
+#include <stdint.h>
 #include "base/buf.h"
 
 /* Appends; a full buffer shows in out->failed. */
@@ -21,3 +24,18 @@ char *json_canonical(const json_t *value);
 /* A finite number as JSON, always with a point or an exponent. */
 enum { JSON_REAL_MAX = 32 };
 size_t json_real_text(double value, char ret[JSON_REAL_MAX]);
+
+struct jwriter {
+    struct buf *out; /* borrowed */
+    bool more;       /* something stands before the next piece, on its level */
+};
+
+/* `key` NULL: an element of an array, or the root. Brackets: '{' '[' and '}' ']'. */
+void jwrite_open(struct jwriter *w, const char *key, char bracket);
+void jwrite_close(struct jwriter *w, char bracket);
+void jwrite_string(struct jwriter *w, const char *key, const char *value);
+void jwrite_int(struct jwriter *w, const char *key, int64_t value);
+void jwrite_real(struct jwriter *w, const char *key, double value);
+void jwrite_bool(struct jwriter *w, const char *key, bool value);
+void jwrite_null(struct jwriter *w, const char *key);
+void jwrite_tree(struct jwriter *w, const char *key, const json_t *value);

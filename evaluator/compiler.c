@@ -2,6 +2,8 @@
 #include "evaluator/compiler.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/frame.h"
+#include "base/jwrite.h"
 #include "base/util.h"
 
 #include <fcntl.h>
@@ -268,14 +270,21 @@ static void on_compiled(void *ud, const struct pool_result *result)
 
 static void start(struct entry *e, const struct compile_request *r)
 {
-    json_t *options = json_array();
+    struct buf job;
+    buf_init(&job, FRAME_JSON_MAX);
+    struct jwriter w = { &job, false };
+    jwrite_open(&w, NULL, '{');
+    jwrite_string(&w, "kind", "compile");
+    jwrite_string(&w, "name", r->name);
+    jwrite_string(&w, "arch", e->compiler->arch);
+    jwrite_open(&w, "options", '[');
     for (size_t i = 0; i < r->n_options; i++) {
-        json_array_append_new(options, json_string(r->options[i]));
+        jwrite_string(&w, NULL, r->options[i]);
     }
-    json_t *job = json_pack("{s:s, s:s, s:s, s:o}", "kind", "compile", "name", r->name, "arch",
-                            e->compiler->arch, "options", options);
-    e->job = pool_submit(e->compiler->pool, job, r->source, strlen(r->source), r->deadline_ms,
-                         on_compiled, e);
+    jwrite_close(&w, ']');
+    jwrite_close(&w, '}');
+    e->job = pool_submit(e->compiler->pool, buf_take(&job), r->source, strlen(r->source),
+                         r->deadline_ms, on_compiled, e);
 }
 
 struct compile_ticket *compiler_get(struct compiler *c, const struct compile_request *request,

@@ -156,7 +156,7 @@ static void on_gate_compiled(void *ud, int code, const struct image *image, cons
                              code < 0 ? error : image->log);
         return;
     }
-    pool_set_setup(wait->ev->device_pool, json_pack("{s:s}", "kind", "setup"), image->bytes,
+    pool_set_setup(wait->ev->device_pool, xstrdup("{\"kind\":\"setup\"}"), image->bytes,
                    image->len, GATE_SETUP_MS);
 }
 

@@ -4,59 +4,13 @@
  * device worker, complete the verdict. A device worker that dies under a candidate gets a second
  * try in a fresh process; the second death is the candidate's verdict.
  */
-#include "base/buf.h"
 #include "base/frame.h"
 #include "base/util.h"
-#include "evaluator/evaluator_internal.h"
+#include "evaluator/judge_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2 };
-
-enum side { SIDE_REFERENCE, SIDE_CANDIDATE, SIDE_BASELINE };
-
-static const char *const side_names[SIDES] = { "reference", "candidate", "baseline" };
-
-/* One thing to compile; several shapes may share it. */
-struct unit {
-    struct judgement *judgement;
-    enum side side;
-    const char *source;
-    const char *const *options;
-    size_t n_options;
-    struct compile_ticket *ticket;
-    bool ready;
-    size_t offset, len; /* in the job's blob */
-};
-
-struct shape_case {
-    const struct shape *shape;
-    bool check, time;
-    struct bound *bound[SIDES];
-    size_t unit[SIDES];
-};
-
-struct judgement {
-    struct judgement *next, **at; /* in the evaluator's list */
-    struct evaluator *ev;
-    struct judge_request request;
-    judge_cb done;
-    void *ud;
-    struct arena *arena;
-    uv_timer_t later; /* ends a judgement that is over before it began */
-    struct verdict verdict;
-    int code;
-    char *error;
-    size_t n_cases, n_units, pending;
-    struct shape_case cases[TASK_SHAPES_MAX];
-    struct unit units[JUDGE_UNITS_MAX];
-    struct buf blob;
-    struct pool_ticket *job;
-    int tries;
-    bool over;
-};
 
 static void on_later_closed(uv_handle_t *handle)
 {
@@ -148,68 +102,6 @@ static void end_broken(struct judgement *j, int code, const char *error)
 
 static void on_judged(void *ud, const struct pool_result *result);
 
-static json_t *side_json(const struct shape_case *c, enum side side)
-{
-    if (!c->bound[side]) {
-        return json_null();
-    }
-    json_t *json = bound_json(c->bound[side]);
-    json_object_set_new(json, "image", json_integer((json_int_t)c->unit[side]));
-    return json;
-}
-
-static json_t *job_json(const struct judgement *j)
-{
-    const struct task *task = j->request.task;
-    bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
-    json_t *images = json_array(), *cases = json_array(), *aliases = json_array();
-    for (size_t i = 0; i < j->n_units; i++) {
-        json_array_append_new(images, json_pack("[I, I]", (json_int_t)j->units[i].offset,
-                                                (json_int_t)j->units[i].len));
-    }
-    for (size_t i = 0; i < task->n_aliases; i++) {
-        json_array_append_new(aliases,
-                              json_pack("[s, s]", task->aliases[i][0], task->aliases[i][1]));
-    }
-    for (size_t i = 0; i < j->n_cases; i++) {
-        const struct shape_case *c = &j->cases[i];
-        json_t *scalars = json_array();
-        for (size_t k = 0; k < task->n_scalars; k++) {
-            json_array_append_new(scalars, json_pack("{s:s, s:s, s:f}", "name",
-                                                     task->scalars[k].name, "dtype",
-                                                     dtype_name(task->scalars[k].dtype), "value",
-                                                     task->scalars[k].value));
-        }
-        json_t *one = json_pack("{s:s, s:b, s:b, s:o}", "shape", c->shape->name, "check", c->check,
-                                "time", c->time, "scalars", scalars);
-        for (int side = 0; side < SIDES; side++) {
-            json_object_set_new(one, side_names[side], side_json(c, (enum side)side));
-        }
-        json_array_append_new(cases, one);
-    }
-    unsigned char salt[32];
-    struct id salt_id;
-    random_bytes(salt, sizeof(salt));
-    memcpy(salt_id.bytes, salt, sizeof(salt));
-    char salt_hex[ID_HEX];
-    id_hex(&salt_id, salt_hex);
-    const struct shape *timed = j->request.timed ? j->request.timed : &task->shapes[0];
-    int64_t bytes = 0, flops = 0;
-    if (task->bytes) {
-        expr_eval(task->bytes, &timed->symbols, &bytes, NULL);
-    }
-    if (task->flops) {
-        expr_eval(task->flops, &timed->symbols, &flops, NULL);
-    }
-    return json_pack("{s:s, s:s, s:i, s:{s:i, s:i}, s:o, s:{s:f, s:f}, s:o, "
-                     "s:{s:I, s:I, s:b, s:s}, s:o}",
-                     "kind", "judge", "salt", salt_hex, "trials", quick ? 1 : 5, "samples", "min",
-                     quick ? 5 : 30, "max", quick ? 10 : 240, "images", images, "tolerance",
-                     "atol", task->atol, "rtol", task->rtol, "aliases", aliases, "floor", "bytes",
-                     (json_int_t)bytes, "flops", (json_int_t)flops, "flops_minimum",
-                     task->flops_minimum, "precision", task->precision, "cases", cases);
-}
-
 static uint64_t deadline(const struct judgement *j)
 {
     uint64_t ms = j->request.deadline_ms;
@@ -221,9 +113,17 @@ static uint64_t deadline(const struct judgement *j)
 
 static void send_job(struct judgement *j)
 {
+    struct buf job;
+    buf_init(&job, FRAME_JSON_MAX);
+    judge_write_job(j, &job);
+    if (job.failed) {
+        buf_done(&job);
+        end_broken(j, ERR_TOOBIG, "the launches of one job are too many for one frame");
+        return;
+    }
     j->tries++;
-    j->job = pool_submit(j->ev->device_pool, job_json(j), j->blob.at ? j->blob.at : "",
-                         j->blob.len, deadline(j), on_judged, j);
+    j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len, deadline(j),
+                         on_judged, j);
 }
 
 static void on_judged(void *ud, const struct pool_result *result)
@@ -318,7 +218,7 @@ static void on_compiled(void *ud, int code, const struct image *image, const cha
         end_with(j, VERDICT_STATUS_COMPILE_ERROR, "compile", image->log);
     } else if (!image->ok) {
         auto_free char *text
-            = xprintf("the %s doesn't compile: %s", side_names[unit->side], image->log);
+            = xprintf("the %s doesn't compile: %s", judge_side_name(unit->side), image->log);
         end_broken(j, ERR_INVALID, text);
     } else {
         size_t pad = (16 - j->blob.len % 16) % 16;
@@ -378,7 +278,7 @@ static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
         return r;
     }
     if (r < 0) {
-        err_wrap(&err, "task %s: %s", task->name, side_names[side]);
+        err_wrap(&err, "task %s: %s", task->name, judge_side_name(side));
         end_broken(j, r, err_text(&err));
         return r;
     }

@@ -8,10 +8,39 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Takes over `json`, copies the blob. */
+static struct pool_payload *payload_new(char *json, const void *blob, size_t blob_len)
+{
+    struct pool_payload *payload = xcalloc(1, sizeof(*payload));
+    payload->refs = 1;
+    payload->json = json;
+    payload->json_len = strlen(json);
+    payload->blob = xrealloc(NULL, blob_len, 1);
+    payload->blob_len = blob_len;
+    if (blob_len) {
+        memcpy(payload->blob, blob, blob_len);
+    }
+    return payload;
+}
+
+struct pool_payload *payload_ref(struct pool_payload *payload)
+{
+    payload->refs++;
+    return payload;
+}
+
+void payload_drop(struct pool_payload *payload)
+{
+    if (payload && --payload->refs == 0) {
+        free(payload->json);
+        free(payload->blob);
+        free(payload);
+    }
+}
+
 static void ticket_free(struct pool_ticket *t)
 {
-    free(t->json);
-    free(t->blob);
+    payload_drop(t->payload);
     free(t);
 }
 
@@ -24,19 +53,14 @@ static void ticket_end(struct pool_ticket *t, const struct pool_result *result)
     ticket_free(t);
 }
 
-static struct pool_ticket *ticket_new(struct pool *pool, char *json, const void *blob,
-                                      size_t blob_len, uint64_t deadline_ms)
+/* Takes over the caller's share of `payload`. */
+static struct pool_ticket *ticket_new(struct pool *pool, struct pool_payload *payload,
+                                      uint64_t deadline_ms)
 {
     struct pool_ticket *t = xcalloc(1, sizeof(*t));
     t->pool = pool;
     t->id = ++pool->next_id;
-    t->json = json;
-    t->json_len = strlen(json);
-    t->blob = xcalloc(blob_len + 1, 1);
-    if (blob_len) {
-        memcpy(t->blob, blob, blob_len);
-    }
-    t->blob_len = blob_len;
+    t->payload = payload;
     t->deadline_ms = deadline_ms;
     return t;
 }
@@ -214,8 +238,8 @@ void pool_worker_gone(struct pool_worker *w)
 
 static struct pool_ticket *setup_ticket(struct pool *pool)
 {
-    struct pool_ticket *t = ticket_new(pool, xstrdup(pool->setup_json), pool->setup_blob,
-                                       pool->setup_blob_len, pool->setup_deadline_ms);
+    struct pool_ticket *t
+        = ticket_new(pool, payload_ref(pool->setup), pool->setup_deadline_ms);
     t->is_setup = true;
     return t;
 }
@@ -245,7 +269,7 @@ void pool_pump(struct pool *pool)
         if (w->state != WORKER_STATE_IDLE || w->exited) {
             continue;
         }
-        if (!w->ready && pool->setup_json) {
+        if (!w->ready && pool->setup) {
             worker_send(w, setup_ticket(pool));
         } else if (pool->head) {
             struct pool_ticket *t = pool->head;
@@ -311,16 +335,11 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
     return 0;
 }
 
-void pool_set_setup(struct pool *pool, json_t *json, const void *blob, size_t blob_len,
+void pool_set_setup(struct pool *pool, char *json, const void *blob, size_t blob_len,
                     uint64_t deadline_ms)
 {
-    free(pool->setup_json);
-    free(pool->setup_blob);
-    pool->setup_json = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    pool->setup_blob = xcalloc(blob_len + 1, 1);
-    memcpy(pool->setup_blob, blob, blob_len);
-    pool->setup_blob_len = blob_len;
+    payload_drop(pool->setup);
+    pool->setup = payload_new(json, blob, blob_len);
     pool->setup_deadline_ms = deadline_ms;
     pool_pump(pool);
 }
@@ -330,12 +349,10 @@ static void on_kick(uv_timer_t *timer)
     pool_pump(timer->data);
 }
 
-struct pool_ticket *pool_submit(struct pool *pool, json_t *json, const void *blob, size_t blob_len,
+struct pool_ticket *pool_submit(struct pool *pool, char *json, const void *blob, size_t blob_len,
                                 uint64_t deadline_ms, pool_done_cb done, void *ud)
 {
-    struct pool_ticket *t
-        = ticket_new(pool, json_dumps(json, JSON_COMPACT), blob, blob_len, deadline_ms);
-    json_decref(json);
+    struct pool_ticket *t = ticket_new(pool, payload_new(json, blob, blob_len), deadline_ms);
     t->done = done;
     t->ud = ud;
     if (pool->tail) {
@@ -407,8 +424,7 @@ static void pool_free(struct pool *pool)
     free(pool->name);
     free(pool->program);
     free(pool->failure);
-    free(pool->setup_json);
-    free(pool->setup_blob);
+    payload_drop(pool->setup);
     json_decref(pool->hello);
     free(pool);
 }

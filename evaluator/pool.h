@@ -44,14 +44,14 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
              struct err *err);
 
 /*
- * A job every worker gets before its first real one, and again after a respawn. Takes over `json`,
- * copies the blob.
+ * A job every worker gets before its first real one, and again after a respawn. `json` is an
+ * object's text, which the pool frees; the blob is copied.
  */
-void pool_set_setup(struct pool *pool, json_t *json, const void *blob, size_t blob_len,
+void pool_set_setup(struct pool *pool, char *json, const void *blob, size_t blob_len,
                     uint64_t deadline_ms);
 
-/* Takes over `json`; copies the blob. The deadline runs from the moment a worker gets the job. */
-struct pool_ticket *pool_submit(struct pool *pool, json_t *json, const void *blob, size_t blob_len,
+/* As above. The deadline runs from the moment a worker gets the job. */
+struct pool_ticket *pool_submit(struct pool *pool, char *json, const void *blob, size_t blob_len,
                                 uint64_t deadline_ms, pool_done_cb done, void *ud);
 
 /* The callback comes with ERR_CANCELED, now; a worker that has the job is killed. */

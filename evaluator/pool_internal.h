@@ -16,15 +16,19 @@ enum {
     POOL_BACKOFF_MAX_MS = 5000,
 };
 
+/* What a job says. Shared: a write may still be under way when its ticket has ended. */
+struct pool_payload {
+    int refs;
+    char *json, *blob;
+    size_t json_len, blob_len;
+};
+
 struct pool_ticket {
     struct pool *pool;
     struct pool_ticket *next;
     struct pool_worker *worker; /* NULL while queued */
     uint64_t id;
-    char *json;
-    size_t json_len;
-    char *blob;
-    size_t blob_len;
+    struct pool_payload *payload;
     uint64_t deadline_ms, sent_ns;
     bool is_setup, begun; /* begun: the worker has said something about it */
     int requeued;
@@ -71,9 +75,7 @@ struct pool {
     struct pool_ticket *head, *tail;
     json_t *hello;
     char *failure;
-    char *setup_json;
-    char *setup_blob;
-    size_t setup_blob_len;
+    struct pool_payload *setup; /* NULL: none */
     uint64_t setup_deadline_ms;
     bool closing;
     uv_timer_t kick; /* serves a submit on the next loop turn */
@@ -86,6 +88,8 @@ void worker_send(struct pool_worker *worker, struct pool_ticket *ticket);
 void worker_kill(struct pool_worker *worker);
 
 /* pool.c */
+struct pool_payload *payload_ref(struct pool_payload *payload);
+void payload_drop(struct pool_payload *payload); /* NULL is fine */
 void pool_pump(struct pool *pool);
 void pool_frame(struct pool_worker *worker, const struct frame *frame);
 void pool_lost(struct pool_worker *worker, int code, const char *why);

@@ -200,43 +200,35 @@ void worker_start(struct pool_worker *w)
 struct send {
     uv_write_t write;
     unsigned char header[FRAME_HEADER];
-    char *json, *blob; /* copies of the ticket's, which may be gone before the write is */
+    struct pool_payload *payload; /* the ticket may be gone before the write is */
 };
 
 static void on_sent(uv_write_t *write, int status)
 {
     (void)status; /* a broken pipe shows itself as the end of the stream */
     struct send *send = container_of(write, struct send, write);
-    free(send->json);
-    free(send->blob);
+    payload_drop(send->payload);
     free(send);
-}
-
-static char *copy_bytes(const char *at, size_t len)
-{
-    char *copy = xcalloc(len + 1, 1);
-    memcpy(copy, at, len);
-    return copy;
 }
 
 void worker_send(struct pool_worker *w, struct pool_ticket *t)
 {
-    struct frame frame = { .type = FRAME_TYPE_JOB, .id = t->id, .json_len = t->json_len,
-                           .blob_len = t->blob_len };
+    struct pool_payload *p = t->payload;
+    struct frame frame = { .type = FRAME_TYPE_JOB, .id = t->id, .json_len = p->json_len,
+                           .blob_len = p->blob_len };
     struct send *send = xcalloc(1, sizeof(*send));
     frame_header(&frame, send->header);
-    send->json = copy_bytes(t->json, t->json_len);
-    send->blob = copy_bytes(t->blob_len ? t->blob : "", t->blob_len);
+    send->payload = payload_ref(p);
     uv_buf_t bufs[3] = { uv_buf_init((char *)send->header, FRAME_HEADER),
-                         uv_buf_init(send->json, (unsigned)t->json_len),
-                         uv_buf_init(send->blob, (unsigned)t->blob_len) };
+                         uv_buf_init(p->json, (unsigned)p->json_len),
+                         uv_buf_init(p->blob, (unsigned)p->blob_len) };
     w->state = WORKER_STATE_BUSY;
     w->job = t;
     w->phase[0] = '\0';
     t->worker = w;
     t->sent_ns = clock_ns();
     uv_timer_start(&w->timer, on_timer, t->deadline_ms, 0);
-    if (uv_write(&send->write, (uv_stream_t *)&w->proto, bufs, t->blob_len ? 3 : 2, on_sent) < 0) {
+    if (uv_write(&send->write, (uv_stream_t *)&w->proto, bufs, p->blob_len ? 3 : 2, on_sent) < 0) {
         on_sent(&send->write, -1);
         pool_lost(w, ERR_CRASH, "it can't be written to");
         worker_kill(w);

@@ -2,91 +2,93 @@
 #include "kernelbench/candidate.h"
 #include "base/util.h"
 
-/* Inserts are checked once, here: a NULL value or a full memory is a fault of ours. */
-static void set(json_t *object, const char *key, json_t *value)
+static void write_triple(struct jwriter *w, const char *key, const int64_t dims[3])
 {
-    require(json_object_set_new(object, key, value) == 0);
-}
-
-static void push(json_t *list, json_t *value)
-{
-    require(json_array_append_new(list, value) == 0);
-}
-
-static json_t *triple(const int64_t dims[3])
-{
-    json_t *list = json_array();
+    jwrite_open(w, key, '[');
     for (size_t i = 0; i < 3; i++) {
-        push(list, json_integer(dims[i]));
+        jwrite_int(w, NULL, dims[i]);
     }
-    return list;
+    jwrite_close(w, ']');
 }
 
-static json_t *buffer_json(const struct bound_buffer *buffer)
+static void write_buffer(struct jwriter *w, const struct bound_buffer *buffer)
 {
-    json_t *object = json_object();
-    set(object, "name", json_string(buffer->name));
-    set(object, "dtype", json_string(dtype_name(buffer->dtype)));
-    set(object, "role", json_string(tensor_role_name(buffer->role)));
-    set(object, "count", json_integer(buffer->count));
-    set(object, "inner", json_integer(buffer->inner));
-    set(object, "domain", json_string(domain_kind_name(buffer->domain)));
-    set(object, "bound", json_integer(buffer->index_bound));
-    return object;
+    jwrite_open(w, NULL, '{');
+    jwrite_string(w, "name", buffer->name);
+    jwrite_string(w, "dtype", dtype_name(buffer->dtype));
+    jwrite_string(w, "role", tensor_role_name(buffer->role));
+    jwrite_int(w, "count", buffer->count);
+    jwrite_int(w, "inner", buffer->inner);
+    jwrite_string(w, "domain", domain_kind_name(buffer->domain));
+    jwrite_int(w, "bound", buffer->index_bound);
+    jwrite_close(w, '}');
 }
 
-static json_t *arg_json(const struct bound_arg *arg)
+static void write_arg(struct jwriter *w, const struct bound_arg *arg)
 {
     static const char *const kinds[] = { [BOUND_ARG_KIND_BUFFER] = "buffer",
                                          [BOUND_ARG_KIND_SCALAR] = "scalar",
                                          [BOUND_ARG_KIND_INT] = "int" };
-    json_t *object = json_object();
-    set(object, kinds[arg->kind], json_integer(arg->value));
-    return object;
+    jwrite_open(w, NULL, '{');
+    jwrite_int(w, kinds[arg->kind], arg->value);
+    jwrite_close(w, '}');
 }
 
-static json_t *launch_json(const struct bound_launch *launch)
+static void write_launch(struct jwriter *w, const struct bound_launch *launch)
 {
-    json_t *object = json_object();
+    jwrite_open(w, NULL, '{');
     if (!launch->kernel) {
-        set(object, "memset", json_integer(launch->buffer));
-        set(object, "value", json_integer(launch->value));
-        return object;
+        jwrite_int(w, "memset", launch->buffer);
+        jwrite_int(w, "value", launch->value);
+        jwrite_close(w, '}');
+        return;
     }
-    json_t *args = json_array();
+    jwrite_string(w, "kernel", launch->kernel);
+    write_triple(w, "grid", launch->grid);
+    write_triple(w, "block", launch->block);
+    write_triple(w, "cluster", launch->cluster);
+    jwrite_int(w, "shared", launch->shared);
+    jwrite_bool(w, "cooperative", launch->cooperative);
+    jwrite_bool(w, "programmatic", launch->programmatic);
+    jwrite_open(w, "args", '[');
     for (size_t i = 0; i < launch->n_args; i++) {
-        push(args, arg_json(&launch->args[i]));
+        write_arg(w, &launch->args[i]);
     }
-    set(object, "kernel", json_string(launch->kernel));
-    set(object, "grid", triple(launch->grid));
-    set(object, "block", triple(launch->block));
-    set(object, "cluster", triple(launch->cluster));
-    set(object, "shared", json_integer(launch->shared));
-    set(object, "cooperative", json_boolean(launch->cooperative));
-    set(object, "programmatic", json_boolean(launch->programmatic));
-    set(object, "args", args);
-    return object;
+    jwrite_close(w, ']');
+    jwrite_close(w, '}');
 }
 
-static json_t *steps_json(const struct bound_launch *steps, size_t n)
+static void write_steps(struct jwriter *w, const char *key, const struct bound_launch *steps,
+                        size_t n)
 {
-    json_t *list = json_array();
+    jwrite_open(w, key, '[');
     for (size_t i = 0; i < n; i++) {
-        push(list, launch_json(&steps[i]));
+        write_launch(w, &steps[i]);
     }
-    return list;
+    jwrite_close(w, ']');
+}
+
+void bound_write(struct jwriter *w, const struct bound *bound)
+{
+    jwrite_open(w, "buffers", '[');
+    for (size_t i = 0; i < bound->n_buffers; i++) {
+        write_buffer(w, &bound->buffers[i]);
+    }
+    jwrite_close(w, ']');
+    write_steps(w, "launches", bound->launches, bound->n_launches);
+    write_steps(w, "prepare", bound->prepare, bound->n_prepare);
+    jwrite_bool(w, "graph", bound->graph);
 }
 
 json_t *bound_json(const struct bound *bound)
 {
-    json_t *buffers = json_array();
-    for (size_t i = 0; i < bound->n_buffers; i++) {
-        push(buffers, buffer_json(&bound->buffers[i]));
-    }
-    json_t *object = json_object();
-    set(object, "buffers", buffers);
-    set(object, "launches", steps_json(bound->launches, bound->n_launches));
-    set(object, "prepare", steps_json(bound->prepare, bound->n_prepare));
-    set(object, "graph", json_boolean(bound->graph));
-    return object;
+    auto_buf struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    struct jwriter w = { &text, false };
+    jwrite_open(&w, NULL, '{');
+    bound_write(&w, bound);
+    jwrite_close(&w, '}');
+    json_t *json = json_loadb(text.at, text.len, 0, NULL);
+    require(json != NULL);
+    return json;
 }

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/id.h"
+#include "base/jwrite.h"
 #include "kernelbench/plan.h"
 #include "kernelbench/task.h"
 
@@ -86,5 +87,7 @@ int candidate_bind(const struct task *task, const struct shape *shape, const str
                    const struct device_facts *facts, struct arena *arena, struct bound **ret,
                    struct err *err);
 
-/* The buffers, launches, ... of a bound plan as the worker's JSON (see evaluator/README.md). */
+/* The buffers, launches, ... of a bound plan as the members of an object that is open. */
+void bound_write(struct jwriter *w, const struct bound *bound);
+/* The same as a document. */
 json_t *bound_json(const struct bound *bound);

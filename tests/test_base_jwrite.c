@@ -154,6 +154,33 @@ static void test_a_full_buffer_shows(void **state)
     json_decref(value);
 }
 
+static void test_text_without_a_tree(void **state)
+{
+    (void)state;
+    auto_buf struct buf out;
+    buf_init(&out, 1 << 10);
+    struct jwriter w = { &out, false };
+    json_t *tree = json_pack("[i, f]", 1, 0.25);
+    jwrite_open(&w, NULL, '{');
+    jwrite_open(&w, "a", '[');
+    jwrite_close(&w, ']');
+    jwrite_open(&w, "b", '[');
+    jwrite_open(&w, NULL, '{');
+    jwrite_close(&w, '}');
+    jwrite_int(&w, NULL, INT64_MIN);
+    jwrite_real(&w, NULL, 0.5);
+    jwrite_close(&w, ']');
+    jwrite_string(&w, "q\"", "line\n");
+    jwrite_bool(&w, "yes", true);
+    jwrite_null(&w, "no");
+    jwrite_tree(&w, "tree", tree);
+    jwrite_close(&w, '}');
+    assert_int_equal(out.failed, 0);
+    assert_string_equal(out.at, "{\"a\":[],\"b\":[{},-9223372036854775808,0.5],\"q\\\"\":\"line\\n\","
+                                "\"yes\":true,\"no\":null,\"tree\":[1,0.25]}");
+    json_decref(tree);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_documents_read_back),
         cmocka_unit_test(test_as_jansson_where_no_real_is),
         cmocka_unit_test(test_a_full_buffer_shows),
+        cmocka_unit_test(test_text_without_a_tree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ static struct pool *open_pool(uv_loop_t *loop, const char *mode, size_t workers,
 
 static void submit(struct pool *pool, uint64_t deadline_ms, struct seen *seen)
 {
-    pool_submit(pool, json_pack("{s:s}", "kind", "test"), "bytes", 5, deadline_ms, on_done, seen);
+    pool_submit(pool, xstrdup("{\"kind\":\"test\"}"), "bytes", 5, deadline_ms, on_done, seen);
 }
 
 static void run_until(uv_loop_t *loop, const int *count, int wanted)
@@ -210,8 +210,8 @@ static void test_cancel(void **state)
     struct pool *pool = open_pool(&loop, "hang", 1, 10000);
     struct seen running = { 0 }, queued = { 0 };
     struct pool_ticket *a
-        = pool_submit(pool, json_object(), "", 0, 60000, on_done, &running);
-    struct pool_ticket *b = pool_submit(pool, json_object(), "", 0, 60000, on_done, &queued);
+        = pool_submit(pool, xstrdup("{}"), "", 0, 60000, on_done, &running);
+    struct pool_ticket *b = pool_submit(pool, xstrdup("{}"), "", 0, 60000, on_done, &queued);
     while (!pool_hello(pool)) {
         uv_run(&loop, UV_RUN_ONCE);
     }

@@ -1,0 +1,52 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/* Shared by judge.c (a judgement's life) and judge_job.c (what it asks of the device worker). */
+#include "base/buf.h"
+#include "evaluator/evaluator_internal.h"
+
+enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2 };
+
+enum side { SIDE_REFERENCE, SIDE_CANDIDATE, SIDE_BASELINE };
+
+/* One thing to compile; several shapes may share it. */
+struct unit {
+    struct judgement *judgement;
+    enum side side;
+    const char *source;
+    const char *const *options;
+    size_t n_options;
+    struct compile_ticket *ticket;
+    bool ready;
+    size_t offset, len; /* in the job's blob */
+};
+
+struct shape_case {
+    const struct shape *shape;
+    bool check, time;
+    struct bound *bound[SIDES];
+    size_t unit[SIDES];
+};
+
+struct judgement {
+    struct judgement *next, **at; /* in the evaluator's list */
+    struct evaluator *ev;
+    struct judge_request request;
+    judge_cb done;
+    void *ud;
+    struct arena *arena;
+    uv_timer_t later; /* ends a judgement that is over before it began */
+    struct verdict verdict;
+    int code;
+    char *error;
+    size_t n_cases, n_units, pending;
+    struct shape_case cases[TASK_SHAPES_MAX];
+    struct unit units[JUDGE_UNITS_MAX];
+    struct buf blob;
+    struct pool_ticket *job;
+    int tries;
+    bool over;
+};
+
+const char *judge_side_name(enum side side);
+/* Appends the job's JSON; a job too large shows in out->failed. */
+void judge_write_job(const struct judgement *j, struct buf *out);

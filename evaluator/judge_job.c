@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* A job as the device worker reads it: rules, images, and every plan as numbers at every shape. */
+#include "base/jwrite.h"
+#include "evaluator/judge_internal.h"
+
+const char *judge_side_name(enum side side)
+{
+    static const char *const names[SIDES] = { "reference", "candidate", "baseline" };
+    return names[side];
+}
+
+static void write_case(struct jwriter *w, const struct task *task, const struct shape_case *c)
+{
+    jwrite_open(w, NULL, '{');
+    jwrite_string(w, "shape", c->shape->name);
+    jwrite_bool(w, "check", c->check);
+    jwrite_bool(w, "time", c->time);
+    jwrite_open(w, "scalars", '[');
+    for (size_t i = 0; i < task->n_scalars; i++) {
+        jwrite_open(w, NULL, '{');
+        jwrite_string(w, "name", task->scalars[i].name);
+        jwrite_string(w, "dtype", dtype_name(task->scalars[i].dtype));
+        jwrite_real(w, "value", task->scalars[i].value);
+        jwrite_close(w, '}');
+    }
+    jwrite_close(w, ']');
+    for (int side = 0; side < SIDES; side++) {
+        const char *name = judge_side_name((enum side)side);
+        if (!c->bound[side]) {
+            jwrite_null(w, name);
+            continue;
+        }
+        jwrite_open(w, name, '{');
+        bound_write(w, c->bound[side]);
+        jwrite_int(w, "image", (int64_t)c->unit[side]);
+        jwrite_close(w, '}');
+    }
+    jwrite_close(w, '}');
+}
+
+/* Drawn for this job, after the candidate's id is fixed. */
+static void write_salt(struct jwriter *w)
+{
+    struct id salt;
+    char hex[ID_HEX];
+    random_bytes(salt.bytes, sizeof(salt.bytes));
+    id_hex(&salt, hex);
+    jwrite_string(w, "salt", hex);
+}
+
+static void write_floor(struct jwriter *w, const struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    const struct shape *timed = j->request.timed ? j->request.timed : &task->shapes[0];
+    int64_t bytes = 0, flops = 0;
+    if (task->bytes) {
+        expr_eval(task->bytes, &timed->symbols, &bytes, NULL);
+    }
+    if (task->flops) {
+        expr_eval(task->flops, &timed->symbols, &flops, NULL);
+    }
+    jwrite_open(w, "floor", '{');
+    jwrite_int(w, "bytes", bytes);
+    jwrite_int(w, "flops", flops);
+    jwrite_bool(w, "flops_minimum", task->flops_minimum);
+    jwrite_string(w, "precision", task->precision);
+    jwrite_close(w, '}');
+}
+
+static void write_rules(struct jwriter *w, const struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
+    jwrite_int(w, "trials", quick ? 1 : 5);
+    jwrite_open(w, "samples", '{');
+    jwrite_int(w, "min", quick ? 5 : 30);
+    jwrite_int(w, "max", quick ? 10 : 240);
+    jwrite_close(w, '}');
+    jwrite_open(w, "tolerance", '{');
+    jwrite_real(w, "atol", task->atol);
+    jwrite_real(w, "rtol", task->rtol);
+    jwrite_close(w, '}');
+    jwrite_open(w, "aliases", '[');
+    for (size_t i = 0; i < task->n_aliases; i++) {
+        jwrite_open(w, NULL, '[');
+        jwrite_string(w, NULL, task->aliases[i][0]);
+        jwrite_string(w, NULL, task->aliases[i][1]);
+        jwrite_close(w, ']');
+    }
+    jwrite_close(w, ']');
+}
+
+void judge_write_job(const struct judgement *j, struct buf *out)
+{
+    struct jwriter w = { out, false };
+    jwrite_open(&w, NULL, '{');
+    jwrite_string(&w, "kind", "judge");
+    write_salt(&w);
+    write_rules(&w, j);
+    write_floor(&w, j);
+    jwrite_open(&w, "images", '[');
+    for (size_t i = 0; i < j->n_units; i++) {
+        jwrite_open(&w, NULL, '[');
+        jwrite_int(&w, NULL, (int64_t)j->units[i].offset);
+        jwrite_int(&w, NULL, (int64_t)j->units[i].len);
+        jwrite_close(&w, ']');
+    }
+    jwrite_close(&w, ']');
+    jwrite_open(&w, "cases", '[');
+    for (size_t i = 0; i < j->n_cases; i++) {
+        write_case(&w, j->request.task, &j->cases[i]);
+    }
+    jwrite_close(&w, ']');
+    jwrite_close(&w, '}');
+}
