@@ -230,7 +230,8 @@ static int decode_minmax(struct decoder *d)
 {
     bool min = d->s->part[0][1] == 'i', relu = mod(d, "relu");
     struct insn *in;
-    enum ptx_type type = type_at(d, 0);
+    /* .relu stands before or behind the type */
+    enum ptx_type type = type_at(d, !strcmp(d->s->part[d->s->n_parts - 1], "relu"));
     if (ptx_type_is_float(type)) {
         d->relu = relu;
         return decode_arith(d, min ? "min" : "max", type);
@@ -379,6 +380,18 @@ static int decode_dp(struct decoder *d)
     return decode_three32(d, two ? OPS_DP2A : OPS_DP4A, imm);
 }
 
+/* vabsdiff2, vabsdiff4, with and without .add: what is left of the video instructions. */
+static int decode_vabsdiff(struct decoder *d)
+{
+    bool four = d->s->part[0][8] == '4', add = mod(d, "add");
+    enum ptx_type b = type_at(d, 0), a = type_at(d, 1);
+    type_at(d, 2);
+    if (a != b || (a != PTX_U32 && a != PTX_S32))
+        return decode_refuse(d, "this type");
+    return decode_three32(d, four ? OPS_VABSDIFF4 : OPS_VABSDIFF2,
+                          (a == PTX_S32 ? 1u : 0u) | (add ? 2u : 0u));
+}
+
 static int decode_sad(struct decoder *d)
 {
     enum ptx_type type = type_at(d, 0);
@@ -396,4 +409,5 @@ const struct decode_entry decode_int_table[] = {
     {"shl", decode_shift},  {"shr", decode_shift},  {"popc", decode_count}, {"clz", decode_count},
     {"brev", decode_count}, {"bfind", decode_count}, {"bfe", decode_field}, {"bfi", decode_field},
     {"lop3", decode_lop3},  {"prmt", decode_prmt},  {"shf", decode_shf},    {"dp4a", decode_dp},
-    {"dp2a", decode_dp},    {"sad", decode_sad},    {NULL, NULL}};
+    {"dp2a", decode_dp},    {"vabsdiff2", decode_vabsdiff}, {"vabsdiff4", decode_vabsdiff},
+       {"sad", decode_sad},    {NULL, NULL}};

@@ -92,6 +92,7 @@ static int decode_ld(struct decoder *d)
     const struct ptx_operand *regs = NULL;
     struct address a;
     uint32_t dst[8];
+    d->program->uses_fence |= sync && (space == PTX_GLOBAL || space == PTX_GENERIC);
     if (d->failed || operand_count(d, 2, policy ? 3 : 2) ||
         vector_operands(d, &d->s->operands[0], vec, &regs) ||
         memory_address(d, &d->s->operands[1], &a))

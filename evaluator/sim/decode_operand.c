@@ -148,6 +148,8 @@ static const struct {
     {"nclusterid.y", SPECIAL_NCTAID_Y}, {"nclusterid.z", SPECIAL_NCTAID_Z},
     {"tid.w", SPECIAL_ZERO}, {"ctaid.w", SPECIAL_ZERO}, {"ntid.w", SPECIAL_ONE},
     {"nctaid.w", SPECIAL_ONE},
+    /* where the driver keeps the barrier of a cooperative grid: high and low word */
+    {"envreg1", SPECIAL_ENVREG1}, {"envreg2", SPECIAL_ENVREG2},
     {"clock", SPECIAL_CLOCK},       {"clock_hi", SPECIAL_CLOCK_HI}, {"clock64", SPECIAL_CLOCK64},
     {"globaltimer", SPECIAL_GLOBALTIMER}, {"globaltimer_lo", SPECIAL_GLOBALTIMER_LO},
     {"globaltimer_hi", SPECIAL_GLOBALTIMER_HI},

@@ -118,6 +118,7 @@ struct driver {
     bool after_event; /* the next operation is the first behind an event */
     unsigned sample_blocks, checks;
     uint64_t stack_limit;
+    uint64_t grid_workspace; /* device address, 0 until a cooperative launch needs it */
     bool has_counters;
     struct warpsim_counters counters;
     char diagnosis[1024];

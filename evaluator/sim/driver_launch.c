@@ -214,6 +214,17 @@ static CUresult plan_turns(struct driver *d, const struct driver_op *op, unsigne
     return CUDA_SUCCESS;
 }
 
+/* What a cooperative grid synchronises on: zero at its start. */
+static int grid_workspace(struct driver *d, uint64_t *ret_addr)
+{
+    enum { WORKSPACE_BYTES = 8 };
+    int err = d->grid_workspace ? 0 : vmem_alloc(d->mem, WORKSPACE_BYTES, &d->grid_workspace);
+    if (!err)
+        err = vmem_fill(d->mem, d->grid_workspace, 0, 1, WORKSPACE_BYTES);
+    *ret_addr = d->grid_workspace;
+    return err;
+}
+
 CUresult driver_perform_launch(struct driver *d, const struct driver_op *op, bool in_graph)
 {
     struct driver_function *f = op->launch.function;
@@ -240,6 +251,8 @@ CUresult driver_perform_launch(struct driver *d, const struct driver_op *op, boo
 
     if (resident == 0)
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
+    if (op->launch.cooperative && grid_workspace(d, &request.exec.grid_workspace))
+        return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult r = plan_turns(d, op, resident, &request.in_turns);
     if (r != CUDA_SUCCESS)
         return r;

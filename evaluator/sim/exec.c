@@ -166,6 +166,10 @@ static uint32_t special_lane(const struct exec_scratch *x, const struct warp *w,
         return x->shared_bytes;
     case SPECIAL_ONE:
         return 1;
+    case SPECIAL_ENVREG1:
+        return (uint32_t)(l->grid_workspace >> 32);
+    case SPECIAL_ENVREG2:
+        return (uint32_t)l->grid_workspace;
     default:
         return 0;
     }

@@ -67,6 +67,7 @@ struct exec_launch {
     uint64_t budget;            /* warp instructions a block may execute; 0: no limit */
     const volatile int *stop;   /* NULL, or non-zero ends the launch with a timeout */
     uint32_t sm_count;          /* for %nsmid and %smid */
+    uint64_t grid_workspace;    /* device address of 8 zeroed bytes for a grid's barrier, or 0 */
     const struct exec_latency *latency; /* NULL: exec_latency_default() */
 };
 
@@ -75,7 +76,7 @@ struct exec_program_info {
     uint32_t const_bytes;
     uint32_t live_regs; /* 32-bit registers live at once: a guess at ptxas's count, without its own */
     uint32_t insns;
-    bool uses_grid_sync; /* spins on global memory by design: run its blocks in turns */
+    bool uses_grid_sync; /* may wait for other blocks (fences, ordered loads): needs turns */
 };
 
 /* Decodes a kernel. Addresses of the module's variables must be set; the module must outlive the

@@ -376,6 +376,21 @@ PURE u32 shf_r(u32 lo, u32 hi, u32 n)
     return (u32)(((u64)hi << 32 | lo) >> n);
 }
 
+/* Packed differences. imm: 1 if both are signed, 2 to add them all to z. */
+PURE u32 vabsdiff(u32 x, u32 y, u32 z, u32 bits, u32 imm)
+{
+    u32 r = 0, mask = bits == 8 ? 0xff : 0xffff, sum = z;
+    for (u32 k = 0; k < 32; k += bits) {
+        s32 p = (s32)(x >> k & mask), q = (s32)(y >> k & mask);
+        p = imm & 1 ? (s32)((u32)p << (32 - bits)) >> (32 - bits) : p;
+        q = imm & 1 ? (s32)((u32)q << (32 - bits)) >> (32 - bits) : q;
+        u32 diff = (u32)(p < q ? q - p : p - q);
+        r |= diff << k;
+        sum += diff;
+    }
+    return imm & 2 ? sum : r;
+}
+
 /* imm: 1 if a's bytes are signed, 2 if b's are, 4 for dp2a's high bytes. */
 PURE u32 dp4a(u32 x, u32 y, u32 z, u32 imm)
 {
