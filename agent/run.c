@@ -407,14 +407,7 @@ static void on_judged(void *ud, int code, const struct verdict *verdict, const c
         campaign_fail(run->campaign, code, error);
         return;
     }
-    struct err err = { 0 };
-    json_t *json = verdict_json(verdict);
-    int r = verdict_parse(json, run->arena, &run->step.verdict, &err);
-    json_decref(json);
-    if (r < 0) {
-        campaign_fail(run->campaign, r, err_text(&err));
-        return;
-    }
+    verdict_copy(verdict, run->arena, &run->step.verdict);
     run->device_s += verdict->device_s;
     go_on(run, RUN_PHASE_SCORE);
     run_step(run);

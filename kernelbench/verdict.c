@@ -105,10 +105,15 @@ static void set(json_t *object, const char *key, json_t *value)
 }
 
 /* JSON has no infinity and no NaN: the first becomes the largest number, the second is left out. */
+static double bounded(double value)
+{
+    return isinf(value) ? copysign(DBL_MAX, value) : value;
+}
+
 static void set_real(json_t *object, const char *key, double value)
 {
     if (!isnan(value)) {
-        set(object, key, json_real(isinf(value) ? copysign(DBL_MAX, value) : value));
+        set(object, key, json_real(bounded(value)));
     }
 }
 
@@ -290,4 +295,54 @@ int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, 
         *ret = verdict;
     }
     return r;
+}
+
+static double copy_real(double value)
+{
+    return isnan(value) ? 0 : bounded(value);
+}
+
+static struct verdict_time copy_time(const struct verdict_time *time, struct arena *arena)
+{
+    if (time->n == 0) {
+        return (struct verdict_time) { 0 };
+    }
+    struct verdict_time copy = *time;
+    copy.median_us = copy_real(time->median_us);
+    copy.lo_us = copy_real(time->lo_us);
+    copy.hi_us = copy_real(time->hi_us);
+    if (time->samples_us) {
+        double *samples = arena_alloc(arena, time->n, sizeof(*samples));
+        for (size_t i = 0; i < time->n; i++) {
+            samples[i] = isfinite(time->samples_us[i]) ? time->samples_us[i] : 0;
+        }
+        copy.samples_us = samples;
+    }
+    return copy;
+}
+
+static void copy_member(const struct verdict *from, const struct member *member,
+                        struct arena *arena, struct verdict *to)
+{
+    const void *at = (const char *)from + member->offset;
+    if (member->kind == MEMBER_REAL) {
+        *(double *)((char *)to + member->offset) = copy_real(*(const double *)at);
+    } else if (member->kind == MEMBER_TEXT) {
+        const char *text = *(const char *const *)at;
+        json_t *clean = json_text(text ? text : "", text ? strlen(text) : 0);
+        *(const char **)((char *)to + member->offset)
+            = arena_strdup(arena, json_string_value(clean));
+        json_decref(clean);
+    }
+}
+
+void verdict_copy(const struct verdict *verdict, struct arena *arena, struct verdict *ret)
+{
+    struct verdict copy = *verdict;
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        copy_member(verdict, &members[i], arena, &copy);
+    }
+    copy.time = copy_time(&verdict->time, arena);
+    copy.baseline = copy_time(&verdict->baseline, arena);
+    *ret = copy;
 }

@@ -72,3 +72,5 @@ bool bottleneck_parse(const char *name, enum bottleneck *ret);
  */
 json_t *verdict_json(const struct verdict *verdict);
 int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, struct err *err);
+/* What verdict_parse would make of verdict_json, without the way round: owned by `arena`. */
+void verdict_copy(const struct verdict *verdict, struct arena *arena, struct verdict *ret);

@@ -75,6 +75,36 @@ static void test_round_trip(void **state)
     assert_string_equal(back.candidate, "cc");
 }
 
+/* A copy is what writing and reading back makes, whatever stands in the verdict. */
+static void test_copy(void **state)
+{
+    (void)state;
+    static const double odd[] = { 1, (double)NAN, 3 };
+    struct verdict verdicts[3] = { full(), { .status = VERDICT_STATUS_CRASH }, full() };
+    verdicts[2].detail = "its last words: \xff\x80";
+    verdicts[2].relation = NULL;
+    verdicts[2].speedup = (double)NAN;
+    verdicts[2].speedup_hi = (double)INFINITY;
+    verdicts[2].max_error = (double)-INFINITY;
+    verdicts[2].time = (struct verdict_time) { (double)INFINITY, (double)NAN, 2, 3, 0, odd };
+    verdicts[2].baseline = (struct verdict_time) { .median_us = 5 }; /* n is 0: not taken */
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        auto_arena struct arena *arena = arena_new();
+        struct verdict copy, parsed;
+        json_t *json = verdict_json(&verdicts[i]);
+        assert_int_equal(verdict_parse(json, arena, &parsed, NULL), 0);
+        verdict_copy(&verdicts[i], arena, &copy);
+        json_t *one = verdict_json(&parsed), *two = verdict_json(&copy);
+        assert_true(json_equal(one, two));
+        assert_int_equal(copy.baseline.median_us == 0, i > 0);
+        assert_true(copy.detail != verdicts[i].detail);
+        assert_true(!copy.time.n || copy.time.samples_us != verdicts[i].time.samples_us);
+        json_decref(json);
+        json_decref(one);
+        json_decref(two);
+    }
+}
+
 /* What a worker sends after a failure: little, and with keys this version doesn't know. */
 static void test_sparse(void **state)
 {
@@ -158,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),      cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_copy),
         cmocka_unit_test(test_sparse),     cmocka_unit_test(test_odd_values),
         cmocka_unit_test(test_bad),
     };
