@@ -5,6 +5,7 @@
 #include "memory/store.h"
 
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -35,24 +36,51 @@ static uint64_t check_of(enum store_db db, const char *key, const struct head *h
     return check;
 }
 
+struct store_packer {
+    ZSTD_CCtx *context;
+    char *room;
+    size_t size;
+};
+
+struct store_packer *store_packer_new(void)
+{
+    struct store_packer *packer = xcalloc(1, sizeof(*packer));
+    packer->context = ZSTD_createCCtx();
+    require(packer->context != NULL);
+    return packer;
+}
+
+void store_packer_free(struct store_packer *packer)
+{
+    if (packer) {
+        ZSTD_freeCCtx(packer->context);
+        free(packer->room);
+        free(packer);
+    }
+}
+
 /* Compresses behind the header; false if that doesn't make it smaller. */
-static bool squeeze(const void *at, size_t len, struct buf *out)
+static bool squeeze(struct store_packer *packer, const void *at, size_t len, struct buf *out)
 {
     size_t bound = ZSTD_compressBound(len);
-    auto_free char *room = xcalloc(bound, 1);
-    size_t n = ZSTD_compress(room, bound, at, len, PACK_LEVEL);
+    if (bound > packer->size) {
+        packer->room = xrealloc(packer->room, bound, 1);
+        packer->size = bound;
+    }
+    size_t n = ZSTD_compressCCtx(packer->context, packer->room, bound, at, len, PACK_LEVEL);
     if (ZSTD_isError(n) || n >= len) {
         return false;
     }
-    return buf_add(out, room, n) == 0;
+    return buf_add(out, packer->room, n) == 0;
 }
 
-int store_pack(enum store_db db, const char *key, const void *at, size_t len, struct buf *out)
+int store_pack(struct store_packer *packer, enum store_db db, const char *key, const void *at,
+               size_t len, struct buf *out)
 {
     struct head head = {.format = STORE_PACK_FORMAT, .len = htole32((uint32_t)len)};
     out->len = 0;
     buf_add(out, &head, sizeof(head));
-    if (len >= STORE_PACK_FROM && squeeze(at, len, out)) {
+    if (len >= STORE_PACK_FROM && squeeze(packer, at, len, out)) {
         head.packing = PACKING_ZSTD;
     } else {
         buf_add(out, at, len);

@@ -12,8 +12,13 @@
 
 enum { STORE_PACK_HEAD = 16, STORE_PACK_FORMAT = 1, STORE_PACK_FROM = 512 };
 
+/* What compressing needs; one for many values costs a fraction of one each. Not for two threads. */
+struct store_packer *store_packer_new(void);
+void store_packer_free(struct store_packer *packer); /* NULL is fine */
+
 /* Replaces what is in `out`. */
-int store_pack(enum store_db db, const char *key, const void *at, size_t len, struct buf *out);
+int store_pack(struct store_packer *packer, enum store_db db, const char *key, const void *at,
+               size_t len, struct buf *out);
 
 /* ERR_INVALID: damaged; ERR_VERSION: a newer record format. A NUL follows the bytes. */
 int store_unpack(enum store_db db, const char *key, const void *packed, size_t packed_len,

@@ -12,6 +12,7 @@
 struct writer {
     struct store *store;
     MDB_txn *txn;
+    struct store_packer *packer;
     struct buf packed;
     bool wrote;
 };
@@ -28,7 +29,7 @@ static int fail(struct store_batch *batch, int code, const struct store_op *op, 
 static int put(struct writer *w, struct store_batch *batch, enum store_db db, const char *key,
                const void *at, size_t len, unsigned flags)
 {
-    int r = store_pack(db, key, at, len, &w->packed);
+    int r = store_pack(w->packer, db, key, at, len, &w->packed);
     if (r < 0) {
         err_set(&batch->err, r, "%s/%s: %s", store_db_name(db), key, err_name(r));
         return BATCH_FAILED;
@@ -210,7 +211,7 @@ static int write_once(struct writer *w, struct store_batch *group, uint64_t *ret
 
 void store_write_group(struct store *store, struct store_batch *group, struct store_result *ret)
 {
-    struct writer w = {.store = store};
+    struct writer w = {.store = store, .packer = store_packer_new()};
     buf_init(&w.packed, STORE_VALUE_MAX + 4096);
     *ret = (struct store_result){.outcome = STORE_OUTCOME_DONE};
     if (clock_ns() - store->readers_checked_ns > READERS_CHECK_NS) {
@@ -222,6 +223,7 @@ void store_write_group(struct store *store, struct store_batch *group, struct st
         r = write_once(&w, group, &ret->transaction);
     } while (r == BATCH_FAILED);
     buf_done(&w.packed);
+    store_packer_free(w.packer);
     if (r == MDB_MAP_FULL) {
         ret->outcome = STORE_OUTCOME_GROW;
     } else if (r == MDB_MAP_RESIZED) {

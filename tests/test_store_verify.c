@@ -167,13 +167,21 @@ static void a_number_off(void **state)
     assert_int_equal(verify(rig).n_problems, 1);
 }
 
+static int pack(enum store_db db, const char *key, const void *at, size_t len, struct buf *out)
+{
+    struct store_packer *packer = store_packer_new();
+    int r = store_pack(packer, db, key, at, len, out);
+    store_packer_free(packer);
+    return r;
+}
+
 static void flipped_bits(void **state)
 {
     struct store_rig *rig = *state;
     campaign(rig, "c1", 3);
     auto_buf struct buf packed;
     buf_init(&packed, 1 << 20);
-    assert_int_equal(store_pack(STORE_DB_VERDICTS, "v", "{}", 2, &packed), 0);
+    assert_int_equal(pack(STORE_DB_VERDICTS, "v", "{}", 2, &packed), 0);
     packed.at[packed.len - 1] ^= 4;
     store_close(rig->store);
     rig->store = NULL;
