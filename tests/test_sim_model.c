@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "evaluator/sim/exec.h"
+#include "evaluator/sim/l1.h"
 #include "evaluator/sim/launch_plan.h"
 #include "evaluator/sim/machine.h"
 #include "evaluator/sim/model.h"
@@ -79,21 +81,22 @@ static void trace_counts_sectors(void **state)
     struct vmem *mem;
     struct trace *trace;
     struct trace_block b;
-    uint64_t a, c, sectors[40];
+    uint64_t a, c, sectors[8];
     (void)state;
     vmem_new(1 << 30, &mem);
     vmem_alloc(mem, 4096, &a);
-    vmem_alloc(mem, 100, &c);
+    vmem_alloc(mem, 200, &c);
     trace_new(&trace);
-    trace_begin(trace, mem, 32 << 10);
-    /* sectors 2, 3, 4 twice, a store to 3, and one load of c */
-    for (int i = 0; i < 6; i++)
-        sectors[i] = a + 64 + 32 * (unsigned)(i % 3);
+    trace_begin(trace, mem);
+    /* sectors 2, 3, 4 of a, the second time from L1; a store to 3; and a load in c */
+    for (unsigned i = 0; i < 6; i++)
+        sectors[i] = (a + 64 + 32 * (i % 3)) | (i < 3 ? EXEC_TRACE_MISS : EXEC_TRACE_LOAD);
     sectors[6] = (a + 96) | EXEC_TRACE_STORE;
-    sectors[7] = c + 64;
+    sectors[7] = (c + 64) | EXEC_TRACE_MISS;
     trace_block(trace, sectors, 8, &b);
     assert_int_equal(b.load_sectors, 7);
-    assert_int_equal(b.l2_load_sectors, 4); /* the second time they are in L1 */
+    assert_int_equal(b.l2_load_sectors, 4);
+    assert_int_equal(b.l2_load_lines, 3); /* 2 and 3 in one, 4 in the next, c */
     assert_int_equal(b.l2_store_sectors, 1);
     assert_int_equal(b.n_pieces, 2);
     assert_true(b.pieces[0].span == a && b.pieces[0].lo == 2 && b.pieces[0].run == 3);
@@ -102,23 +105,41 @@ static void trace_counts_sectors(void **state)
     assert_int_equal(b.pieces[0].stored, 1);
     assert_int_equal(b.pieces[0].fresh, 3);
     assert_int_equal(b.pieces[1].distinct, 1);
-    /* the next block shares one sector and brings two */
-    sectors[0] = a + 128;
-    sectors[1] = a + 160;
-    sectors[2] = a + 192;
+    /* the next block shares one sector, brings two, and adds to one of them atomically */
+    sectors[0] = (a + 128) | EXEC_TRACE_MISS;
+    sectors[1] = (a + 160) | EXEC_TRACE_MISS;
+    sectors[2] = (a + 192) | EXEC_TRACE_ATOMIC;
     trace_block(trace, sectors, 3, &b);
     assert_int_equal(b.place, 1);
     assert_int_equal(b.n_pieces, 1);
     assert_int_equal(b.pieces[0].distinct, 3);
     assert_int_equal(b.pieces[0].fresh, 2);
-    /* an L1 of one line a way keeps nothing of a long stream */
-    trace_begin(trace, mem, 1024);
-    for (int i = 0; i < 40; i++)
-        sectors[i] = a + 128 * (unsigned)(i % 20);
-    trace_block(trace, sectors, 40, &b);
-    assert_int_equal(b.l2_load_sectors, 40);
+    assert_int_equal(b.pieces[0].loaded, 3);
+    assert_int_equal(b.pieces[0].stored, 1);
+    assert_int_equal(b.pieces[0].atomic, 1);
+    assert_int_equal(b.l2_atomic_sectors, 1);
     trace_free(trace);
     vmem_free(mem);
+}
+
+static void l1_keeps_what_fits(void **state)
+{
+    struct l1 *l1 = l1_new();
+    unsigned hits = 0;
+    (void)state;
+    l1_reset(l1, 32 << 10);
+    for (unsigned i = 0; i < 2 * 128; i++) /* 16 KiB, twice */
+        hits += l1_load(l1, 128 * (i % 128));
+    assert_in_range(hits, 120, 128);
+    assert_false(l1_load(l1, 32)); /* another sector of a line that is there */
+    assert_true(l1_load(l1, 32));
+    l1_reset(l1, 4 << 10);
+    assert_false(l1_load(l1, 32));
+    hits = 0;
+    for (unsigned i = 0; i < 2 * 1024; i++) /* a stream of 128 KiB keeps nothing */
+        hits += l1_load(l1, 128 * (i % 1024));
+    assert_int_equal(hits, 0);
+    l1_free(l1);
 }
 
 static void cache_keeps_the_latest(void **state)
@@ -286,6 +307,7 @@ int main(void)
         cmocka_unit_test(occupancy),
         cmocka_unit_test(plan_covers_the_grid),
         cmocka_unit_test(trace_counts_sectors),
+        cmocka_unit_test(l1_keeps_what_fits),
         cmocka_unit_test(cache_keeps_the_latest),
         cmocka_unit_test(reuse_of_a_product),
         cmocka_unit_test(reuse_of_a_stream),

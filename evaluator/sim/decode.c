@@ -280,6 +280,7 @@ static int decode_kernel(struct decoder *d)
         return d->failed;
     decode_registers(d);
     decode_costs(d->program);
+    decode_unroll(d->program);
     return 0;
 }
 

@@ -136,3 +136,4 @@ int decode_body(struct decoder *d, struct decode_frame *frame);
 int decode_layout(struct decoder *d);    /* blocks, order, jumps */
 void decode_registers(struct decoder *d); /* slots, references */
 void decode_costs(struct exec_program *program);
+void decode_unroll(struct exec_program *program); /* for the profile's critical path */

@@ -32,9 +32,11 @@ static const struct float_op float_ops[] = {
      OPS_MIN_BF16_NAN, OPS_MIN_BF16X2_NAN, OPS_NONE, NULL, NULL},
     {"max.NaN", 2, OPS_MAX_F32_NAN, OPS_NONE, OPS_NONE, OPS_MAX_F16_NAN, OPS_MAX_F16X2_NAN,
      OPS_MAX_BF16_NAN, OPS_MAX_BF16X2_NAN, OPS_NONE, NULL, NULL},
-    {"neg", 1, OPS_NEG_F32, OPS_NONE, OPS_NEG_F64, OPS_NEG_H, OPS_NEG_HX2, OPS_NEG_H, OPS_NEG_HX2,
+    {"neg", 1, OPS_NEG_F32, OPS_NONE, OPS_NEG_F64, OPS_NEG_F16, OPS_NEG_F16X2, OPS_NEG_BF16,
+     OPS_NEG_BF16X2,
      OPS_NONE, NULL, NULL},
-    {"abs", 1, OPS_ABS_F32, OPS_NONE, OPS_ABS_F64, OPS_ABS_H, OPS_ABS_HX2, OPS_ABS_H, OPS_ABS_HX2,
+    {"abs", 1, OPS_ABS_F32, OPS_NONE, OPS_ABS_F64, OPS_ABS_F16, OPS_ABS_F16X2, OPS_ABS_BF16,
+     OPS_ABS_BF16X2,
      OPS_NONE, NULL, NULL},
     {.name = "rcp", .n = 1, .f32 = OPS_RCP_F32, .f32_ftz = OPS_RCP_F32_FTZ, .f64 = OPS_RCP_F64,
      .f32_r = ops_rcp_f32_r, .f64_r = ops_rcp_f64_r},
@@ -89,9 +91,9 @@ static struct type_ops ops_around(enum ptx_type type)
     case PTX_F16X2:
         return (struct type_ops){OPS_FTZ_F16X2, OPS_SAT_F16X2, OPS_RELU_F16X2};
     case PTX_BF16:
-        return (struct type_ops){OPS_NONE, OPS_SAT_BF16, OPS_RELU_BF16};
+        return (struct type_ops){OPS_FTZ_BF16, OPS_SAT_BF16, OPS_RELU_BF16};
     case PTX_BF16X2:
-        return (struct type_ops){OPS_NONE, OPS_SAT_BF16X2, OPS_RELU_BF16X2};
+        return (struct type_ops){OPS_FTZ_BF16X2, OPS_SAT_BF16X2, OPS_RELU_BF16X2};
     case PTX_F32X2:
         return (struct type_ops){OPS_FTZ_F32X2, OPS_NONE, OPS_NONE};
     default:
@@ -116,7 +118,9 @@ static void cost_float(struct insn *in, const char *op, enum ptx_type type, bool
     } else if (!strcmp(op, "neg") || !strcmp(op, "abs")) {
         cost(in, EXEC_PIPE_ALU, 0, LAT_NONE); /* an operand modifier */
     } else {
-        cost(in, EXEC_PIPE_FMA, type == PTX_F32X2 ? 2 : 1, LAT_FMA);
+        /* pairs of halves take two turns on Hopper, measured */
+        bool pair = type == PTX_F32X2 || type == PTX_F16X2 || type == PTX_BF16X2;
+        cost(in, EXEC_PIPE_FMA, pair ? 2 : 1, LAT_FMA);
     }
 }
 
@@ -133,6 +137,8 @@ static ops_fn *choose_fn(struct decoder *d, const struct float_op *op, enum ptx_
         return type == PTX_F32 ? op->f32_r : type == PTX_F64 ? op->f64_r : NULL;
     if (m->ftz && type == PTX_F32 && op->f32_ftz != OPS_NONE)
         id = op->f32_ftz;
+    if (m->approx && id == OPS_DIV_F32)
+        id = OPS_DIV_APPROX_F32;
     return d->program->ops->fn[id];
 }
 

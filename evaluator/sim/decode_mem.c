@@ -85,6 +85,7 @@ static enum ptx_space real_space(enum ptx_space space, const struct address *a)
 static int decode_ld(struct decoder *d)
 {
     enum ptx_type type = type_at(d, 0);
+    bool read_only = mod(d, "nc"), past_l1 = mod(d, "cg") || mod(d, "cv");
     mod_ignore(d, cache_hints);
     bool sync = ordered(d), policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
@@ -117,6 +118,8 @@ static int decode_ld(struct decoder *d)
     in->width = (uint8_t)slot;
     in->is_signed = ptx_type_is_signed(type);
     in->flags = sync;
+    in->read_only = read_only;
+    in->past_l1 = past_l1 || sync;
     cost_memory(in);
     for (unsigned i = 0; i < vec; i++)
         add_dst(d, dst[i]);
@@ -361,6 +364,7 @@ static int decode_copy(struct decoder *d)
     struct insn *in = emit(d, INSN_CP_ASYNC);
     address_of(in, &from, PTX_GLOBAL);
     in->mode = to.width;
+    in->past_l1 = cg;
     in->elem = (uint8_t)n;
     in->vec = 1;
     in->site = d->program->n_sites++;

@@ -242,8 +242,8 @@ CUresult driver_perform_launch(struct driver *d, const struct driver_op *op, boo
                  .budget = BLOCK_BUDGET,
                  .stop = driver_stop_flag(),
                  .sm_count = d->machine->sms,
-                 .latency = model_latency()},
-        .l1_bytes = model_l1_share(d->machine, resident, shared),
+                 .latency = &d->machine->latency,
+                 .l1_bytes = (uint32_t)model_l1_share(d->machine, resident, shared)},
         .max_blocks = d->sample_blocks,
     };
     struct launch_profile profile;

@@ -24,6 +24,7 @@ void exec_scratch_free(struct exec_scratch *x)
     free(x->sites);
     free(x->block_runs);
     free(x->trace);
+    l1_free(x->l1);
     race_free(x->race);
     free(x);
 }
@@ -71,8 +72,8 @@ static int carve_memory(struct exec_scratch *x)
         w->preds = (uint32_t *)carve(&at, preds);
         w->local = carve(&at, local);
         w->local_shadow = shadow ? carve(&at, local) : NULL;
-        w->ready = l->profile ? (uint64_t *)carve(&at, ready) : NULL;
-        w->pred_ready = l->profile ? (uint64_t *)carve(&at, pred_ready) : NULL;
+        w->chain.ready = l->profile ? (uint64_t *)carve(&at, ready) : NULL;
+        w->chain.pred_ready = l->profile ? (uint64_t *)carve(&at, pred_ready) : NULL;
     }
     return 0;
 }
@@ -188,14 +189,14 @@ static void start_warp(struct exec_scratch *x, uint32_t index)
     w->running = true;
     w->done = false;
     w->n_copies = w->copy_group = 0;
-    w->cycle = w->memory_cycles = 0;
+    w->chain = (struct chain){.ready = w->chain.ready, .pred_ready = w->chain.pred_ready};
     memset(w->barrier_lanes, 0, sizeof(w->barrier_lanes));
     memset(w->preds, 0, p->n_preds * sizeof(*w->preds));
     if (w->local_shadow)
         memset(w->local_shadow, 0, 32ull * p->local_bytes);
-    if (w->ready) {
-        memset(w->ready, 0, (p->reg_bytes / 64 + 1) * sizeof(*w->ready));
-        memset(w->pred_ready, 0, p->n_preds * sizeof(*w->pred_ready));
+    if (w->chain.ready) {
+        memset(w->chain.ready, 0, (p->reg_bytes / 64 + 1) * sizeof(*w->chain.ready));
+        memset(w->chain.pred_ready, 0, p->n_preds * sizeof(*w->chain.pred_ready));
     }
     for (size_t i = 0; i < p->n_specials; i++) {
         uint32_t *d = (uint32_t *)(w->regs + p->specials[i].ref);
@@ -220,6 +221,8 @@ void exec_block_start(struct exec_scratch *x, const uint32_t ctaid[3])
         memset(x->shared_shadow, 0, x->shared_bytes);
     if (x->race)
         race_block_start(x);
+    if (x->launch->profile)
+        profile_block_start(x);
     for (uint32_t i = 0; i < x->n_warps; i++)
         start_warp(x, i);
     x->started = true;

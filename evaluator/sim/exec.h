@@ -69,6 +69,7 @@ struct exec_launch {
     uint32_t sm_count;          /* for %nsmid and %smid */
     uint64_t grid_workspace;    /* device address of 8 zeroed bytes for a grid's barrier, or 0 */
     const struct exec_latency *latency; /* NULL: exec_latency_default() */
+    uint32_t l1_bytes; /* that a block can count on; profiled loads that hit it take latency->l1 */
 };
 
 struct exec_program_info {
@@ -103,7 +104,7 @@ int exec_block_step(struct exec_scratch *scratch, uint64_t quantum, struct exec_
                     struct exec_fault *ret_fault);
 
 /* The sectors (32 bytes) touched since exec_trace_reset, in order, once a request: the address with
- * EXEC_TRACE_* in its low five bits. Valid until the scratch runs again. */
-enum { EXEC_TRACE_LOAD = 0, EXEC_TRACE_STORE = 1, EXEC_TRACE_ATOMIC = 2 };
+ * EXEC_TRACE_* in its low five bits; a load that L1 doesn't answer is a miss. Valid until the scratch runs again. */
+enum { EXEC_TRACE_LOAD = 0, EXEC_TRACE_STORE = 1, EXEC_TRACE_ATOMIC = 2, EXEC_TRACE_MISS = 3 };
 void exec_trace(const struct exec_scratch *scratch, const uint64_t **ret_sectors, size_t *ret_n);
 void exec_trace_reset(struct exec_scratch *scratch);

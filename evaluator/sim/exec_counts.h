@@ -61,7 +61,7 @@ struct exec_counts {
 };
 
 struct exec_latency { /* cycles from issue until the result can be used */
-    uint16_t alu, fma, f64, sfu, tensor, shuffle, shared, global, global_atomic, constant, barrier;
+    uint16_t alu, fma, f64, sfu, tensor, shuffle, shared, l1, global, global_atomic, constant, barrier;
 };
 
 void exec_counts_add(struct exec_counts *to, const struct exec_counts *from);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Figures for the time model: traffic of each request, and a scoreboard of cycles for each warp.
- *
- * A ready time is kept doubled, its low bit telling whether a global load brings it, so that the
- * time a warp waits can be put down to memory. */
+/* Figures for the time model: the traffic of each request. */
 #include "evaluator/sim/exec_state.h"
 
 #include <stdlib.h>
@@ -14,7 +11,7 @@ const struct exec_latency *exec_latency_default(void)
      * arithmetic 4, MUFU and shuffles in the twenties, mma about 33). `global` is a mix of L2 and
      * DRAM. */
     static const struct exec_latency latency = {
-        .alu = 5, .fma = 4, .f64 = 8, .sfu = 20, .tensor = 33, .shuffle = 24, .shared = 30,
+        .alu = 5, .fma = 4, .f64 = 8, .sfu = 20, .tensor = 33, .shuffle = 24, .shared = 30, .l1 = 35,
         .global = 500, .global_atomic = 700, .constant = 30, .barrier = 20};
     return &latency;
 }
@@ -84,30 +81,42 @@ static void trace_put(struct exec_scratch *x, uint64_t entry)
     x->trace[x->n_trace++] = entry;
 }
 
-static unsigned trace_kind(const struct access *a)
+void profile_block_start(struct exec_scratch *x)
 {
-    return a->atomic ? EXEC_TRACE_ATOMIC : a->write ? EXEC_TRACE_STORE : EXEC_TRACE_LOAD;
+    if (!x->l1)
+        x->l1 = l1_new();
+    l1_reset(x->l1, x->launch->l1_bytes);
 }
 
-static void global_contiguous(struct exec_scratch *x, const struct access *a,
-                              struct exec_traffic *t)
+/* One sector of a request: into L1, and into the trace. */
+static void touch(struct exec_scratch *x, struct chain *c, uint64_t sector, unsigned kind)
+{
+    if (kind == EXEC_TRACE_LOAD && !l1_load(x->l1, sector * 32))
+        kind = EXEC_TRACE_MISS;
+    c->missed = c->missed || kind == EXEC_TRACE_MISS;
+    if (x->launch->trace)
+        trace_put(x, sector * 32 | kind);
+}
+
+static void global_contiguous(struct exec_scratch *x, struct chain *c, const struct access *a,
+                              unsigned kind, struct exec_traffic *t)
 {
     uint64_t lo = a->addr[0], hi = lo - 1 + (a->shape == ACCESS_WHOLE ? 32ull : 1) * a->bytes;
     t->sectors = hi / 32 - lo / 32 + 1;
     t->lines = hi / 128 - lo / 128 + 1;
-    for (uint64_t s = lo / 32; x->launch->trace && s <= hi / 32; s++)
-        trace_put(x, s * 32 | trace_kind(a));
+    for (uint64_t s = lo / 32; s <= hi / 32; s++)
+        touch(x, c, s, kind);
 }
 
-static void global_scattered(struct exec_scratch *x, const struct access *a,
-                             struct exec_traffic *t)
+static void global_scattered(struct exec_scratch *x, struct chain *c, const struct access *a,
+                             unsigned kind, struct exec_traffic *t)
 {
     struct small_set sectors = {.n = 0}, lines = {.n = 0};
     for (uint32_t m = a->mask; m; m &= m - 1) {
         uint64_t lo = a->addr[__builtin_ctz(m)], hi = lo + a->bytes - 1;
         for (uint64_t s = lo / 32; s <= hi / 32; s++)
-            if (set_add(&sectors, s) && x->launch->trace)
-                trace_put(x, s * 32 | trace_kind(a));
+            if (set_add(&sectors, s))
+                touch(x, c, s, kind);
         set_add(&lines, lo / 128);
     }
     t->sectors = sectors.n;
@@ -163,7 +172,9 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
 {
     struct exec_counts *c = &x->counts;
     struct exec_traffic t = {.requests = 1};
-    (void)w;
+    unsigned kind = a->atomic ? EXEC_TRACE_ATOMIC : a->write ? EXEC_TRACE_STORE
+                    : in->past_l1 ? EXEC_TRACE_MISS : EXEC_TRACE_LOAD;
+    w->chain.missed = false;
     if (a->atomic)
         c->atomic_serial += same_address(a) - 1;
     if (a->space == PTX_SHARED) {
@@ -180,73 +191,11 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
     if (a->space != PTX_GLOBAL)
         return;
     if (a->shape == ACCESS_WHOLE || a->shape == ACCESS_UNIFORM)
-        global_contiguous(x, a, &t);
+        global_contiguous(x, &w->chain, a, kind, &t);
     else
-        global_scattered(x, a, &t);
+        global_scattered(x, &w->chain, a, kind, &t);
     add_traffic(in->kind == INSN_CP_ASYNC ? &c->async_copy : a->atomic ? &c->global_atomic
                 : a->write ? &c->global_store : &c->global_load, &t);
     if (!a->write)
         c->load_cycles += t.sectors * 32 * x->latency->global;
-}
-
-static uint32_t latency_of(const struct exec_latency *l, const struct insn *in)
-{
-    const uint16_t table[] = {l->alu,    l->fma,    l->f64,           l->sfu,      l->tensor, l->shuffle,
-                              l->shared, l->global, l->global_atomic, l->constant, 0};
-    return table[in->latency];
-}
-
-void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in)
-{
-    const uint32_t *ref = x->program->refs + in->refs;
-    uint64_t at = w->cycle * 2;
-    for (unsigned k = in->n_dst; k < in->n_dst + in->n_src; k++)
-        if (!(ref[k] & REF_CONST) && w->ready[ref[k] / 64] > at)
-            at = w->ready[ref[k] / 64];
-    for (unsigned k = 0; k < 4; k++)
-        if (in->p[k] != PRED_NONE && w->pred_ready[in->p[k]] > at)
-            at = w->pred_ready[in->p[k]];
-    if (in->guard != PRED_NONE && w->pred_ready[in->guard] > at)
-        at = w->pred_ready[in->guard];
-    if (at & 1)
-        w->memory_cycles += at / 2 - w->cycle;
-    uint64_t issue = at / 2;
-    bool memory = in->latency == LAT_GLOBAL || in->latency == LAT_ATOMIC ||
-                  (in->latency == LAT_NONE && at & 1);
-    uint64_t done = (issue + latency_of(x->latency, in)) * 2 | memory;
-    w->cycle = issue + in->weight;
-    for (unsigned k = 0; k < in->n_dst; k++)
-        w->ready[ref[k] / 64] = done;
-    if (in->kind >= INSN_SETP && in->kind <= INSN_PLOGIC)
-        for (unsigned k = 0; k < 2; k++)
-            if (in->p[k] != PRED_NONE && (k == 0 || in->kind != INSN_PLOGIC))
-                w->pred_ready[in->p[k]] = done;
-}
-
-void profile_barrier(struct exec_scratch *x, uint32_t warps)
-{
-    uint32_t slowest = 0;
-    uint64_t latest = 0;
-    for (uint32_t i = 0; i < x->n_warps; i++)
-        if (warps >> i & 1 && x->warps[i].cycle >= latest) {
-            latest = x->warps[i].cycle;
-            slowest = i;
-        }
-    for (uint32_t i = 0; i < x->n_warps; i++)
-        if (warps >> i & 1) {
-            x->warps[i].cycle = latest + x->latency->barrier;
-            x->warps[i].memory_cycles = x->warps[slowest].memory_cycles;
-        }
-}
-
-void profile_block_end(struct exec_scratch *x)
-{
-    uint32_t slowest = 0;
-    for (uint32_t i = 0; i < x->n_warps; i++) {
-        x->counts.warp_cycles += x->warps[i].cycle;
-        if (x->warps[i].cycle > x->warps[slowest].cycle)
-            slowest = i;
-    }
-    x->counts.chain_cycles += x->warps[slowest].cycle;
-    x->counts.chain_memory += x->warps[slowest].memory_cycles;
 }

@@ -86,6 +86,9 @@ struct insn {
     uint8_t sub, mode, flags; /* meaning by kind */
     uint8_t space, elem, vec, addr_width; /* memory: enum ptx_space, bytes, elements */
     uint8_t is_signed, pipe, weight, weight_sfu; /* estimated machine instructions */
+    uint8_t turns;  /* 0, or it begins a block, of which so many turns are scheduled as one */
+    bool read_only; /* a load of memory that nobody writes meanwhile (.nc) */
+    bool past_l1;   /* a load that L1 doesn't answer (.cg, .cv, volatile) */
     uint32_t r[5];
     uint32_t refs;   /* index in program->refs */
     uint32_t target[2]; /* blocks */

@@ -13,6 +13,7 @@
 #include "evaluator/sim/exec.h"
 #include "evaluator/sim/exec_ops.h"
 #include "evaluator/sim/exec_program.h"
+#include "evaluator/sim/l1.h"
 #include "evaluator/sim/vmem.h"
 
 #include <string.h>
@@ -35,6 +36,19 @@ struct pending_copy {
     const uint8_t *from;
 };
 
+/* A warp's critical path, exec_chain.c. Times are packed as it says. */
+enum { CHAIN_COPY_GROUPS = 8 };
+struct chain {
+    uint64_t floor, latest; /* of what is being scheduled: its start, its latest issue */
+    uint64_t issued;        /* issue slots used since */
+    uint64_t global_stored, shared_stored; /* the latest store's issue */
+    uint64_t copies_done, copy_groups[CHAIN_COPY_GROUPS];
+    uint32_t n_copy_groups, turn;
+    const struct insn *lead;
+    bool missed; /* the access that is about to be issued goes past L1 */
+    uint64_t *ready, *pred_ready; /* by register and predicate */
+};
+
 struct warp {
     uint8_t *regs;   /* program's reg_bytes, 64-byte aligned */
     uint32_t *preds;
@@ -47,8 +61,7 @@ struct warp {
     uint32_t barrier_lanes[BAR_COUNT]; /* lanes that have arrived, of the warp */
     struct pending_copy *copies;
     uint32_t n_copies, cap_copies, copy_group;
-    /* profile */
-    uint64_t cycle, memory_cycles, *ready, *pred_ready;
+    struct chain chain; /* profile */
 };
 
 struct barrier {
@@ -102,6 +115,7 @@ struct exec_scratch {
     struct exec_counts counts;
     struct exec_fault fault;
     struct race_state *race;
+    struct l1 *l1;       /* when profiling */
     uint64_t *trace;
     size_t n_trace, cap_trace;
     uint64_t clock_base;
@@ -190,6 +204,7 @@ void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in
 void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
                     const struct access *a);
 void profile_barrier(struct exec_scratch *x, uint32_t warps);
+void profile_block_start(struct exec_scratch *x);
 void profile_block_end(struct exec_scratch *x);
 
 /* exec_fault.c: fills x->fault, returns RUN_FAULT. in may be NULL. */

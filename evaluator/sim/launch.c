@@ -135,7 +135,7 @@ static int run_unit(struct run *run, struct thread_state *t, size_t i)
         return err;
     if (unit->profiled) {
         r->traces = xcalloc(unit->n, sizeof(*r->traces));
-        trace_begin(t->trace, run->plain.mem, run->request->l1_bytes);
+        trace_begin(t->trace, run->plain.mem);
     }
     for (uint64_t b = unit->first; b < unit->first + unit->n && b < run->fault_block; b++) {
         uint32_t ctaid[3];
@@ -313,7 +313,7 @@ static int run_in_turns(struct run *run, struct launch_profile *p)
         const uint64_t *sectors;
         size_t n_sectors;
         if (i % TRACE_GROUP == 0)
-            trace_begin(t->trace, run->plain.mem, run->request->l1_bytes);
+            trace_begin(t->trace, run->plain.mem);
         exec_trace(scratch[i], &sectors, &n_sectors);
         trace_block(t->trace, sectors, n_sectors, &p->traces[i]);
         block_at(run->plain.grid, i, p->traces[i].ctaid);

@@ -16,7 +16,6 @@ struct threads;
 
 struct launch_request {
     struct exec_launch exec; /* all but profile, trace and checks' meaning is taken as it stands */
-    uint64_t l1_bytes;       /* of one block, for the trace */
     unsigned max_blocks;     /* 0: run every block; else sample */
     bool in_turns;           /* all blocks at once, step by step */
 };

@@ -31,7 +31,7 @@ static const struct machine machines[] = {
 
         .issue = 4,      /* four schedulers */
         .fma = 128,      /* CPG */
-        .alu = 100,      /* measured: 64 by the CPG, but ptxas moves additions to the FMA pipe */
+        .alu = 110,      /* measured: 64 by the CPG, but ptxas moves additions to the FMA pipe */
         .f64 = 64,       /* CPG */
         .sfu = 16,       /* CPG, measured */
         .lsu = 32,       /* CPG */
@@ -58,7 +58,19 @@ static const struct machine machines[] = {
         .l2_leaves = 0.5,        /* measured: 30 MB written or read are there for the next launch */
         .l2_flushed_dirty = 0.5, /* fit: what reading 4 to 128 MB costs after a flush */
 
-        .l1_latency = 35, /* measured */
+        /* measured: chains of each, less what PTX has more of than the machine's code */
+        .latency = {.alu = 4,
+                    .fma = 4,
+                    .f64 = 8,
+                    .sfu = 18,
+                    .tensor = 33,
+                    .shuffle = 24,
+                    .shared = 25,
+                    .l1 = 32,
+                    .global = 600,
+                    .global_atomic = 600,
+                    .constant = 8,
+                    .barrier = 20},
         .l2_latency = 270,
         .dram_latency = 850, /* measured */
         .block_cycles = 300, /* measured: blocks one by one on an SM */
@@ -68,6 +80,8 @@ static const struct machine machines[] = {
         .graph_ns = 900,
         .cold_ns = 1000, /* measured */
         .smooth = 4,
+        .queue = 0.6, /* fit: copies and sums with 1 to 8 blocks on an SM */
+        .queue_blocks = 0.7,
     },
     {
         .key = "b200",
@@ -96,7 +110,7 @@ static const struct machine machines[] = {
 
         .issue = 4,
         .fma = 128,
-        .alu = 100,
+        .alu = 110,
         .f64 = 64,
         .sfu = 16,
         .lsu = 32,
@@ -123,7 +137,18 @@ static const struct machine machines[] = {
         .l2_leaves = 0.5,
         .l2_flushed_dirty = 0.5,
 
-        .l1_latency = 35,
+        .latency = {.alu = 4,
+                    .fma = 4,
+                    .f64 = 8,
+                    .sfu = 18,
+                    .tensor = 33,
+                    .shuffle = 24,
+                    .shared = 25,
+                    .l1 = 32,
+                    .global = 600,
+                    .global_atomic = 600,
+                    .constant = 8,
+                    .barrier = 20},
         .l2_latency = 270,
         .dram_latency = 850,
         .block_cycles = 300,
@@ -133,6 +158,8 @@ static const struct machine machines[] = {
         .graph_ns = 900,
         .cold_ns = 1000,
         .smooth = 4,
+        .queue = 0.6,
+        .queue_blocks = 0.7,
     },
 };
 

@@ -10,6 +10,8 @@
  * an H200, "fit" a number chosen so that the model meets such measurements. */
 #include <stdint.h>
 
+#include "evaluator/sim/exec_counts.h"
+
 enum machine_tensor {
     MACHINE_TENSOR_F16, /* and bf16 */
     MACHINE_TENSOR_TF32,
@@ -62,7 +64,8 @@ struct machine {
     double l2_flushed_dirty; /* of `l2`, written and not yet in DRAM when a timed sequence begins */
 
     /* latencies, cycles */
-    double l1_latency, l2_latency, dram_latency;
+    struct exec_latency latency; /* `global` and `global_atomic` are placeholders, see model.c */
+    double l2_latency, dram_latency;
     double block_cycles; /* from one block's end on an SM to the first instruction of the next */
 
     /* time outside the SMs' work, nanoseconds */
@@ -72,6 +75,8 @@ struct machine {
     double cold_ns;   /* until the first bytes come from DRAM: code, parameters, page tables */
 
     double smooth; /* exponent of the smooth maximum over the bounds */
+    double queue,
+        queue_blocks; /* how much queues lengthen waits: queue / blocks of an SM ^ queue_blocks */
 };
 
 /* By key ("h200", "b200"), or NULL. */

@@ -7,26 +7,6 @@
 #include "base/util.h"
 #include "evaluator/sim/model_reuse.h"
 
-#define LATENCY_ASSUMED 600 /* of a global load, for the executor; corrected with the hit rates */
-
-const struct exec_latency *model_latency(void)
-{
-    static const struct exec_latency latency = {
-        .alu = 4,
-        .fma = 4,
-        .f64 = 8,
-        .sfu = 20,
-        .tensor = 33,
-        .shuffle = 24,
-        .shared = 29,
-        .global = LATENCY_ASSUMED,
-        .global_atomic = LATENCY_ASSUMED,
-        .constant = 8,
-        .barrier = 20,
-    };
-    return &latency;
-}
-
 static unsigned round_up(unsigned n, unsigned to)
 {
     return (n + to - 1) / to * to;
@@ -81,7 +61,7 @@ double model_host_copy_time(const struct machine *m, uint64_t bytes)
 struct need {
     double cycles[WARPSIM_BOUND_COUNT]; /* of its SM, where the bound is an SM's */
     double ns[WARPSIM_BOUND_COUNT];     /* of the whole GPU, where it is that */
-    double chain;                       /* cycles */
+    double chain, waits;                /* cycles; of them, those for global memory */
 };
 
 static double tensor_cycles(const struct machine *m, const struct exec_counts *c)
@@ -100,13 +80,25 @@ static double tensor_cycles(const struct machine *m, const struct exec_counts *c
     return cycles;
 }
 
-/* The chain was counted with one latency for every global load; put the mean one in its place. */
-static double chain_of(const struct machine *m, const struct exec_counts *c, const struct reuse *r)
+/* The chain was counted with one latency for every load past L1; put the mean one in its place. */
+static void chain_of(const struct machine *m, const struct exec_counts *c, const struct reuse *r,
+                     struct need *n)
 {
-    double below = r->l2_hit * m->l2_latency + (1 - r->l2_hit) * m->dram_latency;
-    double mean = r->l1_hit * m->l1_latency + (1 - r->l1_hit) * below;
-    double memory = (double)c->chain_memory;
-    return (double)c->chain_cycles - memory + memory * mean / LATENCY_ASSUMED;
+    double mean = r->l2_hit * m->l2_latency + (1 - r->l2_hit) * m->dram_latency;
+    n->waits = (double)c->chain_memory * mean / m->latency.global;
+    n->chain = (double)(c->chain_cycles - c->chain_memory) + n->waits;
+}
+
+/* A warp has a quarter of an SM's pipes, so that few warps can't use them all. */
+static double few_warps(const struct need *n, const struct exec_counts *c)
+{
+    static const enum warpsim_bound pipes[] = {WARPSIM_BOUND_ISSUE, WARPSIM_BOUND_ALU,
+                                               WARPSIM_BOUND_FMA,   WARPSIM_BOUND_F64,
+                                               WARPSIM_BOUND_SFU,   WARPSIM_BOUND_TENSOR};
+    double most = 0, warps = (double)c->warps / (double)MAX(c->blocks, (uint64_t)1);
+    for (size_t i = 0; i < ARRAY_LEN(pipes); i++)
+        most = fmax(most, n->cycles[pipes[i]] * 4 / fmax(warps, 1));
+    return most;
 }
 
 static void sm_need(const struct machine *m, const struct exec_counts *c, struct need *n)
@@ -135,7 +127,7 @@ static double l2_time(const struct machine *m, const struct exec_counts *c, cons
     double partial = sectors > 0 ? fmax(1 - full / (32 * sectors), 0) : 0;
     double stores = r->l2_write / 32;
     double loads = fmax(r->l2_read / m->l2_bytes_s, r->l2_requests / m->l2_requests_s);
-    return (loads + stores * (partial / m->l2_partial_s + (1 - partial) * 32 / m->l2_write_s)) *
+    return fmax(loads, stores * (partial / m->l2_partial_s + (1 - partial) * 32 / m->l2_write_s)) *
            1e9;
 }
 
@@ -148,8 +140,11 @@ static struct need block_need(const struct model_launch *l, const struct reuse *
     double per = 1.0 / (double)MAX(l->profile->weighed, (uint64_t)1);
 
     sm_need(m, c, &n);
+    chain_of(m, c, r, &n);
     for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
         n.cycles[i] *= per;
+    n.chain *= per;
+    n.waits *= per;
     n.cycles[WARPSIM_BOUND_L2] = (r->l2_read + r->l2_write) / 32 / m->l2_sectors / blocks;
     n.ns[WARPSIM_BOUND_L2] = l2_time(m, c, r) / blocks;
     n.ns[WARPSIM_BOUND_BLOCKS] = 1e9 / m->blocks_s;
@@ -157,23 +152,37 @@ static struct need block_need(const struct model_launch *l, const struct reuse *
     if (r->atomic_requests > 0)
         n.ns[WARPSIM_BOUND_ATOMIC] =
             r->atomic_requests / (m->atomics_s * sqrt(fmax(r->atomic_lines, 1))) * 1e9 / blocks;
-    n.chain = chain_of(m, c, r) * per + m->block_cycles;
+    n.chain = fmax(n.chain, few_warps(&n, c)) + m->block_cycles;
     return n;
 }
 
-/* Nanoseconds of `blocks` blocks that run at the same time, bound by bound. */
+/* Latency and memory throughput together. Queues at L2 and DRAM lengthen the waits by q u / (1 - u)
+ * where they are used to the share u = memory / T, so (T - chain) (T - memory) = q waits memory, of
+ * which this is the larger root. */
+static double queued(double chain, double waits, double memory, double q)
+{
+    double apart = chain - memory;
+    return (chain + memory + sqrt(apart * apart + 4 * q * fmin(waits, chain) * memory)) / 2;
+}
+
+/* Nanoseconds of `blocks` blocks that run at the same time, and bound by bound. */
 static double wave_time(const struct machine *m, const struct need *n, double blocks,
                         double ret_bound[WARPSIM_BOUND_COUNT])
 {
-    double busiest = ceil(blocks / m->sms), sum = 0;
+    double busiest = ceil(blocks / m->sms), memory = 0, pipes = 0;
     double cycle_ns = 1e9 / m->clock_hz;
 
-    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
+    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++) {
         ret_bound[i] = fmax(n->cycles[i] * busiest * cycle_ns, n->ns[i] * blocks);
+        if (i == WARPSIM_BOUND_L2 || i == WARPSIM_BOUND_DRAM)
+            memory += pow(ret_bound[i], m->smooth);
+        else
+            pipes += pow(ret_bound[i], m->smooth);
+    }
     ret_bound[WARPSIM_BOUND_LATENCY] = n->chain * cycle_ns;
-    for (int i = 0; i < WARPSIM_BOUND_COUNT; i++)
-        sum += pow(ret_bound[i], m->smooth);
-    return pow(sum, 1 / m->smooth);
+    double q = m->queue / pow(fmax(busiest, 1), m->queue_blocks);
+    double t = queued(n->chain * cycle_ns, n->waits * cycle_ns, pow(memory, 1 / m->smooth), q);
+    return pow(pow(t, m->smooth) + pipes, 1 / m->smooth);
 }
 
 static void fill_counts(const struct model_launch *l, const struct reuse *r,

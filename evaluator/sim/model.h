@@ -68,6 +68,3 @@ uint64_t model_l1_share(const struct machine *machine, unsigned blocks, unsigned
 /* memset (read = 0) and copies inside the device; and between host and device. */
 double model_fill_time(const struct machine *machine, uint64_t read, uint64_t written);
 double model_host_copy_time(const struct machine *machine, uint64_t bytes);
-
-/* Latencies for the executor's scoreboard; the model corrects `global` afterwards. */
-const struct exec_latency *model_latency(void);

@@ -10,7 +10,6 @@
 
 #define SECTOR_BITS 5
 #define TABLE_MAX (1u << 22) /* slots; what doesn't fit counts as distinct each time */
-#define L1_WAYS 8
 
 enum { SEEN_LOAD = 1, SEEN_STORE = 2, SEEN_ATOMIC = 4 };
 
@@ -21,18 +20,10 @@ struct slot { /* one sector that the group touched; sector 0 is never device mem
     uint16_t seen; /* by that block */
 };
 
-struct line { /* of the L1: 128 bytes, four sectors */
-    uint64_t tag;
-    uint32_t used;
-    uint32_t valid;
-};
-
 struct trace {
     const struct vmem *mem;
     struct slot *slots;
-    uint32_t n_slots, n_used; /* n_slots is a power of two */
-    struct line *lines;
-    uint32_t n_sets, cap_sets, tick;
+    uint32_t n_slots, n_used;                    /* n_slots is a power of two */
     uint32_t place;                              /* of the next block in its group */
     const struct vmem_span *spans[TRACE_PIECES]; /* seen by the group, and the last one found */
     unsigned n_spans, last;
@@ -52,7 +43,6 @@ void trace_free(struct trace *t)
     if (!t)
         return;
     free(t->slots);
-    free(t->lines);
     free(t);
 }
 
@@ -62,20 +52,14 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 29);
 }
 
-void trace_begin(struct trace *t, const struct vmem *mem, uint64_t l1_bytes)
+void trace_begin(struct trace *t, const struct vmem *mem)
 {
-    uint64_t sets = l1_bytes / (128 * L1_WAYS);
     t->mem = mem;
     t->place = 0;
     t->n_spans = 0;
     t->last = 0;
     t->n_used = 0;
     memset(t->slots, 0, t->n_slots * sizeof(*t->slots));
-    t->n_sets = sets ? (uint32_t)MIN(sets, 1u << 16) : 1;
-    if (t->n_sets > t->cap_sets) {
-        t->cap_sets = t->n_sets;
-        t->lines = xrealloc(t->lines, (size_t)t->cap_sets * L1_WAYS, sizeof(*t->lines));
-    }
 }
 
 static struct slot *probe(struct slot *slots, uint32_t n, uint64_t sector)
@@ -155,29 +139,6 @@ static void touch(struct trace *t, uint64_t addr, unsigned seen, struct trace_pi
     s->seen |= (uint16_t)seen;
 }
 
-/* A sectored set-associative cache with least-recently-used replacement: true on a hit. */
-static bool l1_load(struct trace *t, uint64_t addr)
-{
-    uint64_t tag = addr >> 7;
-    uint32_t bit = 1u << (addr >> SECTOR_BITS & 3);
-    struct line *set = &t->lines[(size_t)((mix(tag) >> 32) % t->n_sets) * L1_WAYS];
-    struct line *oldest = set;
-
-    t->tick++;
-    for (unsigned i = 0; i < L1_WAYS; i++) {
-        if (set[i].tag == tag) {
-            bool hit = set[i].valid & bit;
-            set[i].valid |= bit;
-            set[i].used = t->tick;
-            return hit;
-        }
-        if (set[i].used < oldest->used)
-            oldest = &set[i];
-    }
-    *oldest = (struct line){.tag = tag, .used = t->tick, .valid = bit};
-    return false;
-}
-
 /* How many sectors in a row the block touched from the piece's first one. */
 static uint64_t run_length(const struct trace *t, const struct trace_piece *p, uint64_t span)
 {
@@ -197,14 +158,12 @@ void trace_block(struct trace *t, const uint64_t *sectors, size_t n, struct trac
     struct trace_piece pieces[TRACE_PIECES] = {0};
     uint64_t missed = 0; /* the line of the last miss: its sectors go in one request */
 
-    memset(t->lines, 0, (size_t)t->n_sets * L1_WAYS * sizeof(*t->lines));
-    t->tick = 0;
     for (size_t i = 0; i < n; i++) {
         unsigned kind = sectors[i] & ((1u << SECTOR_BITS) - 1);
         uint64_t addr = sectors[i] & ~(uint64_t)((1u << SECTOR_BITS) - 1);
-        if (kind == EXEC_TRACE_LOAD) {
+        if (kind == EXEC_TRACE_LOAD || kind == EXEC_TRACE_MISS) {
             b.load_sectors++;
-            if (!l1_load(t, addr)) {
+            if (kind == EXEC_TRACE_MISS) {
                 b.l2_load_sectors++;
                 b.l2_load_lines += addr >> 7 != missed;
                 missed = addr >> 7;

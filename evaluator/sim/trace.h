@@ -44,8 +44,7 @@ struct trace;
 int trace_new(struct trace **ret_trace);
 void trace_free(struct trace *trace); /* NULL is fine */
 
-/* l1_bytes: the L1 that one block can count on. */
-void trace_begin(struct trace *trace, const struct vmem *mem, uint64_t l1_bytes);
+void trace_begin(struct trace *trace, const struct vmem *mem);
 
 /* sectors as exec_trace gives them. Fills all of ret_block but ctaid and index. */
 void trace_block(struct trace *trace, const uint64_t *sectors, size_t n,

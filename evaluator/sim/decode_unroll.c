@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Marks where blocks begin, and how many turns of a loop ptxas makes one block of. What it does was
+ * read off its output for the shipped kernels (sm_90a, CUDA 13.0): a loop of a single block of up
+ * to some fifty instructions is unrolled four times (also one that the compiler before it unrolled)
+ * if its end depends on a register that each turn changes by a constant.
+ */
+#include "evaluator/sim/decode.h"
+
+enum { UNROLL_MAX = 48, UNROLL_TURNS = 4 }; /* instructions, turns */
+
+/* r += constant */
+static bool steps(const struct exec_program *p, const struct insn *in, uint32_t ref)
+{
+    const uint32_t *r = p->refs + in->refs;
+    if (in->kind != INSN_OP || in->n_dst != 1 || in->n_src != 2 || r[0] != ref)
+        return false;
+    return (r[1] == ref && r[2] & REF_CONST) || (r[2] == ref && r[1] & REF_CONST);
+}
+
+static bool counted(const struct exec_program *p, const struct block *b, uint16_t pred)
+{
+    const struct insn *first = &p->insns[b->first], *end = first + b->n;
+    for (const struct insn *test = first; test < end; test++) {
+        if (test->kind != INSN_SETP || test->p[0] != pred)
+            continue;
+        for (unsigned k = test->n_dst; k < test->n_dst + test->n_src; k++)
+            for (const struct insn *in = first; in < end; in++)
+                if (steps(p, in, p->refs[test->refs + k]))
+                    return true;
+    }
+    return false;
+}
+
+static bool unrolls(const struct exec_program *p, uint32_t b)
+{
+    const struct block *block = &p->blocks[b];
+    const struct insn *last = &p->insns[block->first + block->n - 1];
+    uint32_t weight = 0;
+    if (last->kind != INSN_BRANCH || (last->target[0] != b && last->target[1] != b))
+        return false;
+    for (uint32_t i = block->first; i < block->first + block->n; i++)
+        weight += p->insns[i].weight + p->insns[i].weight_sfu;
+    return weight <= UNROLL_MAX && counted(p, block, last->p[0]);
+}
+
+void decode_unroll(struct exec_program *p)
+{
+    for (uint32_t b = 0; b < p->n_blocks; b++)
+        p->insns[p->blocks[b].first].turns = unrolls(p, b) ? UNROLL_TURNS : 1;
+}
