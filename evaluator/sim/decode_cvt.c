@@ -139,7 +139,8 @@ static int cvt_float_int(struct decoder *d, const struct cvt *c, uint32_t src, u
     uint32_t wide = float_to_f64(d, c->from, src);
     if (mode != OPS_RZ)
         wide = step(d, round64[mode], 8, wide, 0);
-    uint32_t imm = ptx_type_size(c->to) * 8 | (s ? 0 : 128);
+    uint32_t nan = c->from == PTX_F64 || ptx_type_size(c->to) == 8 ? 256 : 0;
+    uint32_t imm = ptx_type_size(c->to) * 8 | (s ? 0 : 128) | nan;
     wide = step(d, s ? OPS_S64_FROM_F64 : OPS_U64_FROM_F64, 8, wide, imm);
     narrow(d, wide, dst, dst_slot, c->to);
     last_cost(d, EXEC_PIPE_SFU, c->from == PTX_F64 || ptx_type_size(c->to) == 8 ? 4 : 1, LAT_SFU);

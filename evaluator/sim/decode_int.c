@@ -384,8 +384,8 @@ static int decode_dp(struct decoder *d)
 static int decode_vabsdiff(struct decoder *d)
 {
     bool four = d->s->part[0][8] == '4', add = mod(d, "add");
-    enum ptx_type b = type_at(d, 0), a = type_at(d, 1);
-    type_at(d, 2);
+    enum ptx_type b = type_at(d, add), a = type_at(d, add + 1u);
+    type_at(d, add + 2u);
     if (a != b || (a != PTX_U32 && a != PTX_S32))
         return decode_refuse(d, "this type");
     return decode_three32(d, four ? OPS_VABSDIFF4 : OPS_VABSDIFF2,

@@ -30,9 +30,9 @@ OP(EXTRACT_16_64, u16, u64, u64, u64, (u16)(x >> imm))
     OP(MIN_U##w, u, u, u, u, x < y ? x : y)                                                        \
     OP(MAX_U##w, u, u, u, u, x > y ? x : y)                                                        \
     OP(DIV_S##w, s, s, s, s, y == 0 ? (s)-1 : y == -1 ? (s)(0 - (u)x) : (s)(x / y))                \
-    OP(REM_S##w, s, s, s, s, y == 0 ? x : y == -1 ? (s)0 : (s)(x % y))                             \
+    OP(REM_S##w, s, s, s, s, y == 0 ? (s)-1 : y == -1 ? (s)0 : (s)(x % y))                             \
     OP(DIV_U##w, u, u, u, u, y == 0 ? (u)~(u)0 : (u)(x / y))                                       \
-    OP(REM_U##w, u, u, u, u, y == 0 ? x : (u)(x % y))                                              \
+    OP(REM_U##w, u, u, u, u, y == 0 ? (u)~(u)0 : (u)(x % y))                                              \
     OP(SHL_##w, u, u, u32, u32, (u)(y < w ? (u)(x << (y & (w - 1))) : 0))                          \
     OP(SHR_U##w, u, u, u32, u32, (u)(y < w ? (u)(x >> (y & (w - 1))) : 0))                         \
     OP(SHR_S##w, s, s, u32, u32, (s)(x >> (y < w ? y : w - 1)))                                    \
@@ -88,7 +88,7 @@ OP(BFE_S64, u64, u64, u32, u32, bfe(x, y, z, 64, 1))
 OP(BFMASK_32, u32, u32, u32, u32, bfmask(x, y, 32))
 OP(BFMASK_64, u64, u32, u32, u32, bfmask(x, y, 64))
 OP(BFSHL_32, u32, u32, u32, u32, (y & 255) < 32 ? x << (y & 31) : 0)
-OP(BFSHL_64, u64, u64, u32, u32, (y & 255) < 64 ? x << (y & 63) : 0)
+OP(BFSHL_64, u64, u64, u32, u32, y < 64 ? x << (y & 63) : 0)
 OP(CHOOSE_32, u32, u32, u32, u32, (x & z) | (y & ~z))
 OP(CHOOSE_64, u64, u64, u64, u64, (x & z) | (y & ~z))
 OP(LOP3, u32, u32, u32, u32, lop3(x, y, z, imm))
@@ -116,6 +116,7 @@ OP(SUB_F32, f32, f32, f32, f32, canon(x - y))
 OP(MUL_F32, f32, f32, f32, f32, canon(x * y))
 OP(FMA_F32, f32, f32, f32, f32, canon(__builtin_fmaf(x, y, z)))
 OP(DIV_F32, f32, f32, f32, f32, canon(x / y))
+OP(DIV_APPROX_F32, f32, f32, f32, f32, div_approx(x, y))
 OP(RCP_F32, f32, f32, f32, f32, canon(1.0f / x))
 OP(SQRT_F32, f32, f32, f32, f32, canon(__builtin_sqrtf(x)))
 OP(RSQRT_F32, f32, f32, f32, f32, canon(1.0f / __builtin_sqrtf(x)))
@@ -136,9 +137,9 @@ OP(MIN_F32, f32, f32, f32, f32, fmin_num(x, y))
 OP(MAX_F32, f32, f32, f32, f32, fmax_num(x, y))
 OP(MIN_F32_NAN, f32, f32, f32, f32, fmin_nan(x, y))
 OP(MAX_F32_NAN, f32, f32, f32, f32, fmax_nan(x, y))
-OP(XORSIGN_F32, u32, u32, u32, u32, (x & 0x7fffffff) | ((y ^ z) & 0x80000000))
+OP(XORSIGN_F32, u32, u32, u32, u32, x == 0x7fffffff ? x : (x & 0x7fffffff) | ((y ^ z) & 0x80000000))
 OP(ABS_F32, u32, u32, u32, u32, x & 0x7fffffff)
-OP(NEG_F32, u32, u32, u32, u32, x ^ 0x80000000)
+OP(NEG_F32, f32, f32, f32, f32, canon(-x))
 OP(FTZ_F32, f32, f32, f32, f32, ftz(x))
 OP(SAT_F32, f32, f32, f32, f32, x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f)
 OP(COPYSIGN_F32, u32, u32, u32, u32, (y & 0x7fffffff) | (x & 0x80000000))
@@ -205,12 +206,12 @@ OP(F32_FROM_U32, f32, u32, u32, u32, (f32)x)
 OP(F64_FROM_S32, f64, s32, s32, s32, (f64)x)
 OP(F64_FROM_U32, f64, u32, u32, u32, (f64)x)
 OP(F64_FROM_F32, f64, f32, f32, f32, (f64)x)
-OP(F32_FROM_F64, f32, f64, f64, f64, canon((f32)x))
+OP(F32_FROM_F64, f32, f64, f64, f64, (f32)x)
 OP(S32_FROM_F32, s32, f32, f32, f32, f32_to_s32(x))
 OP(U32_FROM_F32, u32, f32, f32, f32, f32_to_u32(x))
 OP(S64_FROM_F64, s64, f64, f64, f64, f64_to_s64(x, imm))
 OP(U64_FROM_F64, u64, f64, f64, f64, f64_to_u64(x, imm))
-OP(F32_FROM_F16, f32, u16, u16, u16, h2f(x))
+OP(F32_FROM_F16, f32, u16, u16, u16, canon(h2f(x)))
 OP(F32_FROM_BF16, f32, u16, u16, u16, bf2f(x))
 OP(F16_FROM_F32, u16, f32, f32, f32, f2h(x))
 OP(BF16_FROM_F32, u16, f32, f32, f32, f2bf(x))
@@ -245,8 +246,11 @@ OP(BF16X2_FROM_F32, u32, f32, f32, f32, (u32)f2bf(x) << 16 | f2bf(y))
     HALF(TANH_BF16##s, n, f2bf(tanh_approx(bf2f(x))))                                              \
     HALF(SAT_BF16##s, n, f2bf(sat(bf2f(x))))                                                       \
     HALF(RELU_BF16##s, n, (u16)((x & 0x7fff) > 0x7f80 ? 0x7fff : x & 0x8000 ? 0 : x))              \
-    HALF(ABS_H##s, n, (u16)(x & 0x7fff))                                                           \
-    HALF(NEG_H##s, n, (u16)(x ^ 0x8000))
+    HALF(FTZ_BF16##s, n, (u16)(x & 0x7f80 ? x : x & 0x8000))                                       \
+    HALF(ABS_F16##s, n, (u16)((x & 0x7fff) > 0x7c00 ? 0x7fff : x & 0x7fff))                         \
+    HALF(NEG_F16##s, n, (u16)((x & 0x7fff) > 0x7c00 ? 0x7fff : x ^ 0x8000))                         \
+    HALF(ABS_BF16##s, n, (u16)((x & 0x7fff) > 0x7f80 ? 0x7fff : x & 0x7fff))                        \
+    HALF(NEG_BF16##s, n, (u16)((x & 0x7fff) > 0x7f80 ? 0x7fff : x ^ 0x8000))
 HALVES(, 32)
 HALVES(X2, 64)
 #undef HALVES

@@ -63,6 +63,14 @@ PURE f32 ftz(f32 x)
     return as_f32(u & 0x7f800000 ? u : u & 0x80000000);
 }
 
+/* div.approx multiplies by an inverse that is flushed to zero beyond 2^126. */
+PURE f32 div_approx(f32 x, f32 y)
+{
+    int far = (as_u32(y) & 0x7fffffff) > 0x7e800000;
+    f32 zero = as_f32(as_u32(y) & 0x80000000);
+    return canon(far ? x * zero : x / y);
+}
+
 PURE f32 sat(f32 x)
 {
     return x > 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f;
@@ -303,8 +311,8 @@ PURE u32 bfind(u64 v, u32 top, u32 shift_amount)
 PURE u64 bfe(u64 v, u32 pos, u32 len, u32 bits, int is_signed)
 {
     u64 all = bits == 64 ? UINT64_MAX : 0xffffffff;
-    pos &= 0xff;
-    len &= 0xff;
+    pos = bits == 32 ? pos & 0xff : pos < 64 ? pos : 64;
+    len = bits == 32 ? len & 0xff : len < 64 ? len : 64;
     u64 field = pos < bits ? (v & all) >> (pos & 63) : 0;
     u64 mask = len < 64 ? ((u64)1 << (len & 63)) - 1 : UINT64_MAX;
     u32 top = pos + len - 1 < bits - 1 ? pos + len - 1 : bits - 1;
@@ -316,11 +324,12 @@ PURE u64 bfe(u64 v, u32 pos, u32 len, u32 bits, int is_signed)
     return len ? r & all : 0;
 }
 
-/* The bits [pos, pos + len) of a word of 32 or 64. */
+/* The bits [pos, pos + len) of a word of 32 or 64. Only the 32-bit instructions cut pos and len to
+ * 8 bits, whatever the manual says of both (seen on an H200). */
 PURE u64 bfmask(u32 pos, u32 len, u32 bits)
 {
-    pos &= 0xff;
-    len &= 0xff;
+    pos = bits == 32 ? pos & 0xff : pos;
+    len = bits == 32 ? len & 0xff : len;
     u64 ones = len < 64 ? ((u64)1 << (len & 63)) - 1 : UINT64_MAX;
     return pos < bits ? ones << (pos & 63) : 0;
 }
@@ -427,14 +436,16 @@ PURE u32 f32_to_u32(f32 x)
     return x >= 4294967296.0f ? UINT32_MAX : r;
 }
 
-/* imm as in clamp_to; the 64-bit conversions give 2^63 for NaN, as the hardware does. */
+/* imm as in clamp_to, plus 256 where the hardware makes NaN the top bit alone (from f64, and to 64
+ * bits) rather than 0. */
 PURE s64 f64_to_s64(f64 x, u32 imm)
 {
     s64 r = (s64)(x >= -0x1p63 && x < 0x1p63 ? x : 0.0);
     r = x >= 0x1p63 ? INT64_MAX : r;
     r = x < -0x1p63 ? INT64_MIN : r;
-    r = x != x && (imm & 127) == 64 ? INT64_MIN : r;
-    return clamp_to(r, imm);
+    r = clamp_to(r, imm & 255);
+    s64 top = (s64)(UINT64_MAX << ((imm & 127) - 1));
+    return x != x && imm & 256 ? top : r;
 }
 
 PURE u64 f64_to_u64(f64 x, u32 imm)
@@ -442,6 +453,6 @@ PURE u64 f64_to_u64(f64 x, u32 imm)
     f64 y = x >= 0.0 && x < 0x1p64 ? x : 0.0;
     u64 r = y >= 0x1p63 ? (u64)(s64)(y - 0x1p63) + ((u64)1 << 63) : (u64)(s64)y;
     r = x >= 0x1p64 ? UINT64_MAX : r;
-    r = x != x && (imm & 127) == 64 ? (u64)1 << 63 : r;
-    return clamp_to_u(r, imm);
+    r = clamp_to_u(r, imm & 255);
+    return x != x && imm & 256 ? (u64)1 << ((imm & 127) - 1) : r;
 }

@@ -43,7 +43,7 @@ DIRECTED(ops_fma_f64_r, f64, f64, fma(x, y, z))
 DIRECTED(ops_div_f64_r, f64, f64, x / y)
 DIRECTED(ops_rcp_f64_r, f64, f64, 1.0 / x)
 DIRECTED(ops_sqrt_f64_r, f64, f64, sqrt(x))
-DIRECTED(ops_f32_from_f64_r, f32, f64, canon((f32)x))
+DIRECTED(ops_f32_from_f64_r, f32, f64, (f32)x)
 DIRECTED(ops_f32_from_s64_r, f32, s64, (f32)x)
 DIRECTED(ops_f32_from_u64_r, f32, u64, (f32)x)
 DIRECTED(ops_f64_from_s64_r, f64, s64, (f64)x)
@@ -71,7 +71,10 @@ static u32 round_to(f64 d, const struct format *f, uint32_t imm)
     if (d != d)
         return f->nan;
     d = fabs(d);
-    u32 top = imm & OPS_SATFINITE || (imm & 3) == OPS_RZ ? f->max : f->inf ? f->inf : f->nan;
+    unsigned mode = imm & 3;
+    if (mode == OPS_RM || mode == OPS_RP) /* away from zero or towards it */
+        mode = (mode == OPS_RM) == (sign != 0) ? OPS_RP : OPS_RZ;
+    u32 top = imm & OPS_SATFINITE || mode == OPS_RZ ? f->max : f->inf ? f->inf : f->nan;
     if (isinf(d))
         return sign | (imm & OPS_SATFINITE ? f->max : f->inf ? f->inf : f->nan);
     int bias = (1 << (f->exp_bits - 1)) - 1, e;
@@ -79,7 +82,7 @@ static u32 round_to(f64 d, const struct format *f, uint32_t imm)
     e = d == 0 || e - 1 < 1 - bias ? 1 - bias : e - 1;
     f64 scaled = ldexp(d, (int)f->man_bits - e), whole = floor(scaled), rest = scaled - whole;
     u64 m = (u64)whole;
-    if ((imm & 3) != OPS_RZ && (rest > 0.5 || (rest == 0.5 && m & 1)))
+    if (mode == OPS_RP ? rest > 0 : mode == OPS_RN && (rest > 0.5 || (rest == 0.5 && m & 1)))
         m++;
     /* a carry out of the mantissa moves into the exponent by itself */
     u64 r = ((u64)(e + bias - 1) << f->man_bits) + m;
@@ -132,6 +135,8 @@ static u32 to_tf32(f32 x, uint32_t imm)
         u += 0xfff + ((u >> 13) & 1);
     else
         u += 0x1000;
+    if (imm & OPS_SATFINITE && (u & 0x7f800000) == 0x7f800000)
+        u = (u & 0x80000000) | 0x7f7fe000;
     return u & ~0x1fffu;
 }
 NARROW(ops_tf32_from_f32_r, u32, f32, to_tf32(x, imm))
