@@ -331,8 +331,9 @@ static int start(struct compiler *c, const struct compile_config *config, struct
         seal_environment();
         seal_limits();
         const char *readable[] = { c->include };
-        r = seal_memory(MEMORY_MAX, err);
-        r = r < 0 ? r : seal_process(readable, 1, ret_seal, err);
+        r = seal_process(readable, 1, ret_seal, err);
+        /* A thread that starts now is sealed, too. */
+        r = r < 0 ? r : seal_memory(MEMORY_MAX, err);
     }
     return r;
 }

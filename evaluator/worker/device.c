@@ -16,6 +16,7 @@ struct device {
     struct gpu gpu;
     struct slabs slabs;
     struct gate gate;
+    struct known_times times;
     bool has_gate;
     struct channel channel;
 };
@@ -73,7 +74,8 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     if (r < 0) {
         return reply(d, refusal(&why), err);
     }
-    return reply(d, judge_run(&d->gpu, &d->slabs, &d->gate, &d->channel, job, arena), err);
+    struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel };
+    return reply(d, judge_run(&tools, job, arena), err);
 }
 
 static int serve_job(struct device *d, const json_t *json, const struct frame *frame,

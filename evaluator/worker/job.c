@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "evaluator/worker/job.h"
-#include "base/id.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -279,9 +278,23 @@ static int read_aliases(const json_t *json, struct arena *arena, struct job_case
     return r;
 }
 
-static int read_case(const json_t *json, const struct jpath *at, size_t n_images,
+static void identify(const json_t *side, const json_t *scalars, const struct job_image *image,
+                     struct id *ret)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)side);
+    json_object_del(copy, "image"); /* its number isn't, what it holds is */
+    auto_free char *plan = json_dumps(copy, JSON_SORT_KEYS | JSON_COMPACT);
+    auto_free char *values = json_dumps(scalars, JSON_SORT_KEYS | JSON_COMPACT);
+    json_decref(copy);
+    const struct id_part parts[] = { { plan, strlen(plan) }, { values, strlen(values) },
+                                     { image->at, image->len } };
+    id_of_parts(parts, ARRAY_LEN(parts), ret);
+}
+
+static int read_case(const json_t *json, const struct jpath *at, const struct job *job,
                      struct arena *arena, struct job_case *ret, struct err *err)
 {
+    size_t n_images = job->n_images;
     const char *shape;
     const json_t *baseline = json_object_get(json, "baseline");
     int r = jread_string(json, "shape", true, at, &shape, err);
@@ -298,6 +311,10 @@ static int read_case(const json_t *json, const struct jpath *at, size_t n_images
     if (r == 0 && json_is_object(baseline)) {
         r = read_side(baseline, &base, n_images, ret->n_scalars, arena, &ret->baseline, err);
         r = r < 0 ? r : same_tensors(ret->reference.bound, ret->baseline.bound, &base, err);
+        if (r == 0 && ret->time) {
+            identify(baseline, json_object_get(json, "scalars"), &job->images[ret->baseline.image],
+                     &ret->baseline_id);
+        }
     }
     if (r == 0) {
         ret->shape = arena_strdup(arena, shape);
@@ -353,7 +370,7 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
         return r;
     }
     memcpy(ret->salt, id.bytes, sizeof(ret->salt));
-    ret->check_seconds = 0.3;
+    ret->check_seconds = 0.15;
     const json_t *tolerance = json_object_get(json, "tolerance");
     const json_t *floor = json_object_get(json, "floor");
     struct jpath t = { NULL, "tolerance", 0 }, f = { NULL, "floor", 0 };
@@ -382,7 +399,7 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
     struct jpath list = { NULL, "cases", 0 };
     for (size_t i = 0; r == 0 && i < json_array_size(cases); i++) {
         struct jpath here = { &list, NULL, i };
-        r = read_case(json_array_get(cases, i), &here, ret->n_images, arena, &ret->cases[i], err);
+        r = read_case(json_array_get(cases, i), &here, ret, arena, &ret->cases[i], err);
         r = r < 0 ? r : read_aliases(json, arena, &ret->cases[i], err);
         ret->n_cases++;
     }

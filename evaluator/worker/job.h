@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/id.h"
 #include "kernelbench/candidate.h"
 
 enum { JOB_CASES_MAX = TASK_SHAPES_MAX, JOB_IMAGES_MAX = 3 * TASK_SHAPES_MAX };
@@ -29,6 +30,7 @@ struct job_case {
     size_t n_scalars;
     struct scalar *scalars;
     struct job_side reference, candidate, baseline;
+    struct id baseline_id; /* of all that a modelled time depends on; of timed cases only */
     int *alias; /* for each tensor the index of the one whose memory it shares, or -1 */
 };
 

@@ -95,12 +95,12 @@ static void describe_acceptance(struct judge *j)
     j->verdict.detail = arena_strdup(j->arena, text.at);
 }
 
-json_t *judge_run(struct gpu *gpu, struct slabs *slabs, struct gate *gate,
-                  const struct channel *channel, const struct job *job, struct arena *arena)
+json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena)
 {
-    struct judge j = { .gpu = gpu, .slabs = slabs, .gate = gate, .channel = channel, .job = job,
+    struct judge j = { .gpu = tools->gpu, .slabs = tools->slabs, .gate = tools->gate,
+                       .times = tools->times, .channel = tools->channel, .job = job,
                        .arena = arena, .phase = "load", .started = clock_ns() };
-    j.verdict.modelled = gpu->modelled;
+    j.verdict.modelled = j.gpu->modelled;
     int r = check_all(&j);
     for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
         if (job->cases[i].time) {

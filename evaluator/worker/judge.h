@@ -18,10 +18,29 @@
 
 enum { JUDGE_DECIDED = ERR_CANCELED };
 
-struct judge {
+/* Modelled times are the same on every run, so a baseline's is kept from job to job. */
+struct known_times {
+    size_t next;
+    struct {
+        struct id id;
+        double us;
+    } at[64];
+};
+
+/* What lives as long as the worker. */
+struct judge_tools {
     struct gpu *gpu;
     struct slabs *slabs;
     struct gate *gate;
+    struct known_times *times;
+    const struct channel *channel;
+};
+
+struct judge {
+    struct gpu *gpu; /* the tools */
+    struct slabs *slabs;
+    struct gate *gate;
+    struct known_times *times;
     const struct channel *channel;
     const struct job *job;
     struct arena *arena;
@@ -31,13 +50,13 @@ struct judge {
     const struct rig *rig; /* of the case in hand, to name the buffer that a fault was at */
     uint64_t started;     /* ns */
     double check_seconds; /* spent on checks so far */
+    double reference_seconds; /* of the reference's last run */
     int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
     bool degenerate;      /* zeros would pass somewhere */
 };
 
 /* The verdict as JSON; the caller owns it. */
-json_t *judge_run(struct gpu *gpu, struct slabs *slabs, struct gate *gate,
-                  const struct channel *channel, const struct job *job, struct arena *arena);
+json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena);
 
 /* Settles the verdict. */
 int judge_decide(struct judge *judge, enum verdict_status status, const char *format, ...)

@@ -12,19 +12,31 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-void stats_median(const double *samples, size_t n, double z, struct interval *ret)
+/* Samples to leave out at each end: the largest k with P(B <= k - 1) <= alpha / 2 for B of n fair
+ * coins, each of which says whether a sample lies below the median. */
+static size_t trim(size_t n, double alpha)
+{
+    double sum = 0, size = (double)n;
+    for (size_t k = 0; k < n / 2; k++) {
+        double at = (double)k;
+        sum += exp(lgamma(size + 1) - lgamma(at + 1) - lgamma(size - at + 1) - size * M_LN2);
+        if (sum > alpha / 2) {
+            return k;
+        }
+    }
+    return n / 2;
+}
+
+void stats_median(const double *samples, size_t n, double alpha, struct interval *ret)
 {
     require(n >= 1);
     double *sorted = xcalloc(n, sizeof(*sorted));
     memcpy(sorted, samples, n * sizeof(*sorted));
     qsort(sorted, n, sizeof(*sorted), by_value);
-    /* Ranks from 1: below `low` lie as many as chance allows at this z. */
-    double spread = z * sqrt((double)n) / 2;
-    double low = floor((double)n / 2 - spread);
-    double high = ceil((double)n / 2 + spread) + 1;
+    size_t out = trim(n, alpha), low = out > 0 ? out - 1 : 0;
     ret->median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
-    ret->lo = sorted[low < 1 ? 0 : (size_t)low - 1];
-    ret->hi = sorted[high > (double)n ? n - 1 : (size_t)high - 1];
+    ret->lo = sorted[low];
+    ret->hi = sorted[n - 1 - low];
     free(sorted);
 }
 

@@ -2,8 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Statistics of timings: the median and an interval of it by order statistics (no assumption about
- * the distribution: David and Nagaraja, Order Statistics, 3rd ed., section 7.1, with the binomial
- * replaced by its normal approximation). Pure functions.
+ * the distribution: David and Nagaraja, Order Statistics, 3rd ed., section 7.1). Pure functions.
  */
 #include <stddef.h>
 
@@ -11,12 +10,13 @@ struct interval {
     double median, lo, hi;
 };
 
-/* z for two-sided 95 %, and for 95 % shared out over the four looks at 30, 60, 120, 240 samples. */
-#define STATS_Z_ONE 1.96
-#define STATS_Z_FOUR_LOOKS 2.498
+/* Chance of an interval that misses: 5 %, and 5 % shared out over the four looks at 30, 60, 120 and
+ * 240 samples. */
+#define STATS_ALPHA_ONE 0.05
+#define STATS_ALPHA_FOUR_LOOKS 0.0125
 
 /* n >= 1; with few samples the interval is their whole range. The input stays as it is. */
-void stats_median(const double *samples, size_t n, double z, struct interval *ret);
+void stats_median(const double *samples, size_t n, double alpha, struct interval *ret);
 
 /* (hi - lo) / median. */
 double stats_width(const struct interval *interval);

@@ -18,7 +18,9 @@ enum {
 };
 #define HOLD_NS 2000000000ull
 static const double slow_baseline = 1.5; /* times slower: enough is known after BASELINE_SHORT */
-static const double seconds_most = 4;    /* for all samples, checked at every look */
+static const double seconds_enough = 1;  /* once the least number of samples is there */
+static const double seconds_most = 2;    /* even before; a few samples of a slow kernel must do */
+static const double audit_seconds = 0.06; /* for runs of the reference between samples */
 static const double width_wanted = 0.01;
 static const double clock_lowest = 0.75; /* of the median clock; slower samples are dropped */
 
@@ -138,7 +140,7 @@ static bool audited(const struct timing *t, size_t i)
     return false;
 }
 
-/* The i-th pair. The candidate's outputs are checked here and there, where it can't know. */
+/* The i-th pair. The candidate's outputs are checked now and then, when it can't know. */
 static int pair(struct timing *t, size_t i)
 {
     struct judge *j = t->judge;
@@ -178,7 +180,7 @@ static size_t filter(const struct side *side, double *ret_us)
     }
     struct interval clock = { 0 };
     if (n_known) {
-        stats_median(known, n_known, STATS_Z_ONE, &clock);
+        stats_median(known, n_known, STATS_ALPHA_ONE, &clock);
     }
     for (size_t i = 0; i < side->n; i++) {
         if (side->mhz[i] <= 0 || side->mhz[i] >= clock_lowest * clock.median) {
@@ -197,7 +199,7 @@ static void summarise(const struct timing *t, const struct side *side, struct ve
         return;
     }
     struct interval interval;
-    stats_median(us, n, t->z, &interval);
+    stats_median(us, n, t->alpha, &interval);
     ret->median_us = interval.median;
     ret->lo_us = interval.lo;
     ret->hi_us = interval.hi;
@@ -221,7 +223,7 @@ static void compare_sides(const struct timing *t, const struct verdict_time *tim
         ratios[i] = log(t->baseline.us[i] / t->candidate.us[i]);
     }
     struct interval log_ratio;
-    stats_median(ratios, t->candidate.n, t->z, &log_ratio);
+    stats_median(ratios, t->candidate.n, t->alpha, &log_ratio);
     ret->lo = MIN(ret->median, exp(log_ratio.lo));
     ret->hi = MAX(ret->median, exp(log_ratio.hi));
 }
@@ -249,21 +251,27 @@ static void maybe_end_baseline(struct timing *t)
         || t->candidate.n < BASELINE_SHORT) {
         return;
     }
-    stats_median(t->candidate.us, t->candidate.n, STATS_Z_ONE, &time);
-    stats_median(t->baseline.us, t->baseline.n, STATS_Z_ONE, &base);
+    stats_median(t->candidate.us, t->candidate.n, STATS_ALPHA_ONE, &time);
+    stats_median(t->baseline.us, t->baseline.n, STATS_ALPHA_ONE, &base);
     t->baseline_done = base.median > slow_baseline * time.median;
 }
 
 /* Samples to audit, drawn anew for every job: as many as cost little, one at least. */
-static void draw_audits(struct timing *t, double reference_seconds)
+static void draw_audits(struct timing *t)
 {
-    size_t most = reference_seconds > 0 ? (size_t)(0.06 / reference_seconds) : TIMING_AUDITS_MAX;
-    t->n_audits = MAX(1, MIN(most, TIMING_AUDITS_MAX));
+    double once = t->judge->reference_seconds;
+    t->n_audits = once > 0 ? (size_t)MAX(1, MIN(audit_seconds / once, TIMING_AUDITS_MAX)) : 1;
     for (size_t k = 0; k < t->n_audits; k++) {
         uint32_t r;
         random_bytes(&r, sizeof(r));
-        t->audits[k] = r % t->judge->job->samples_min;
+        /* One early, in case a slow kernel gets no further. */
+        t->audits[k] = r % (k == 0 ? BASELINE_SHORT : t->judge->job->samples_min);
     }
+}
+
+static double seconds_since(uint64_t start)
+{
+    return (double)(clock_ns() - start) * 1e-9;
 }
 
 static int take_samples(struct timing *t)
@@ -271,7 +279,7 @@ static int take_samples(struct timing *t)
     const struct job *job = t->judge->job;
     size_t most = MIN(job->samples_max, TIMING_SAMPLES_MAX), look = MIN(job->samples_min, most);
     uint64_t start = clock_ns();
-    t->z = look < most ? STATS_Z_FOUR_LOOKS : STATS_Z_ONE;
+    t->alpha = look < most ? STATS_ALPHA_FOUR_LOOKS : STATS_ALPHA_ONE;
     for (size_t i = 0; i < most;) {
         for (; i < look; i++) {
             int r = pair(t, i);
@@ -279,12 +287,11 @@ static int take_samples(struct timing *t)
                 return r;
             }
             maybe_end_baseline(t);
-            double spent = (double)(clock_ns() - start) * 1e-9;
-            if (spent > seconds_most && i + 1 >= BASELINE_SHORT) {
-                return 0; /* a slow kernel: few samples have to do */
+            if (seconds_since(start) > seconds_most && i + 1 >= BASELINE_SHORT) {
+                return 0;
             }
         }
-        if (tight(t)) {
+        if (tight(t) || seconds_since(start) > seconds_enough) {
             break;
         }
         look = MIN(2 * look, most);
@@ -303,7 +310,7 @@ static int warm_up(struct timing *t, double *ret_prepare_us)
         r = r < 0 ? r : rig_fill(&t->rig, &t->rig.sets[s], RIG_PART_INPUTS | RIG_PART_INOUT,
                                  TRIAL_FIRST - 1, GATE_MODE_OWN, &j->err);
         r = r < 0 ? r : rig_poison_scratch(&t->rig, &t->rig.sets[s], RIG_POISON_A, &j->err);
-        r = r < 0 || !t->has_baseline
+        r = r < 0 || !t->has_baseline || s > 0
             ? r : judge_execute(j, &t->baseline.program, t->rig.baseline[s].at, "the baseline");
         program_point(&t->candidate.program, t->rig.sets[s].at);
         r = r < 0 ? r : record(t, t->start);
@@ -318,28 +325,15 @@ static int warm_up(struct timing *t, double *ret_prepare_us)
     return r;
 }
 
-/* How long the reference takes, from a run that also checks the warm-up's outputs. */
-static int check_warm(struct timing *t)
-{
-    size_t last = t->rig.n_sets - 1;
-    uint64_t start = clock_ns();
-    t->check.rig = &t->rig;
-    t->check.candidate = &t->candidate.program;
-    t->check.scale = t->scale;
-    t->check.weights = TRIAL_WEIGHTS;
-    int r = check_outputs(t->judge, &t->check, &t->rig.sets[last], TRIAL_FIRST - 1, GATE_MODE_OWN,
-                          ", before timing");
-    draw_audits(t, (double)(clock_ns() - start) * 1e-9);
-    return r;
-}
-
 static int measure(struct timing *t)
 {
     struct judge *j = t->judge;
     int r = slab_take(j->slabs, MAX(2 * (size_t)j->gpu->l2_bytes, 1 << 20), &t->flush, &j->err);
     r = r < 0 ? r : rig_place(&t->rig, false, &j->err);
     r = r < 0 ? r : warm_up(t, &j->verdict.prepare_us);
-    r = r < 0 ? r : check_warm(t);
+    draw_audits(t);
+    t->check = (struct check) { &t->rig, &t->candidate.program, &t->reference, t->scale,
+                                TRIAL_WEIGHTS };
     r = r < 0 ? r : point_side(t, &t->candidate, false);
     r = r < 0 || !t->has_baseline ? r : point_side(t, &t->baseline, true);
     r = r < 0 ? r : take_samples(t);
@@ -465,7 +459,6 @@ int timing_case(struct judge *j, const struct job_case *one)
     struct timing *t = arena_alloc(j->arena, 1, sizeof(*t));
     t->judge = j;
     t->one = one;
-    t->check.reference = &t->reference;
     t->candidate.who = "the candidate";
     t->baseline.who = "the baseline";
     t->has_baseline = one->baseline.bound != NULL;

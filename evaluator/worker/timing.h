@@ -27,7 +27,7 @@ struct timing {
     double scale[TASK_TENSORS_MAX];
     struct slab *flush;
     CUevent start, stop;
-    double z;
+    double alpha;
     bool has_baseline, baseline_done;
     size_t n_audits, audits[TIMING_AUDITS_MAX];
 };

@@ -4,6 +4,7 @@
  * don't matter then, so inputs are filled cheaply, and nothing is checked here (the shapes that the
  * simulator can run whole were checked before).
  */
+#include "base/id.h"
 #include "base/util.h"
 #include "evaluator/worker/timing.h"
 
@@ -43,22 +44,40 @@ static int run_side(struct timing *t, struct side *side, const CUdeviceptr *at,
     return r;
 }
 
+static int run_baseline(struct timing *t)
+{
+    struct known_times *known = t->judge->times;
+    double ignored = 0;
+    for (size_t i = 0; i < ARRAY_LEN(known->at); i++) {
+        if (known->at[i].us > 0 && id_eq(&known->at[i].id, &t->one->baseline_id)) {
+            t->baseline.us[t->baseline.n++] = known->at[i].us;
+            return 0;
+        }
+    }
+    int r = run_side(t, &t->baseline, t->rig.baseline[0].at, &ignored);
+    if (r == 0) {
+        size_t slot = known->next++ % ARRAY_LEN(known->at);
+        known->at[slot].id = t->one->baseline_id;
+        known->at[slot].us = t->baseline.us[0];
+    }
+    return r;
+}
+
 int timing_modelled(struct timing *t)
 {
     struct judge *j = t->judge;
     const struct cuda_api *cu = &j->gpu->cu;
-    double ignored = 0;
     int r = rig_place(&t->rig, false, &j->err);
     r = r < 0 ? r : rig_fill_cheaply(&t->rig, &t->rig.sets[0], &j->err);
     r = r < 0 ? r : gpu_finish(j->gpu, "filling inputs", &j->err);
-    t->z = STATS_Z_ONE;
+    t->alpha = STATS_ALPHA_ONE;
     cu->warpsim_sample_blocks(SAMPLED_BLOCKS);
     if (cu->warpsim_checks) {
         cu->warpsim_checks(0);
     }
     r = r < 0 ? r : run_side(t, &t->candidate, t->rig.sets[0].at, &j->verdict.prepare_us);
     if (r == 0 && t->has_baseline) {
-        r = run_side(t, &t->baseline, t->rig.baseline[0].at, &ignored);
+        r = run_baseline(t);
     }
     cu->warpsim_sample_blocks(0);
     return r;

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/* The gate's kernels, run in this process on the simulator: what inputs look like, and what passes
+ * a comparison. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "evaluator/worker/gate.h"
+#include "evaluator/worker/nvrtc_api.h"
+#include "evaluator/worker/slab.h"
+
+struct bench {
+    struct gpu gpu;
+    struct gate gate;
+    CUdeviceptr a, b;
+};
+
+enum { ROOM = 1 << 20 };
+
+static char *compile(const char *source)
+{
+    struct nvrtc_api api;
+    struct err err = { 0 };
+    if (nvrtc_api_load(NULL, &api, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    nvrtcProgram program;
+    const char *options[] = { "-std=c++17", "-arch=sm_90a" };
+    size_t n;
+    assert_int_equal(api.nvrtcCreateProgram(&program, source, "gate.cu", 0, NULL, NULL), 0);
+    assert_int_equal(api.nvrtcCompileProgram(program, 2, options), 0);
+    assert_int_equal(api.nvrtcGetPTXSize(program, &n), 0);
+    char *ptx = xcalloc(n + 1, 1);
+    assert_int_equal(api.nvrtcGetPTX(program, ptx), 0);
+    api.nvrtcDestroyProgram(&program);
+    return ptx;
+}
+
+static void ok(int r, const struct err *err)
+{
+    if (r < 0) {
+        fail_msg("%s", err_text(err));
+    }
+}
+
+static int start(void **state)
+{
+    struct bench *b = xcalloc(1, sizeof(*b));
+    struct err err = { 0 };
+    char *source;
+    size_t len;
+    ok(file_read(WS_SOURCE_DIR "/evaluator/worker/gate.cu", 1 << 20, &source, &len, &err), &err);
+    char *ptx = compile(source);
+    ok(gpu_open(WS_BIN_DIR "/libwarpsim.so", 0, &b->gpu, &err), &err);
+    b->gpu.cu.warpsim_checks(0);
+    ok(gate_load(&b->gate, &b->gpu, ptx, &err), &err);
+    assert_int_equal(b->gpu.cu.cuMemAlloc(&b->a, ROOM), 0);
+    assert_int_equal(b->gpu.cu.cuMemAlloc(&b->b, ROOM), 0);
+    free(source);
+    free(ptx);
+    *state = b;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct bench *b = *state;
+    b->gpu.cu.cuMemFree(b->a);
+    b->gpu.cu.cuMemFree(b->b);
+    gate_unload(&b->gate);
+    gpu_close(&b->gpu);
+    free(b);
+    return 0;
+}
+
+static struct bound_buffer buffer(enum dtype dtype, enum domain_kind domain, int64_t count,
+                                  int64_t inner, int64_t bound)
+{
+    return (struct bound_buffer) { .name = "t", .dtype = dtype, .domain = domain, .count = count,
+                                   .inner = inner, .index_bound = bound };
+}
+
+static const unsigned char salt[32] = "a salt of exactly 32 bytes here";
+
+/* Fills and copies back; the caller frees. */
+static void *fill(struct bench *b, const struct bound_buffer *t, enum gate_mode mode,
+                  uint64_t trial)
+{
+    struct gate_key key;
+    struct err err = { 0 };
+    size_t bytes = (size_t)t->count * dtype_size(t->dtype);
+    void *values = xcalloc(bytes, 1);
+    gate_key_make(salt, "small", trial, 0, &key);
+    assert_int_equal(b->gpu.cu.cuMemsetD8Async(b->a, 0xee, bytes + 64, b->gpu.stream), 0);
+    ok(gate_fill(&b->gate, b->a, t, mode, &key, &err), &err);
+    ok(gpu_finish(&b->gpu, "fill", &err), &err);
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(values, b->a, bytes), 0);
+    unsigned char behind[64];
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(behind, b->a + bytes, 64), 0);
+    for (int i = 0; i < 64; i++) {
+        assert_int_equal(behind[i], 0xee); /* nothing past the end */
+    }
+    return values;
+}
+
+static void moments(const float *v, size_t n, double *ret_mean, double *ret_deviation)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += v[i];
+        square += (double)v[i] * v[i];
+    }
+    *ret_mean = sum / (double)n;
+    *ret_deviation = sqrt(square / (double)n - *ret_mean * *ret_mean);
+}
+
+static void test_normal_has_the_right_moments(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 100003, 100003, 0);
+    float *v = fill(*state, &t, GATE_MODE_OWN, 0);
+    double mean, deviation, beyond = 0;
+    moments(v, 100003, &mean, &deviation);
+    assert_true(fabs(mean) < 0.02 && fabs(deviation - 1) < 0.02);
+    for (int i = 0; i < 100003; i++) {
+        assert_true(isfinite(v[i]));
+        beyond += fabs(v[i]) > 1.959964;
+    }
+    assert_true(fabs(beyond / 100003 - 0.05) < 0.005);
+    free(v);
+    v = fill(*state, &t, GATE_MODE_OFFSET, 0);
+    moments(v, 100003, &mean, &deviation);
+    assert_true(fabs(mean - 1) < 0.03 && fabs(deviation - 2) < 0.03);
+    free(v);
+}
+
+static void test_values_depend_on_key_and_index_alone(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 5001, 5001, 0);
+    struct bound_buffer shorter = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 1234, 1234, 0);
+    float *a = fill(*state, &t, GATE_MODE_OWN, 3), *b = fill(*state, &t, GATE_MODE_OWN, 3);
+    float *c = fill(*state, &t, GATE_MODE_OWN, 4), *d = fill(*state, &shorter, GATE_MODE_OWN, 3);
+    assert_memory_equal(a, b, 5001 * sizeof(float));
+    assert_memory_equal(a, d, 1234 * sizeof(float));
+    int same = 0;
+    for (int i = 0; i < 5001; i++) {
+        same += a[i] == c[i];
+    }
+    assert_true(same < 5);
+    free(a);
+    free(b);
+    free(c);
+    free(d);
+}
+
+static void test_small_integers_are_exact_everywhere(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 4096, 64, 0);
+    float *v = fill(*state, &t, GATE_MODE_INTEGERS, 0);
+    double mean, deviation;
+    moments(v, 4096, &mean, &deviation);
+    assert_true(deviation > 1);
+    for (int i = 0; i < 4096; i++) {
+        assert_true(v[i] == rintf(v[i]) && fabsf(v[i]) <= 4);
+    }
+    free(v);
+}
+
+static void test_outliers_and_row_scales(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 70000, 1000, 0);
+    float *v = fill(*state, &t, GATE_MODE_OUTLIERS, 0);
+    int large = 0;
+    for (int i = 0; i < 70000; i++) {
+        large += fabsf(v[i]) > 6;
+    }
+    assert_in_range(large, 50, 300);
+    free(v);
+    v = fill(*state, &t, GATE_MODE_SCALED_ROWS, 0);
+    double mean, low, high;
+    moments(v, 1000, &mean, &low);            /* row 0: 2^-3 */
+    moments(v + 6000, 1000, &mean, &high);    /* row 6: 2^3 */
+    assert_true(fabs(low * 8 - 1) < 0.1 && fabs(high / 8 - 1) < 0.1);
+    free(v);
+}
+
+static float half_value(uint16_t h)
+{
+    int e = (h >> 10) & 31, m = h & 1023;
+    float v = e ? ldexpf((float)(1024 + m), e - 25) : ldexpf((float)m, -24);
+    return h & 0x8000 ? -v : v;
+}
+
+/* The narrow types hold the same numbers, rounded to nearest. */
+static void test_types_agree(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 3001, 3001, 0);
+    float *f = fill(*state, &t, GATE_MODE_OWN, 7);
+    t.dtype = DTYPE_F16;
+    uint16_t *h = fill(*state, &t, GATE_MODE_OWN, 7);
+    t.dtype = DTYPE_BF16;
+    uint16_t *b = fill(*state, &t, GATE_MODE_OWN, 7);
+    t.dtype = DTYPE_F64;
+    double *d = fill(*state, &t, GATE_MODE_OWN, 7);
+    t.dtype = DTYPE_F8E4M3;
+    uint8_t *e = fill(*state, &t, GATE_MODE_OWN, 7);
+    t.dtype = DTYPE_F8E5M2;
+    uint8_t *g = fill(*state, &t, GATE_MODE_OWN, 7);
+    for (int i = 0; i < 3001; i++) {
+        float a = fabsf(f[i]);
+        uint32_t bits = (uint32_t)b[i] << 16;
+        float back;
+        memcpy(&back, &bits, 4);
+        assert_true(fabsf(half_value(h[i]) - f[i]) <= a * 0x1p-11f + 0x1p-25f);
+        assert_true(fabsf(back - f[i]) <= a * 0x1p-8f);
+        assert_true((float)d[i] == f[i]);
+        int exponent = (e[i] >> 3) & 15, mantissa = e[i] & 7;
+        float small = exponent ? ldexpf((float)(8 + mantissa), exponent - 10)
+                               : ldexpf((float)mantissa, -9);
+        assert_true(fabsf((e[i] & 0x80 ? -small : small) - f[i]) <= a * 0x1p-4f + 0x1p-10f);
+        assert_true(fabsf(half_value((uint16_t)(g[i] << 8)) - f[i]) <= a * 0x1.1p-3f + 0x1p-17f);
+    }
+    free(f);
+    free(h);
+    free(b);
+    free(d);
+    free(e);
+    free(g);
+}
+
+static void test_domains_keep_their_promises(void **state)
+{
+    for (int mode = 0; mode < GATE_MODE_COUNT; mode++) {
+        struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_POSITIVE, 2000, 100, 0);
+        float *v = fill(*state, &t, (enum gate_mode)mode, 1);
+        for (int i = 0; i < 2000; i++) {
+            assert_true(v[i] > 0 && isfinite(v[i]));
+        }
+        free(v);
+        t.domain = DOMAIN_KIND_UNIT;
+        v = fill(*state, &t, (enum gate_mode)mode, 1);
+        for (int i = 0; i < 2000; i++) {
+            assert_true(v[i] >= 0 && v[i] < 1);
+        }
+        free(v);
+        t.domain = DOMAIN_KIND_PROBABILITY;
+        v = fill(*state, &t, (enum gate_mode)mode, 1);
+        for (int row = 0; row < 20; row++) {
+            double sum = 0;
+            for (int i = 0; i < 100; i++) {
+                assert_true(v[row * 100 + i] >= 0);
+                sum += v[row * 100 + i];
+            }
+            assert_true(fabs(sum - 1) < 1e-5);
+        }
+        free(v);
+    }
+}
+
+static void test_indices_cover_their_range(void **state)
+{
+    for (int mode = 0; mode < GATE_MODE_COUNT; mode++) {
+        struct bound_buffer t = buffer(DTYPE_I64, DOMAIN_KIND_INDEX, 3001, 3001, 10);
+        int64_t *v = fill(*state, &t, (enum gate_mode)mode, 2);
+        int count[10] = { 0 };
+        for (int i = 0; i < 3001; i++) {
+            assert_in_range(v[i], 0, 9);
+            count[v[i]]++;
+        }
+        for (int i = 0; i < 10; i++) {
+            assert_true(count[i] > 150);
+        }
+        free(v);
+    }
+    struct bound_buffer wide = buffer(DTYPE_I64, DOMAIN_KIND_INDEX, 4000, 4000, 1ll << 40);
+    int64_t *w = fill(*state, &wide, GATE_MODE_OWN, 2), most = 0;
+    for (int i = 0; i < 4000; i++) {
+        assert_true(w[i] >= 0 && w[i] < 1ll << 40);
+        most = MAX(most, w[i]);
+    }
+    assert_true(most > 1ll << 39);
+    free(w);
+    struct bound_buffer narrow = buffer(DTYPE_U8, DOMAIN_KIND_EXACT, 1003, 1003, 0);
+    uint8_t *u = fill(*state, &narrow, GATE_MODE_OWN, 2);
+    for (int i = 0; i < 1003; i++) {
+        assert_true(u[i] <= 16);
+    }
+    free(u);
+    narrow.dtype = DTYPE_BOOL;
+    u = fill(*state, &narrow, GATE_MODE_OWN, 2);
+    int ones = 0;
+    for (int i = 0; i < 1003; i++) {
+        assert_true(u[i] <= 1);
+        ones += u[i];
+    }
+    assert_in_range(ones, 400, 600);
+    free(u);
+}
+
+static struct gate_comparison compare(struct bench *b, enum dtype dtype, const void *expected,
+                                      const void *got, int64_t n, double atol, double rtol)
+{
+    struct err err = { 0 };
+    struct gate_comparison result;
+    struct bound_buffer t = buffer(dtype, DOMAIN_KIND_REAL, n, n, 0);
+    size_t bytes = (size_t)n * dtype_size(dtype);
+    assert_int_equal(b->gpu.cu.cuMemcpyHtoD(b->a, expected, bytes), 0);
+    assert_int_equal(b->gpu.cu.cuMemcpyHtoD(b->b, got, bytes), 0);
+    ok(gate_clear(&b->gate, &err), &err);
+    ok(gate_compare(&b->gate, b->a, b->b, &t, atol, rtol, 0, &err), &err);
+    ok(gate_read(&b->gate, 1, &result, &err), &err);
+    return result;
+}
+
+static void test_comparison(void **state)
+{
+    const struct {
+        float expected, got;
+        bool right;
+    } cases[] = {
+        { 1, 1, true },           { 1, 1.0005f, true },      { 1, 1.003f, false },
+        { 0, 0.0005f, true },     { 0, 0.002f, false },      { 0, -0.0f, true },
+        { 1, NAN, false },        { NAN, 1, false },         { NAN, NAN, true },
+        { INFINITY, INFINITY, true },   { INFINITY, -INFINITY, false },
+        { INFINITY, 3e38f, false },     { 1, INFINITY, false }, { -INFINITY, NAN, false },
+        { 3e38f, INFINITY, false },     { NAN, INFINITY, false }, { 1000, 1000.9f, true },
+        { -1000, -1002, false },  { 1e-30f, 0, true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        float expected[300], got[300];
+        for (int k = 0; k < 300; k++) {
+            expected[k] = got[k] = (float)k;
+        }
+        expected[137] = cases[i].expected;
+        got[137] = cases[i].got;
+        struct gate_comparison c = compare(*state, DTYPE_F32, expected, got, 300, 1e-3, 1e-3);
+        if ((c.wrong == 0) != cases[i].right || (c.wrong && c.first != 137)) {
+            fail_msg("expected %g, got %g: %llu wrong, first %llu", cases[i].expected,
+                     cases[i].got, (unsigned long long)c.wrong, (unsigned long long)c.first);
+        }
+    }
+}
+
+static void test_comparison_counts(void **state)
+{
+    static float expected[100000], got[100000];
+    for (int i = 0; i < 100000; i++) {
+        expected[i] = 1;
+        got[i] = i % 1000 == 999 ? 1.5f : 1;
+    }
+    got[4000] = 3;
+    struct gate_comparison c = compare(*state, DTYPE_F32, expected, got, 100000, 0.1, 0);
+    assert_int_equal(c.wrong, 101);
+    assert_int_equal(c.first, 999);
+    assert_true(gate_max_error(&c) == 2);
+    assert_true(fabs(c.error2 - (100 * 0.25 + 4)) < 1e-9);
+    int64_t want[2] = { (1ll << 60) + 1, 5 }, has[2] = { 1ll << 60, 5 };
+    c = compare(*state, DTYPE_I64, want, has, 2, 0, 0);
+    assert_int_equal(c.wrong, 1); /* a double doesn't see the difference */
+}
+
+static void test_norm(void **state)
+{
+    struct bench *b = *state;
+    struct err err = { 0 };
+    float v[1000] = { 0 };
+    for (int i = 0; i < 1000; i++) {
+        v[i] = i < 100 ? 2 : 0;
+    }
+    v[500] = NAN;
+    v[501] = -INFINITY;
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 1000, 1000, 0);
+    struct gate_comparison c;
+    assert_int_equal(b->gpu.cu.cuMemcpyHtoD(b->a, v, sizeof(v)), 0);
+    ok(gate_clear(&b->gate, &err), &err);
+    ok(gate_norm(&b->gate, b->a, &t, 0.5, 0, &err), &err);
+    ok(gate_read(&b->gate, 1, &c, &err), &err);
+    assert_true(c.expected2 == 400);
+    assert_int_equal(c.not_finite, 2);
+    assert_int_equal(c.significant, 102);
+}
+
+static void test_same_and_zones(void **state)
+{
+    struct bench *b = *state;
+    struct err err = { 0 };
+    unsigned char v[1003] = { 0 };
+    struct gate_comparison c[2];
+    struct gate_zone zone = { b->a + 16, 987 };
+    assert_int_equal(b->gpu.cu.cuMemsetD32Async(b->b, 0x11223344, 300, b->gpu.stream), 0);
+    assert_int_equal(b->gpu.cu.cuMemsetD32Async(b->a, 0x11223344, 300, b->gpu.stream), 0);
+    ok(gpu_finish(&b->gpu, "fill", &err), &err);
+    ok(gate_zones_set(&b->gate, &zone, 1, &err), &err);
+    for (int changed = 0; changed < 2; changed++) {
+        if (changed) {
+            assert_int_equal(b->gpu.cu.cuMemcpyHtoD(b->a + 1002, v, 1), 0);
+        }
+        ok(gate_clear(&b->gate, &err), &err);
+        ok(gate_same(&b->gate, b->a, b->b, 1003, 0, &err), &err);
+        ok(gate_zones_check(&b->gate, 1, 0x11223344, 1, &err), &err);
+        ok(gate_read(&b->gate, 2, c, &err), &err);
+        assert_int_equal(c[0].wrong, changed);
+        assert_int_equal(c[1].wrong, changed);
+    }
+    assert_int_equal(c[0].first, 250);
+    assert_int_equal(c[1].first, b->a + 1002);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_normal_has_the_right_moments),
+        cmocka_unit_test(test_values_depend_on_key_and_index_alone),
+        cmocka_unit_test(test_small_integers_are_exact_everywhere),
+        cmocka_unit_test(test_outliers_and_row_scales),
+        cmocka_unit_test(test_types_agree),
+        cmocka_unit_test(test_domains_keep_their_promises),
+        cmocka_unit_test(test_indices_cover_their_range),
+        cmocka_unit_test(test_comparison),
+        cmocka_unit_test(test_comparison_counts),
+        cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_same_and_zones),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
