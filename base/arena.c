@@ -43,29 +43,54 @@ void cleanup_arena(struct arena **arena)
     arena_free(*arena);
 }
 
-void *arena_alloc(struct arena *arena, size_t n, size_t size)
+/* Room for one piece alone, cleared, behind the chunk that is being filled. */
+static void *take_large(struct arena *arena, size_t bytes)
 {
-    size_t bytes;
-    require(!__builtin_mul_overflow(n, size, &bytes) && bytes < SIZE_MAX / 2);
-    bytes = (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    struct chunk *c = xcalloc(1, sizeof(*c) + bytes);
+    c->used = c->size = bytes;
+    struct chunk **at = arena->chunks ? &arena->chunks->next : &arena->chunks;
+    c->next = *at;
+    *at = c;
+    return c->bytes;
+}
+
+/* Not cleared: most of a chunk is never given out, and a string is overwritten at once. */
+static void *take(struct arena *arena, size_t bytes)
+{
     struct chunk *c = arena->chunks;
     if (!c || c->size - c->used < bytes) {
-        size_t room = MAX((size_t)ARENA_CHUNK, bytes);
-        c = xcalloc(1, sizeof(*c) + room);
-        c->size = room;
-        c->next = arena->chunks;
+        c = xrealloc(NULL, 1, sizeof(*c) + ARENA_CHUNK);
+        *c = (struct chunk) { .next = arena->chunks, .size = ARENA_CHUNK };
         arena->chunks = c;
     }
     void *p = c->bytes + c->used;
     c->used += bytes;
-    arena->used += bytes;
     return p;
+}
+
+static size_t round_up(struct arena *arena, size_t bytes)
+{
+    require(bytes < SIZE_MAX / 2);
+    bytes = (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    arena->used += bytes;
+    return bytes;
+}
+
+void *arena_alloc(struct arena *arena, size_t n, size_t size)
+{
+    size_t bytes;
+    require(!__builtin_mul_overflow(n, size, &bytes));
+    bytes = round_up(arena, bytes);
+    return bytes > ARENA_CHUNK ? take_large(arena, bytes) : memset(take(arena, bytes), 0, bytes);
 }
 
 char *arena_strndup(struct arena *arena, const char *s, size_t n)
 {
-    char *copy = arena_alloc(arena, n + 1, 1);
+    require(n < SIZE_MAX / 2);
+    size_t bytes = round_up(arena, n + 1);
+    char *copy = bytes > ARENA_CHUNK ? take_large(arena, bytes) : take(arena, bytes);
     memcpy(copy, s, n);
+    copy[n] = '\0';
     return copy;
 }
 
