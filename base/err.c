@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/err.h"
+#include "base/util.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,14 +25,17 @@ int err_wrap(struct err *err, const char *format, ...)
         return ERR_BUG;
     }
     char prefix[512];
-    char old[sizeof(err->text)];
     va_list args;
     va_start(args, format);
-    vsnprintf(prefix, sizeof(prefix), format, args);
+    int written = vsnprintf(prefix, sizeof(prefix) - 2, format, args);
     va_end(args);
-    memcpy(old, err->text, sizeof(old));
-    int n = snprintf(err->text, sizeof(err->text), "%s: ", prefix);
-    snprintf(err->text + n, sizeof(err->text) - (size_t)n, "%s", old);
+    size_t n = MIN((size_t)MAX(written, 0), sizeof(prefix) - 3);
+    memcpy(prefix + n, ": ", 2);
+    n += 2;
+    size_t kept = MIN(strlen(err->text), sizeof(err->text) - 1 - n);
+    memmove(err->text + n, err->text, kept);
+    memcpy(err->text, prefix, n);
+    err->text[n + kept] = '\0';
     return err->code;
 }
 
