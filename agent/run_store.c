@@ -15,7 +15,7 @@
 
 static void put_json(struct store_batch *batch, enum store_db db, const char *key, json_t *json)
 {
-    auto_free char *text = json_canonical(json);
+    auto_free char *text = json_compact(json);
     json_decref(json);
     store_batch_put(batch, db, key, text, strlen(text));
 }
@@ -106,7 +106,7 @@ static char *extra_text(const struct run *run)
     if (s->tuning) {
         json_object_set_new(json, "tuning", json_loads(s->tuning, 0, NULL));
     }
-    char *text = json_canonical(json);
+    char *text = json_compact(json);
     json_decref(json);
     return text;
 }
@@ -155,7 +155,9 @@ int run_keep_score(struct run *run, store_done_fn done, struct err *err)
         .extra = extra,
     };
     struct store_batch *batch = store_batch_new();
-    put_candidate(batch, s->candidate);
+    if (!str_eq(hex, s->base)) { /* tuned: as proposed it was kept with its choice */
+        put_candidate(batch, s->candidate);
+    }
     put_json(batch, STORE_DB_VERDICTS, s->verdict_key, verdict_json(&s->verdict));
     r = record_put_attempt(batch, &record, err);
     r = r < 0 ? r : keep_example(run, batch, err);
