@@ -70,6 +70,17 @@ unsigned operand_slot(struct decoder *d, const struct ptx_operand *op)
     return type == PTX_PRED ? 0 : slot_size(type);
 }
 
+static const char *reg_name(const struct decoder *d, const struct ptx_operand *op, char *buf,
+                            size_t n)
+{
+    const struct ptx_reg *r = &d->frame->func->regs[op->index];
+    if (r->number < 0)
+        snprintf(buf, n, "%s", r->name);
+    else
+        snprintf(buf, n, "%s%d", r->name, r->number);
+    return buf;
+}
+
 int dst_reg(struct decoder *d, const struct ptx_operand *op, unsigned size, uint32_t *ret_ref)
 {
     if (op->kind == PTX_OPERAND_SINK) {
@@ -77,11 +88,12 @@ int dst_reg(struct decoder *d, const struct ptx_operand *op, unsigned size, uint
         return d->failed;
     }
     unsigned slot = operand_slot(d, op);
+    char name[80];
     if (!slot)
         return decode_fail(d, "a register expected as destination");
     if (slot != size)
         return decode_fail(d, "the destination %s has %u bits, not %u",
-                           d->frame->func->regs[op->index].name, slot * 8, size * 8);
+                           reg_name(d, op, name, sizeof(name)), slot * 8, size * 8);
     *ret_ref = d->frame->reg[op->index];
     return 0;
 }
@@ -224,6 +236,7 @@ int src_value(struct decoder *d, const struct ptx_operand *op, enum ptx_type typ
 {
     unsigned size = slot_size(type);
     uint64_t addr;
+    char name[80];
     if (op->is_memory)
         return decode_fail(d, "an address where a value is expected");
     switch (op->kind) {
@@ -231,7 +244,7 @@ int src_value(struct decoder *d, const struct ptx_operand *op, enum ptx_type typ
         unsigned slot = operand_slot(d, op);
         if (slot != size)
             return decode_fail(d, "the operand %s has %u bits, not %u",
-                               d->frame->func->regs[op->index].name, slot * 8, size * 8);
+                               reg_name(d, op, name, sizeof(name)), slot * 8, size * 8);
         *ret_ref = d->frame->reg[op->index];
         return 0;
     }

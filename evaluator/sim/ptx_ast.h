@@ -64,8 +64,9 @@ struct ptx_loc {
 };
 
 struct ptx_reg {
-    const char *name;
-    uint8_t type; /* enum ptx_type */
+    const char *name; /* of one of a range: without its number */
+    int32_t number;   /* -1 for a register by itself */
+    uint8_t type;     /* enum ptx_type */
 };
 
 struct ptx_targets { /* .branchtargets: a list of labels under a name */

@@ -84,24 +84,32 @@ static int parse_decl(struct ptx_parser *p, struct decl *ret_decl)
     return 0;
 }
 
-/* [n][m]...: the number of elements; 0 for []. */
-static int parse_dims(struct ptx_parser *p, uint64_t *ret_count, bool *ret_open)
+enum { MAX_DIMS = 8 };
+
+struct dims {
+    uint64_t n[MAX_DIMS], count; /* count: of all elements */
+    unsigned rank;
+    bool open; /* [] */
+};
+
+static int parse_dims(struct ptx_parser *p, struct dims *ret_dims)
 {
-    uint64_t count = 1, n = 0;
-    bool open = false;
-    while (lex_accept(&p->lex, '[')) {
+    struct dims d = {.count = 1};
+    for (; lex_accept(&p->lex, '['); d.rank++) {
+        if (d.rank == MAX_DIMS)
+            return lex_fail(&p->lex, ERR_TOOBIG, "more than %d dimensions", MAX_DIMS);
         if (lex_accept(&p->lex, ']')) {
-            open = true;
+            d.open = true;
             continue;
         }
-        if (ptx_int(p, 1ull << 36, &n) || lex_expect(&p->lex, ']'))
+        uint64_t *n = &d.n[d.rank];
+        if (ptx_int(p, 1ull << 36, n) || lex_expect(&p->lex, ']'))
             return p->lex.failed;
-        if (n && count > (1ull << 36) / n)
+        if (*n && d.count > (1ull << 36) / *n)
             return lex_fail(&p->lex, ERR_TOOBIG, "an array of more than 2^36 elements");
-        count *= n;
+        d.count *= *n;
     }
-    *ret_count = count;
-    *ret_open = open;
+    *ret_dims = d;
     return 0;
 }
 
@@ -111,6 +119,7 @@ struct init {
     uint64_t at, room; /* next byte; room grows for [] arrays */
     unsigned width;
     enum ptx_type type;
+    const struct dims *dims;
     struct ptx_reloc *relocs;
     size_t cap_relocs;
 };
@@ -188,24 +197,31 @@ static int parse_init(struct ptx_parser *p, struct init *in, unsigned depth)
 {
     if (depth > PTX_MAX_DEPTH)
         return lex_fail(&p->lex, ERR_TOOBIG, "initial values nested too deeply");
+    uint64_t start = in->at, size = in->width;
     if (!lex_accept(&p->lex, '{'))
         return init_number(p, in);
-    if (lex_accept(&p->lex, '}'))
-        return 0;
-    do {
+    while (!lex_is(&p->lex, '}')) {
         if (parse_init(p, in, depth + 1))
             return p->lex.failed;
-    } while (lex_accept(&p->lex, ','));
+        if (!lex_accept(&p->lex, ','))
+            break;
+    }
+    /* a short list leaves the rest of its row zero */
+    for (unsigned i = depth; i < in->dims->rank; i++)
+        size *= in->dims->n[i];
+    if (in->at - start < size && size <= in->room - start)
+        in->at = start + size;
     return lex_expect(&p->lex, '}');
 }
 
-static int var_init(struct ptx_parser *p, struct ptx_var *var, const struct decl *d, bool open)
+static int var_init(struct ptx_parser *p, struct ptx_var *var, const struct decl *d,
+                    const struct dims *dims)
 {
     if (var->space != PTX_GLOBAL && var->space != PTX_CONST)
         return lex_fail(&p->lex, ERR_INVALID, "%s can't have an initial value", var->name);
-    if (open || var->size > PTX_MAX_INIT)
+    if (dims->open || var->size > PTX_MAX_INIT)
         return lex_fail(&p->lex, ERR_TOOBIG, "the initial value of %s is too large", var->name);
-    struct init in = {.var = var, .room = var->size, .type = d->type,
+    struct init in = {.var = var, .room = var->size, .type = d->type, .dims = dims,
                       .width = ptx_type_size(d->type),
                       .bytes = arena_alloc(p->arena, var->size + 8, 1)};
     if (in.width > 8)
@@ -229,17 +245,16 @@ static int parse_one_var(struct ptx_parser *p, enum ptx_space space, bool is_ext
     var->space = space;
     var->line = lex->tok.line;
     lex_next(lex);
-    uint64_t count = 0;
-    bool open = false;
-    if (parse_dims(p, &count, &open))
+    struct dims dims = {.count = 0};
+    if (parse_dims(p, &dims))
         return lex->failed;
     unsigned width = ptx_type_size(d->type) * d->vec;
-    var->size = open ? 0 : count * width;
+    var->size = dims.open ? 0 : dims.count * width;
     var->align = d->align ? d->align : width;
     var->is_extern = is_extern && space == PTX_SHARED;
     if (space != PTX_GLOBAL && space != PTX_CONST && var->size > 1 << 24)
         return lex_fail(lex, ERR_TOOBIG, "%s is larger than 16 MiB", var->name);
-    if (lex_accept(lex, '=') && var_init(p, var, d, open))
+    if (lex_accept(lex, '=') && var_init(p, var, d, &dims))
         return lex->failed;
     if (space == PTX_GLOBAL || space == PTX_CONST) {
         struct ptx_module *m = p->module;
@@ -262,11 +277,13 @@ int ptx_parse_vars(struct ptx_parser *p, enum ptx_space space, bool is_extern)
     return 0;
 }
 
-static uint32_t add_reg(struct ptx_parser *p, const char *name, enum ptx_type type)
+static uint32_t add_reg(struct ptx_parser *p, const char *name, int32_t number,
+                        enum ptx_type type)
 {
     struct ptx_func *f = p->func;
     f->regs = ptx_grow(p->arena, f->regs, f->n_regs, &p->cap_regs, sizeof(*f->regs));
-    f->regs[f->n_regs] = (struct ptx_reg){.name = name, .type = (uint8_t)type};
+    f->regs[f->n_regs] = (struct ptx_reg){.name = name, .number = number,
+                                             .type = (uint8_t)type};
     return (uint32_t)f->n_regs++;
 }
 
@@ -289,7 +306,7 @@ static int parse_one_reg(struct ptx_parser *p, enum ptx_type type)
     if (p->func->n_regs + s->count > PTX_MAX_REGS)
         return lex_fail(lex, ERR_TOOBIG, "more than %d registers", PTX_MAX_REGS);
     for (uint32_t i = 0; i < s->count; i++)
-        add_reg(p, s->name, type);
+        add_reg(p, s->name, s->kind == SYM_RANGE ? (int32_t)i : -1, type);
     return 0;
 }
 
