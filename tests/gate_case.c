@@ -72,6 +72,7 @@ void gate_case_load(const char *path, struct gate_case *ret)
     ret->expect = head_line(ret->source, "expect");
     ret->detail = head_line(ret->source, "detail");
     ret->simulated = head_line(ret->source, "on the simulator");
+    ret->needs = head_line(ret->source, "needs");
     ret->plan = head_line(ret->source, "plan");
     if (!ret->plan) {
         ret->plan = xstrdup(usual_plan);
@@ -85,6 +86,7 @@ void gate_case_done(struct gate_case *one)
     free(one->expect);
     free(one->detail);
     free(one->simulated);
+    free(one->needs);
     free(one->plan);
 }
 
@@ -191,11 +193,16 @@ void gate_bench_start(struct gate_bench *b, const char *driver)
     set_up(b);
 }
 
+void gate_bench_start_device(struct gate_bench *b)
+{
+    start_device(b);
+    set_up(b);
+}
+
 void gate_bench_restart_device(struct gate_bench *b)
 {
     peer_stop(&b->device);
-    start_device(b);
-    set_up(b);
+    gate_bench_start_device(b);
 }
 
 void gate_bench_stop(struct gate_bench *b)

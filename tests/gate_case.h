@@ -3,7 +3,7 @@
 /*
  * Candidates for the gate, as files: tests/cases/gate/NAME.cu. Leading comment lines say what must
  * come out ("// expect: incorrect"), words that the detail must hold ("// detail: past the end of
- * y"; "// on the simulator: ..."), and the plan where it isn't the usual one ("// plan: {...}"). All solve (or pretend to
+ * y"; "// on the simulator: ..."; "// needs: a clock" where only real timing brings it out), and the plan where it isn't the usual one ("// plan: {...}"). All solve (or pretend to
  * solve) one task: y[r, c] = x[r, c] - mean of row r.
  */
 #include <jansson.h>
@@ -13,6 +13,7 @@
 
 struct gate_case {
     char *source, *expect, *detail, *plan;
+    char *needs;     /* "a clock", "the simulator"; NULL: anything will do */
     char *simulated; /* words that the detail must hold on the simulator */
 };
 
@@ -34,6 +35,7 @@ struct gate_bench {
 /* Starts both workers and sets the gate up. `driver` is a library and must live on. */
 void gate_bench_start(struct gate_bench *bench, const char *driver);
 void gate_bench_stop(struct gate_bench *bench);
+void gate_bench_start_device(struct gate_bench *bench);
 void gate_bench_restart_device(struct gate_bench *bench);
 
 /* A candidate of the file's source; the usual plan where `plan` is NULL. */

@@ -51,6 +51,10 @@ static bool run_file(struct gate_bench *bench, const char *name)
     struct gate_case one;
     auto_free char *path = xprintf("%s/tests/cases/gate/%s", WS_SOURCE_DIR, name);
     gate_case_load(path, &one);
+    if (one.needs && str_eq(one.needs, "a clock") == bench->modelled) {
+        gate_case_done(&one);
+        return true;
+    }
     struct candidate *candidate = gate_candidate(one.plan, one.source);
     struct gate_request request = { .candidate = candidate };
     json_t *verdict = gate_judge(bench, &request);
@@ -100,10 +104,130 @@ static void test_cases(void **state)
     assert_int_equal(right, done);
 }
 
+static void expect_refusal(struct gate_bench *bench, json_t *job, const char *words)
+{
+    struct answer a;
+    assert_true(peer_job(&bench->device, job, "", 0, &a));
+    const char *error = text(a.json, "error");
+    if (!json_is_false(json_object_get(a.json, "ok")) || !strstr(error, words)) {
+        fail_msg("\"%s\" isn't in \"%s\"", words, error);
+    }
+    answer_done(&a);
+}
+
+/* A judge job without cases, but with everything that must stand before them. */
+static json_t *empty_job(void)
+{
+    return json_pack("{s:s,s:s,s:[],s:{s:f,s:f},s:[]}", "kind", "judge", "salt",
+                     "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "images",
+                     "tolerance", "atol", 1e-5, "rtol", 1e-5, "cases");
+}
+
+static json_t *with(json_t *job, const char *key, json_t *value)
+{
+    json_object_set_new(job, key, value);
+    return job;
+}
+
+static void test_bad_jobs_are_refused(void **state)
+{
+    struct gate_bench *bench = *state;
+    expect_refusal(bench, json_pack("{s:s}", "kind", "dance"), "no kind of job is called \"dance\"");
+    expect_refusal(bench, json_pack("{}"), "no kind of job");
+    expect_refusal(bench, json_pack("{s:s}", "kind", "judge"), "salt");
+    expect_refusal(bench, with(empty_job(), "salt", json_string("00")), "salt");
+    expect_refusal(bench, with(empty_job(), "trials", json_integer(0)), "trials");
+    expect_refusal(bench, with(empty_job(), "images", json_pack("[[i,i]]", 0, 10)), "images[0]");
+    expect_refusal(bench, with(empty_job(), "cases", json_pack("[{}]")), "cases[0]");
+    expect_refusal(bench, with(empty_job(), "cases",
+                               json_pack("[{s:s,s:b,s:b,s:[]}]", "shape", "small", "check", 1,
+                                         "time", 0, "scalars")), "cases[0].reference");
+    expect_refusal(bench, json_pack("{s:s}", "kind", "setup"), "gate");
+    gate_bench_restart_device(bench); /* that setup took the gate away */
+}
+
+static void test_judge_before_setup(void **state)
+{
+    struct gate_bench *bench = *state;
+    struct peer peer;
+    const char *args[] = { "device", "--driver", bench->driver, NULL };
+    peer_start(&peer, args);
+    struct answer a;
+    assert_true(peer_job(&peer, empty_job(), "", 0, &a));
+    assert_string_equal(text(a.json, "error"), "judge before setup");
+    answer_done(&a);
+    assert_int_equal(peer_stop(&peer), 0);
+}
+
+static void test_missing_driver_is_said(void **state)
+{
+    (void)state;
+    struct peer peer;
+    const char *args[] = { "device", "--driver", "/nowhere/libcuda.so.1", NULL };
+    peer_start(&peer, args);
+    assert_non_null(strstr(text(peer.hello, "error"), "--gpu sim"));
+    assert_int_equal(peer_stop(&peer), 3);
+    const char *far[] = { "device", "--driver", driver, "--gpu", "77", NULL };
+    peer_start(&peer, far);
+    assert_non_null(strstr(text(peer.hello, "error"), "no GPU 77"));
+    assert_int_equal(peer_stop(&peer), 3);
+}
+
+static void test_broken_context_ends_the_worker(void **state)
+{
+    struct gate_bench *bench = *state;
+    struct gate_case one;
+    gate_case_load(WS_SOURCE_DIR "/tests/cases/gate/far_past_the_end.cu", &one);
+    struct candidate *candidate = gate_candidate(one.plan, one.source);
+    struct gate_request request = { .candidate = candidate };
+    json_t *verdict = gate_judge(bench, &request);
+    assert_string_equal(text(verdict, "status"), "launch_error");
+    assert_int_equal(peer_stop(&bench->device), 4);
+    json_decref(verdict);
+    candidate_free(candidate);
+    gate_case_done(&one);
+    gate_bench_start_device(bench);
+}
+
+/* A baseline, and the same verdict when asked again. */
+static void test_speedup_over_a_baseline(void **state)
+{
+    struct gate_bench *bench = *state;
+    struct gate_case fast, slow;
+    gate_case_load(WS_SOURCE_DIR "/tests/cases/gate/right.cu", &fast);
+    gate_case_load(WS_SOURCE_DIR "/tests/cases/gate/dynamic_shared.cu", &slow);
+    struct gate_request request = { .candidate = gate_candidate(fast.plan, fast.source),
+                                    .baseline = gate_candidate(slow.plan, slow.source) };
+    double speedup[2] = { 0 };
+    for (int i = 0; i < 2; i++) {
+        json_t *verdict = gate_judge(bench, &request);
+        assert_string_equal(text(verdict, "status"), "accepted");
+        assert_string_equal(text(verdict, "relation"), "faster");
+        if (getenv("WS_TEST_VERBOSE")) {
+            json_dumpf(verdict, stdout, JSON_INDENT(1));
+        }
+        speedup[i] = json_number_value(json_object_get(verdict, "speedup"));
+        assert_true(speedup[i] > 1.5);
+        json_decref(verdict);
+    }
+    if (bench->modelled) {
+        assert_true(speedup[0] == speedup[1]);
+    }
+    candidate_free((struct candidate *)(uintptr_t)request.candidate);
+    candidate_free((struct candidate *)(uintptr_t)request.baseline);
+    gate_case_done(&fast);
+    gate_case_done(&slow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_bad_jobs_are_refused),
+        cmocka_unit_test(test_judge_before_setup),
+        cmocka_unit_test(test_missing_driver_is_said),
+        cmocka_unit_test(test_broken_context_ends_the_worker),
+        cmocka_unit_test(test_speedup_over_a_baseline),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

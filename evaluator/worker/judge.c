@@ -101,6 +101,9 @@ json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct
                        .times = tools->times, .channel = tools->channel, .job = job,
                        .arena = arena, .phase = "load", .started = clock_ns() };
     j.verdict.modelled = j.gpu->modelled;
+    if (j.gpu->modelled) {
+        slabs_drop_all(j.slabs);
+    }
     int r = check_all(&j);
     for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
         if (job->cases[i].time) {

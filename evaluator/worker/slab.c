@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define RANGE_SIZE ((size_t)4 << 40)
+
 static CUmemAllocationProp memory_kind(const struct gpu *gpu)
 {
     return (CUmemAllocationProp) { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
@@ -29,7 +31,12 @@ int slabs_init(struct slabs *slabs, struct gpu *gpu, struct err *err)
         slabs->plain = true;
         return 0;
     }
-    return gpu_check(gpu, result, "cuMemGetAllocationGranularity", err);
+    int r = gpu_check(gpu, result, "cuMemGetAllocationGranularity", err);
+    if (r == 0 && gpu->modelled) {
+        r = gpu_check(gpu, cu->cuMemAddressReserve(&slabs->range, RANGE_SIZE, 0, 0, 0),
+                      "cuMemAddressReserve", err);
+    }
+    return r;
 }
 
 int slab_protect(struct slabs *slabs, struct slab *slab, bool writable, struct err *err)
@@ -50,6 +57,29 @@ int slab_protect(struct slabs *slabs, struct slab *slab, bool writable, struct e
 }
 
 /* One granule more than is mapped is reserved: whoever runs past the end hits nothing. */
+static int reserve(struct slabs *slabs, struct slab *slab, struct err *err)
+{
+    size_t reserved = slab->size + slabs->granule;
+    if (!slabs->range) {
+        return gpu_check(slabs->gpu,
+                         slabs->gpu->cu.cuMemAddressReserve(&slab->base, reserved, 0, 0, 0),
+                         "cuMemAddressReserve", err);
+    }
+    if (reserved > RANGE_SIZE - slabs->range_used) {
+        return err_set(err, -ENOMEM, "no address left for %zu bytes", slab->size);
+    }
+    slab->base = slabs->range + slabs->range_used;
+    slabs->range_used += reserved;
+    return 0;
+}
+
+static void unreserve(struct slabs *slabs, const struct slab *slab)
+{
+    if (!slabs->range) {
+        slabs->gpu->cu.cuMemAddressFree(slab->base, slab->size + slabs->granule);
+    }
+}
+
 static int map(struct slabs *slabs, struct slab *slab, struct err *err)
 {
     struct gpu *gpu = slabs->gpu;
@@ -59,9 +89,7 @@ static int map(struct slabs *slabs, struct slab *slab, struct err *err)
     if (r < 0) {
         return r;
     }
-    size_t reserved = slab->size + slabs->granule;
-    r = gpu_check(gpu, gpu->cu.cuMemAddressReserve(&slab->base, reserved, 0, 0, 0),
-                  "cuMemAddressReserve", err);
+    r = reserve(slabs, slab, err);
     if (r == 0) {
         r = gpu_check(gpu, gpu->cu.cuMemMap(slab->base, slab->size, 0, slab->handle, 0),
                       "cuMemMap", err);
@@ -72,7 +100,7 @@ static int map(struct slabs *slabs, struct slab *slab, struct err *err)
             }
         }
         if (r < 0) {
-            gpu->cu.cuMemAddressFree(slab->base, reserved);
+            unreserve(slabs, slab);
         }
     }
     if (r < 0) {
@@ -92,7 +120,7 @@ static void unmap(struct slabs *slabs, const struct slab *slab)
         return;
     }
     cu->cuMemUnmap(slab->base, slab->size);
-    cu->cuMemAddressFree(slab->base, slab->size + slabs->granule);
+    unreserve(slabs, slab);
     cu->cuMemRelease(slab->handle);
 }
 
@@ -186,9 +214,19 @@ size_t slabs_room(const struct slabs *slabs)
     return available;
 }
 
-void slabs_done(struct slabs *slabs)
+void slabs_drop_all(struct slabs *slabs)
 {
     while (slabs->first) {
         slab_drop(slabs, slabs->first);
     }
+    slabs->range_used = 0;
+}
+
+void slabs_done(struct slabs *slabs)
+{
+    slabs_drop_all(slabs);
+    if (slabs->range && !slabs->gpu->broken) {
+        slabs->gpu->cu.cuMemAddressFree(slabs->range, RANGE_SIZE);
+    }
+    slabs->range = 0;
 }

@@ -27,10 +27,16 @@ struct slabs {
     bool plain;
     size_t total; /* bytes in all slabs */
     struct slab *first;
+    /* On the simulator slabs lie one after the other in one range, from its start again once all
+     * were dropped: modelled times depend a little on addresses, and so not on earlier jobs. */
+    CUdeviceptr range;
+    size_t range_used;
 };
 
 int slabs_init(struct slabs *slabs, struct gpu *gpu, struct err *err);
 void slabs_done(struct slabs *slabs);
+/* Gives all memory back to the driver; no slab may be in use. */
+void slabs_drop_all(struct slabs *slabs);
 
 /* A slab of at least `bytes`, writable; its content is anything. -ENOMEM if the GPU has no more. */
 int slab_take(struct slabs *slabs, size_t bytes, struct slab **ret, struct err *err);

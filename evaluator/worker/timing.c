@@ -465,6 +465,9 @@ int timing_case(struct judge *j, const struct job_case *one)
     judge_phase(j, "time", one, 0);
     int r = load(t);
     r = r < 0 ? r : open_events(t);
+    if (j->gpu->modelled) {
+        slabs_drop_all(j->slabs);
+    }
     r = r < 0 ? r : rig_open(&t->rig, j->slabs, j->gate, j->job, one,
                              j->gpu->modelled ? 1 : RIG_SETS, j->arena, &j->err);
     if (r == 0) {

@@ -1,4 +1,5 @@
 // expect: launch_error|incorrect
+// on the simulator: 0 bytes past the end of y, which has
 // Writes one element past the output.
 extern "C" __global__ void centre(const float *x, float *y, int cols)
 {

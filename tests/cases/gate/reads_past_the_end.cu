@@ -1,5 +1,6 @@
 // expect: launch_error
 // detail: CUDA_ERROR_ILLEGAL_ADDRESS
+// on the simulator: 16 bytes past the end of x, which has
 // Reads past the input, with no effect on the result.
 extern "C" __global__ void centre(const float *x, float *y, int cols)
 {

@@ -1,5 +1,6 @@
 // expect: launch_error
 // detail: CUDA_ERROR_ILLEGAL_ADDRESS
+// on the simulator: of x, which has
 // Changes its input, which is read-only in hardware.
 extern "C" __global__ void centre(const float *x, float *y, int cols)
 {
