@@ -6,7 +6,9 @@
  * asked again.
  */
 #include "agent/campaign_internal.h"
+#include "base/buf.h"
 #include "base/jread.h"
+#include "base/jwrite.h"
 #include "base/util.h"
 #include "memory/node.h"
 
@@ -35,14 +37,24 @@ void run_keep_step(struct run *run, store_done_fn done)
     struct step *s = &run->step;
     struct store_batch *batch = store_batch_new();
     put_candidate(batch, s->candidate);
-    json_t *json = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s}", "format", 1, "candidate",
-                             s->base, "parent", (json_int_t)s->parent, "direction", s->direction,
-                             "strategy", s->strategy, "variant", s->variant, "title", s->title);
+    auto_buf struct buf text;
+    buf_init(&text, STORE_VALUE_MAX);
+    struct jwriter w = { &text, false };
+    jwrite_open(&w, NULL, '{');
+    jwrite_int(&w, "format", 1);
+    jwrite_string(&w, "candidate", s->base);
+    jwrite_int(&w, "parent", s->parent);
+    jwrite_string(&w, "direction", s->direction);
+    jwrite_string(&w, "strategy", s->strategy);
+    jwrite_string(&w, "variant", s->variant);
+    jwrite_string(&w, "title", s->title);
     if (s->choice) {
-        json_object_set_new(json, "choice", choice_json(s->choice));
+        choice_write(&w, "choice", s->choice);
     }
-    put_json(batch, STORE_DB_CHOICES,
-             record_attempt_key(s->arena, run->campaign->id, run->task->name, s->seq), json);
+    jwrite_close(&w, '}');
+    store_batch_put(batch, STORE_DB_CHOICES,
+                    record_attempt_key(s->arena, run->campaign->id, run->task->name, s->seq),
+                    text.at, text.len);
     store_submit(run->campaign->session->store, batch, done, run);
 }
 
@@ -100,15 +112,20 @@ static int keep_example(struct run *run, struct store_batch *batch, struct err *
 static char *extra_text(const struct run *run)
 {
     const struct step *s = &run->step;
-    json_t *json = json_pack("{s:I, s:s, s:s, s:s, s:I}", "parent_seq", (json_int_t)s->parent,
-                             "variant", s->variant, "title", s->title, "base", s->base, "tuned",
-                             (json_int_t)s->tuned);
+    struct buf text;
+    buf_init(&text, STORE_VALUE_MAX);
+    struct jwriter w = { &text, false };
+    jwrite_open(&w, NULL, '{');
+    jwrite_int(&w, "parent_seq", s->parent);
+    jwrite_string(&w, "variant", s->variant);
+    jwrite_string(&w, "title", s->title);
+    jwrite_string(&w, "base", s->base);
+    jwrite_int(&w, "tuned", (int64_t)s->tuned);
     if (s->tuning) {
-        json_object_set_new(json, "tuning", json_loads(s->tuning, 0, NULL));
+        jwrite_json(&w, "tuning", s->tuning);
     }
-    char *text = json_compact(json);
-    json_decref(json);
-    return text;
+    jwrite_close(&w, '}');
+    return buf_take(&text);
 }
 
 int run_keep_score(struct run *run, store_done_fn done, struct err *err)

@@ -57,6 +57,18 @@ int buf_add(struct buf *buf, const void *bytes, size_t n)
     return 0;
 }
 
+char *buf_room(struct buf *buf, size_t n)
+{
+    return buf_reserve(buf, n) < 0 ? NULL : buf->at + buf->len;
+}
+
+void buf_wrote(struct buf *buf, size_t n)
+{
+    require(buf->room - buf->len > n);
+    buf->len += n;
+    buf->at[buf->len] = '\0';
+}
+
 int buf_puts(struct buf *buf, const char *s)
 {
     return buf_add(buf, s, strlen(s));

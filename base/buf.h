@@ -23,6 +23,10 @@ int buf_add(struct buf *buf, const void *bytes, size_t n);
 int buf_puts(struct buf *buf, const char *s);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Where n more bytes may be written, to be counted with buf_wrote; NULL if they don't fit. */
+char *buf_room(struct buf *buf, size_t n);
+void buf_wrote(struct buf *buf, size_t n);
+
 /* Drops the first n bytes. */
 void buf_shift(struct buf *buf, size_t n);
 /* Hands the bytes to the caller (free()) and leaves the buffer empty. */

@@ -203,29 +203,11 @@ int jread_array(const json_t *object, const char *key, bool required, size_t mos
     return 0;
 }
 
-/* Length of the UTF-8 sequence that starts here, 0 if it isn't one (RFC 3629). */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-        : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (n > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
-    bool outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
-    return n > 1 && (overlong || outside) ? 0 : n;
-}
-
 json_t *json_text(const char *bytes, size_t len)
 {
     auto_free char *text = xcalloc(len + 1, 1);
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_len((const unsigned char *)bytes + i, len - i);
+        size_t n = utf8_len(bytes + i, len - i);
         if (n == 0 || bytes[i] == '\0') {
             text[i++] = '?';
             continue;

@@ -90,35 +90,71 @@ size_t json_real_text(double value, char ret[JSON_REAL_MAX])
 
 static void write_integer(int64_t value, struct buf *out)
 {
-    char digits[20];
-    size_t n = digits_of(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, digits);
-    if (value < 0) {
-        buf_add(out, "-", 1);
-    }
-    buf_add(out, digits, n);
+    char text[21];
+    size_t sign = value < 0;
+    text[0] = '-';
+    size_t n = digits_of(sign ? 0 - (uint64_t)value : (uint64_t)value, text + sign);
+    buf_add(out, text, sign + n);
 }
 
-static void write_string(const char *s, size_t len, struct buf *out)
+static bool is_plain(const char *s, size_t len)
 {
-    buf_add(out, "\"", 1);
-    size_t plain = 0; /* where the bytes that haven't been copied yet begin */
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One character that can't stand as it is: escaped, or what isn't UTF-8 replaced. */
+static void write_odd(unsigned char c, struct buf *out)
+{
+    static const char short_for[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+    const char *at = c ? strchr(short_for, c) : NULL;
+    if (c >= 0x80) {
+        buf_add(out, "?", 1);
+    } else if (at) {
+        buf_printf(out, "\\%c", at[1]);
+    } else {
+        buf_printf(out, "\\u%04X", c);
+    }
+}
+
+static void write_escaped(const char *s, size_t len, struct buf *out)
+{
+    size_t plain = 0; /* where the bytes that haven't been copied yet begin */
+    buf_add(out, "\"", 1);
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_len(s + i, len - i);
+        if (n > 1 || (n == 1 && is_plain(s + i, 1))) {
+            i += n;
             continue;
         }
-        static const char short_for[] = "\bb\ff\nn\rr\tt\"\"\\\\";
-        const char *at = c ? strchr(short_for, c) : NULL;
-        char escape[8] = { '\\', at ? at[1] : 'u' };
-        if (!at) {
-            snprintf(escape + 2, sizeof(escape) - 2, "%04X", c);
-        }
         buf_add(out, s + plain, i - plain);
-        buf_puts(out, escape);
-        plain = i + 1;
+        write_odd((unsigned char)s[i], out);
+        plain = ++i;
     }
     buf_add(out, s + plain, len - plain);
     buf_add(out, "\"", 1);
+}
+
+/* The string in quotes, and what follows it: "" or ":". */
+static void write_string(const char *s, size_t len, const char *then, struct buf *out)
+{
+    size_t more = strlen(then);
+    char *at = is_plain(s, len) ? buf_room(out, len + 2 + more) : NULL;
+    if (!at) {
+        write_escaped(s, len, out);
+        buf_add(out, then, more);
+        return;
+    }
+    at[0] = '"';
+    memcpy(at + 1, s, len);
+    at[len + 1] = '"';
+    memcpy(at + len + 2, then, more);
+    buf_wrote(out, len + 2 + more);
 }
 
 struct member {
@@ -169,8 +205,7 @@ static void write_object(const json_t *object, bool sorted, struct buf *out)
         if (i) {
             buf_add(out, ",", 1);
         }
-        write_string(members[i].key, members[i].len, out);
-        buf_add(out, ":", 1);
+        write_string(members[i].key, members[i].len, ":", out);
         json_write(members[i].value, sorted, out);
     }
     buf_add(out, "}", 1);
@@ -196,7 +231,7 @@ void json_write(const json_t *value, bool sorted, struct buf *out)
     case JSON_OBJECT: write_object(value, sorted, out); break;
     case JSON_ARRAY: write_array(value, sorted, out); break;
     case JSON_STRING:
-        write_string(json_string_value(value), json_string_length(value), out);
+        write_string(json_string_value(value), json_string_length(value), "", out);
         break;
     case JSON_INTEGER: write_integer(json_integer_value(value), out); break;
     case JSON_REAL:
@@ -234,8 +269,7 @@ static void begin(struct jwriter *w, const char *key)
     }
     w->more = true;
     if (key) {
-        write_string(key, strlen(key), w->out);
-        buf_add(w->out, ":", 1);
+        write_string(key, strlen(key), ":", w->out);
     }
 }
 
@@ -255,7 +289,7 @@ void jwrite_close(struct jwriter *w, char bracket)
 void jwrite_string(struct jwriter *w, const char *key, const char *value)
 {
     begin(w, key);
-    write_string(value, strlen(value), w->out);
+    write_string(value, strlen(value), "", w->out);
 }
 
 void jwrite_int(struct jwriter *w, const char *key, int64_t value)
@@ -287,4 +321,10 @@ void jwrite_tree(struct jwriter *w, const char *key, const json_t *value)
 {
     begin(w, key);
     json_write(value, false, w->out);
+}
+
+void jwrite_json(struct jwriter *w, const char *key, const char *text)
+{
+    begin(w, key);
+    buf_puts(w->out, text);
 }

@@ -6,7 +6,7 @@
  * number takes as few digits as read back as the same number, if 15 will do: 0.1, not
  * 0.10000000000000001.
  *
- * Strings are UTF-8 already, as in every json_t. A number that isn't finite can't stand in one.
+ * In strings, bytes that aren't UTF-8 become "?". A number that isn't finite can't be written.
  *
  * What is only ever sent or kept needs no tree: a jwriter puts text behind text, and places commas.
  */
@@ -39,3 +39,5 @@ void jwrite_real(struct jwriter *w, const char *key, double value);
 void jwrite_bool(struct jwriter *w, const char *key, bool value);
 void jwrite_null(struct jwriter *w, const char *key);
 void jwrite_tree(struct jwriter *w, const char *key, const json_t *value);
+/* Text that is JSON already. */
+void jwrite_json(struct jwriter *w, const char *key, const char *text);

@@ -112,6 +112,24 @@ bool str_to_f64(const char *s, double *ret)
     return true;
 }
 
+size_t utf8_len(const char *at, size_t left)
+{
+    const unsigned char *s = (const unsigned char *)at;
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+        : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    if (n > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool outside = (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf4 && s[1] > 0x8f);
+    return n > 1 && (overlong || outside) ? 0 : n;
+}
+
 enum { NAME_CAP = 64 }; /* longer names are never meant for another */
 
 /* Optimal string alignment: insert, delete, replace, or swap two neighbours, each at cost one. */

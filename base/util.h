@@ -36,6 +36,9 @@ bool str_prefix(const char *s, const char *prefix);
 bool str_to_i64(const char *s, int64_t *ret);
 bool str_to_f64(const char *s, double *ret);
 
+/* Bytes of the UTF-8 sequence that starts here, of at most `left`; 0 if it isn't one (RFC 3629). */
+size_t utf8_len(const char *s, size_t left);
+
 /*
  * The known name nearest to `name` by edit distance, or NULL if none is near enough to be meant
  * (distance over a third of its length). For "did you mean".

@@ -107,6 +107,8 @@ double choice_strategy_score(const struct choice_strategy *strategy,
 /* T log sum exp(score / T): what a list of them is worth to a draw at temperature T; T 0: the most. */
 double choice_soft_most(const double *scores, size_t n, double temperature);
 
+void choice_write(struct jwriter *w, const char *key, const struct choice *choice);
+/* The same as a document. */
 json_t *choice_json(const struct choice *choice);
 /* Parses and decides again; ERR_INVALID if what was kept isn't what its numbers decide. */
 int choice_parse(const json_t *json, struct arena *arena, struct choice **ret, struct err *err);

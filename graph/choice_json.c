@@ -52,19 +52,13 @@ static double *field_at(const void *base, const struct field *field)
     return (double *)((uintptr_t)base + field->offset);
 }
 
-static void set(json_t *object, const char *key, json_t *value)
-{
-    require(json_object_set_new_nocheck(object, key, value) == 0);
-}
-
 /* What is 0 is left out. What is decided is kept rounded: it is worked out again after reading. */
-static void put_fields(json_t *json, const void *base, const struct field *fields, size_t n)
+static void write_fields(struct jwriter *w, const void *base, const struct field *fields, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         double value = *field_at(base, &fields[i]);
         if (value != 0) {
-            set(json, fields[i].name,
-                json_real(fields[i].decided ? estimate_round(value) : value));
+            jwrite_real(w, fields[i].name, fields[i].decided ? estimate_round(value) : value);
         }
     }
 }
@@ -94,65 +88,88 @@ static int hold(const json_t *json, const char *what, const void *base, const st
     return 0;
 }
 
-static json_t *term_json(const struct choice_term *term)
+static void write_direction(struct jwriter *w, const struct choice *choice,
+                            const struct choice_direction *direction)
 {
-    json_t *json = json_object();
-    set(json, "attention", json_real(estimate_round(term->attention)));
-    set(json, "estimate", estimate_json(&term->estimate));
-    return json;
-}
-
-static json_t *direction_json(const struct choice *choice, const struct choice_direction *direction)
-{
-    json_t *json = json_object(), *terms = json_array();
+    jwrite_open(w, NULL, '{');
+    jwrite_string(w, "id", direction->id);
+    jwrite_bool(w, "allowed", direction->allowed);
+    estimate_write(w, "estimate", &direction->estimate);
+    jwrite_open(w, "terms", '[');
     for (size_t j = 0; j < choice->n_sources; j++) {
-        json_array_append_new(terms, term_json(&direction->terms[j]));
+        jwrite_open(w, NULL, '{');
+        jwrite_real(w, "attention", estimate_round(direction->terms[j].attention));
+        estimate_write(w, "estimate", &direction->terms[j].estimate);
+        jwrite_close(w, '}');
     }
-    set(json, "id", json_string(direction->id));
-    set(json, "allowed", json_boolean(direction->allowed));
-    set(json, "estimate", estimate_json(&direction->estimate));
-    set(json, "terms", terms);
+    jwrite_close(w, ']');
     if (*direction->opens_to) {
-        set(json, "opens_to", json_string(direction->opens_to));
+        jwrite_string(w, "opens_to", direction->opens_to);
     }
-    put_fields(json, direction, direction_fields, ARRAY_LEN(direction_fields));
-    return json;
+    write_fields(w, direction, direction_fields, ARRAY_LEN(direction_fields));
+    jwrite_close(w, '}');
 }
 
-static json_t *strategy_json(const struct choice_strategy *strategy)
+static void write_strategy(struct jwriter *w, const struct choice_strategy *strategy)
 {
-    json_t *json = json_object();
-    set(json, "id", json_string(strategy->id));
-    set(json, "provisional", json_boolean(strategy->provisional));
-    set(json, "estimate", estimate_json(&strategy->estimate));
-    put_fields(json, strategy, strategy_fields, ARRAY_LEN(strategy_fields));
-    return json;
+    jwrite_open(w, NULL, '{');
+    jwrite_string(w, "id", strategy->id);
+    jwrite_bool(w, "provisional", strategy->provisional);
+    estimate_write(w, "estimate", &strategy->estimate);
+    write_fields(w, strategy, strategy_fields, ARRAY_LEN(strategy_fields));
+    jwrite_close(w, '}');
+}
+
+static void write_head(struct jwriter *w, const struct choice *choice)
+{
+    char context[CONTEXT_KEY_MAX];
+    context_key(&choice->context, CONTEXT_RUNG_EXACT, context);
+    jwrite_int(w, "format", 1);
+    jwrite_int(w, "seed", (int64_t)choice->seed);
+    jwrite_int(w, "step", (int64_t)choice->step);
+    jwrite_string(w, "task", choice->task);
+    jwrite_string(w, "context", context);
+    jwrite_string(w, "ablation", select_ablation_name(choice->ablation));
+    jwrite_real(w, "trust", choice->trust);
+    jwrite_bool(w, "control", choice->control);
+    jwrite_bool(w, "recall", choice->recall);
+    jwrite_string(w, "picked", choice->directions[choice->picked].id);
+    jwrite_int(w, "recalled", (int64_t)choice->n_recalled);
+    jwrite_open(w, "tuning", '{');
+    jwrite_int(w, "window", choice->tuning.window);
+    write_fields(w, &choice->tuning, tuning_fields, ARRAY_LEN(tuning_fields));
+    jwrite_close(w, '}');
+}
+
+void choice_write(struct jwriter *w, const char *key, const struct choice *choice)
+{
+    jwrite_open(w, key, '{');
+    write_head(w, choice);
+    jwrite_open(w, "sources", '[');
+    for (size_t i = 0; i < choice->n_sources; i++) {
+        jwrite_string(w, NULL, choice->sources[i]);
+    }
+    jwrite_close(w, ']');
+    jwrite_open(w, "directions", '[');
+    for (size_t i = 0; i < choice->n_directions; i++) {
+        write_direction(w, choice, &choice->directions[i]);
+    }
+    jwrite_close(w, ']');
+    jwrite_open(w, "strategies", '[');
+    for (size_t i = 0; i < choice->n_strategies; i++) {
+        write_strategy(w, &choice->strategies[i]);
+    }
+    jwrite_close(w, ']');
+    jwrite_close(w, '}');
 }
 
 json_t *choice_json(const struct choice *choice)
 {
-    char context[CONTEXT_KEY_MAX];
-    context_key(&choice->context, CONTEXT_RUNG_EXACT, context);
-    json_t *sources = json_array(), *directions = json_array(), *strategies = json_array();
-    for (size_t i = 0; i < choice->n_sources; i++) {
-        json_array_append_new(sources, json_string(choice->sources[i]));
-    }
-    for (size_t i = 0; i < choice->n_directions; i++) {
-        json_array_append_new(directions, direction_json(choice, &choice->directions[i]));
-    }
-    for (size_t i = 0; i < choice->n_strategies; i++) {
-        json_array_append_new(strategies, strategy_json(&choice->strategies[i]));
-    }
-    json_t *tuning = json_object();
-    set(tuning, "window", json_integer(choice->tuning.window));
-    put_fields(tuning, &choice->tuning, tuning_fields, ARRAY_LEN(tuning_fields));
-    json_t *json = json_pack(
-        "{s:i, s:I, s:I, s:s, s:s, s:s, s:f, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:I}", "format", 1,
-        "seed", (json_int_t)choice->seed, "step", (json_int_t)choice->step, "task", choice->task,
-        "context", context, "ablation", select_ablation_name(choice->ablation), "trust",
-        choice->trust, "control", choice->control, "recall", choice->recall, "picked",
-        choice->directions[choice->picked].id, "tuning", tuning, "sources", sources, "directions",
-        directions, "strategies", strategies, "recalled", (json_int_t)choice->n_recalled);
+    auto_buf struct buf text;
+    buf_init(&text, SIZE_MAX / 2);
+    struct jwriter w = {&text, false};
+    choice_write(&w, NULL, choice);
+    json_t *json = json_loadb(text.at, text.len, 0, NULL);
     require(json != NULL);
     return json;
 }

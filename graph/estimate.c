@@ -3,6 +3,7 @@
 #include "base/util.h"
 
 #include <math.h>
+#include <string.h>
 
 void estimate_climb(struct estimate *estimate, double k)
 {
@@ -33,10 +34,12 @@ void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from
                    const struct context *context, double prior, double k, struct estimate *ret)
 {
     *ret = (struct estimate){.prior = estimate_round(prior)};
+    char key[STATS_KEY_MAX];
+    stats_key(kind, from, node, "", key);
+    size_t head = strlen(key);
+    require(head <= sizeof(key) - CONTEXT_KEY_MAX);
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
-        char where[CONTEXT_KEY_MAX], key[STATS_KEY_MAX];
-        context_key(context, (enum context_rung)i, where);
-        stats_key(kind, from, node, where, key);
+        context_key(context, (enum context_rung)i, key + head);
         const struct tally *tally = htg_stat(htg, key);
         if (tally) {
             ret->rung[i] = *tally;
@@ -52,39 +55,29 @@ double estimate_doubt(const struct estimate *estimate, double k)
     return sqrt(estimate->variance / ((double)estimate->rung[CONTEXT_RUNG_EXACT].n + k));
 }
 
-static void set(json_t *object, const char *key, json_t *value)
-{
-    require(json_object_set_new_nocheck(object, key, value) == 0);
-}
-
-static json_t *tally_json(const struct tally *tally)
-{
-    json_t *list = json_array();
-    json_array_append_new(list, json_integer(tally->n));
-    json_array_append_new(list, json_integer(tally->failures));
-    json_array_append_new(list, json_real(tally->mean));
-    json_array_append_new(list, json_real(tally->m2));
-    return list;
-}
-
 /* {"prior": 0.3, "mean": 0.41, "level": "class", "class": [n, failures, mean, m2], ...} */
-json_t *estimate_json(const struct estimate *estimate)
+void estimate_write(struct jwriter *w, const char *key, const struct estimate *estimate)
 {
-    json_t *json = json_object();
-    set(json, "prior", json_real(estimate->prior));
-    if (estimate->level == CONTEXT_RUNGS) {
-        return json;
+    jwrite_open(w, key, '{');
+    jwrite_real(w, "prior", estimate->prior);
+    if (estimate->level != CONTEXT_RUNGS) {
+        jwrite_real(w, "mean", estimate_round(estimate->mean));
+        jwrite_real(w, "variance", estimate_round(estimate->variance));
+        jwrite_real(w, "share", estimate_round(estimate->share));
+        jwrite_string(w, "level", context_rung_name(estimate->level));
     }
-    set(json, "mean", json_real(estimate_round(estimate->mean)));
-    set(json, "variance", json_real(estimate_round(estimate->variance)));
-    set(json, "share", json_real(estimate_round(estimate->share)));
-    set(json, "level", json_string(context_rung_name(estimate->level)));
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
-        if (estimate->rung[i].n > 0) {
-            set(json, context_rung_name((enum context_rung)i), tally_json(&estimate->rung[i]));
+        const struct tally *tally = &estimate->rung[i];
+        if (tally->n > 0) {
+            jwrite_open(w, context_rung_name((enum context_rung)i), '[');
+            jwrite_int(w, NULL, tally->n);
+            jwrite_int(w, NULL, tally->failures);
+            jwrite_real(w, NULL, tally->mean);
+            jwrite_real(w, NULL, tally->m2);
+            jwrite_close(w, ']');
         }
     }
-    return json;
+    jwrite_close(w, '}');
 }
 
 static int parse_tally(const json_t *json, const struct jpath *at, struct tally *ret,

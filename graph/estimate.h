@@ -36,6 +36,6 @@ double estimate_round(double value);
 double estimate_doubt(const struct estimate *estimate, double k);
 
 /* Without experience only the prior is written: it is the mean then. */
-json_t *estimate_json(const struct estimate *estimate);
+void estimate_write(struct jwriter *w, const char *key, const struct estimate *estimate);
 int estimate_parse(const json_t *json, const struct jpath *at, double k, struct estimate *ret,
                    struct err *err);

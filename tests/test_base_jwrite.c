@@ -171,13 +171,15 @@ static void test_text_without_a_tree(void **state)
     jwrite_real(&w, NULL, 0.5);
     jwrite_close(&w, ']');
     jwrite_string(&w, "q\"", "line\n");
+    jwrite_string(&w, "bytes", "a\xff\xc3\xa9\xc3");
     jwrite_bool(&w, "yes", true);
     jwrite_null(&w, "no");
     jwrite_tree(&w, "tree", tree);
+    jwrite_json(&w, "text", "{}");
     jwrite_close(&w, '}');
     assert_int_equal(out.failed, 0);
     assert_string_equal(out.at, "{\"a\":[],\"b\":[{},-9223372036854775808,0.5],\"q\\\"\":\"line\\n\","
-                                "\"yes\":true,\"no\":null,\"tree\":[1,0.25]}");
+                                "\"bytes\":\"a?\xc3\xa9?\",\"yes\":true,\"no\":null,\"tree\":[1,0.25],\"text\":{}}");
     json_decref(tree);
 }
 

@@ -295,7 +295,10 @@ static void test_estimate_json(void **state)
     (void)state;
     struct estimate e = {.prior = 0.123456789, .rung = {{3, 1, 1.0 / 3, 0.7}, {0}, {9, 2, 0.1, 2}}};
     estimate_climb(&e, 3);
-    json_t *json = estimate_json(&e);
+    auto_buf struct buf text;
+    buf_init(&text, 1 << 12);
+    estimate_write(&(struct jwriter){&text, false}, NULL, &e);
+    json_t *json = json_loads(text.at, 0, NULL);
     struct estimate back;
     assert_int_equal(estimate_parse(json, NULL, 3, &back, NULL), 0);
     assert_memory_equal(&e, &back, sizeof(e));
