@@ -89,6 +89,15 @@ static const char *const denied[] = {
     "personality", "syslog", "vhangup", "iopl", "ioperm", "tkill",
 };
 
+/* Denies a call where its first argument compares so. */
+static int deny_where(scmp_filter_ctx ctx, const char *name, enum scmp_compare op, scmp_datum_t a,
+                      scmp_datum_t b)
+{
+    struct scmp_arg_cmp compare = { .arg = 0, .op = op, .datum_a = a, .datum_b = b };
+    return seccomp_rule_add_array(ctx, SCMP_ACT_ERRNO(EPERM), seccomp_syscall_resolve_name(name), 1,
+                                  &compare);
+}
+
 static int add_rules(scmp_filter_ctx ctx)
 {
     int r = 0;
@@ -100,25 +109,14 @@ static int add_rules(scmp_filter_ctx ctx)
     }
     /* Threads may be made, processes may not. clone3 hides its flags from the filter: ENOSYS makes
      * libc fall back to clone. */
-    if (r == 0) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    }
+    r = r < 0 ? r : deny_where(ctx, "clone", SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0);
     int clone3 = seccomp_syscall_resolve_name("clone3");
     if (r == 0 && clone3 >= 0) {
         r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), clone3, 0);
     }
     /* Signals to this process alone. */
-    scmp_datum_t self = (scmp_datum_t)getpid();
-    if (r == 0) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
-                             SCMP_A0(SCMP_CMP_NE, self));
-    }
-    if (r == 0) {
-        r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
-                             SCMP_A0(SCMP_CMP_NE, self));
-    }
-    return r;
+    r = r < 0 ? r : deny_where(ctx, "kill", SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
+    return r < 0 ? r : deny_where(ctx, "tgkill", SCMP_CMP_NE, (scmp_datum_t)getpid(), 0);
 }
 
 static int seal_calls(struct err *err)
