@@ -52,7 +52,7 @@ static int serve_setup(struct device *d, const char *blob, size_t len, struct er
         gate_unload(&d->gate);
         d->has_gate = false;
     }
-    auto_free char *image = xcalloc(len + 1, 1);
+    auto_free char *image = xcalloc(len + PROGRAM_IMAGE_PAD, 1);
     memcpy(image, blob, len);
     int r = gate_load(&d->gate, &d->gpu, image, &why);
     d->has_gate = r == 0;

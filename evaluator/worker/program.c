@@ -243,12 +243,11 @@ int program_load(struct program *p, struct gpu *gpu, const struct job_image *ima
 {
     *p = (struct program) { .gpu = gpu, .bound = bound, .n_launches = bound->n_launches,
                             .n_prepare = bound->n_prepare };
-    auto_free char *text = malloc(image->len + 1); /* PTX must end in a NUL */
+    auto_free char *text = calloc(image->len + PROGRAM_IMAGE_PAD, 1);
     if (!text) {
         return err_set(err, -ENOMEM, "an image of %zu bytes", image->len);
     }
     memcpy(text, image->at, image->len);
-    text[image->len] = '\0';
     int r = gpu_check(gpu, gpu->cu.cuModuleLoadData(&p->module, text), "loading the module", err);
     r = r < 0 ? r : load_steps(p, one, "prepare", bound->prepare, p->n_prepare, &p->prepare, arena,
                                err);

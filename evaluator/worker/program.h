@@ -13,6 +13,9 @@
 #include "evaluator/worker/gpu.h"
 #include "evaluator/worker/job.h"
 
+/* Zero bytes after an image: PTX ends in a NUL, and a driver reads a header before it knows. */
+enum { PROGRAM_IMAGE_PAD = 64 };
+
 struct step {
     const struct bound_launch *launch;
     CUfunction function; /* NULL: a memset */
