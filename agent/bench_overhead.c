@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 enum { OVERHEAD_TASKS = 100, OVERHEAD_STEPS = 40 };
 
@@ -63,17 +64,18 @@ static int write_tasks(const char *folder, char **paths, size_t n, struct err *e
     return r;
 }
 
+/* Without pages of files: what lies in the cache of the store's file is nobody's. */
 static double resident_mib(void)
 {
-    long pages = 0;
+    long pages = 0, shared = 0;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file) {
-        if (fscanf(file, "%*d %ld", &pages) != 1) {
-            pages = 0;
+        if (fscanf(file, "%*d %ld %ld", &pages, &shared) != 2) {
+            pages = shared = 0;
         }
         fclose(file);
     }
-    return (double)pages * 4096 / (1 << 20);
+    return (double)(pages - shared) * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
 /* Of this process alone, all its threads: the workers aren't the agent's cost. */

@@ -1,11 +1,12 @@
 #pragma once
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared by campaign.c (lifecycle, budgets), run.c (one task's steps) and run_store.c (what is
- * durable, and how a run is brought back from it).
+ * Shared by campaign.c (lifecycle, budgets), run.c (one task's steps), run_attempts.c (what was tried)
+ * and run_store.c (what is durable, and how a run is brought back from it).
  */
 #include "agent/campaign.h"
 #include "agent/tuning.h"
+#include "base/rng.h"
 #include "graph/htg_learn.h"
 #include "memory/campaign_lock.h"
 #include "memory/record.h"
@@ -15,7 +16,8 @@ enum { RUN_ELITE = 4 };
 /* One finished attempt, as the run needs it for later steps. */
 struct attempt {
     int64_t seq, parent; /* seq of the parent; -1: none */
-    struct candidate *candidate; /* as judged (tuned) */
+    struct id id;
+    struct candidate *candidate; /* as judged (tuned); NULL: it can't be a parent or baseline again */
     struct verdict verdict;      /* its strings: the run's arena */
     const char *direction, *strategy, *variant, *title;
     enum select_outcome outcome;
@@ -94,10 +96,18 @@ int run_init(struct run *run, struct campaign *campaign, const char *task, struc
 void run_done(struct run *run);
 void run_step(struct run *run);
 void run_stop(struct run *run);
+
+/* run_attempts.c */
 const struct attempt *run_best(const struct run *run);
 const struct candidate *run_baseline(const struct run *run);
 double run_speedup(const struct run *run, const struct attempt *attempt);
+const struct attempt *run_find_attempt(const struct run *run, int64_t seq);
+/* Takes over its candidate. */
 void run_add_attempt(struct run *run, const struct attempt *attempt);
+/* Mostly the best, sometimes another of the elite, drawn by (seed, task, step). NULL: none ran. */
+const struct attempt *run_pick_parent(const struct run *run, struct rng *rng);
+/* Is `seq` the attempt itself or one of its ancestors? */
+bool run_in_lineage(const struct run *run, int64_t seq, const struct attempt *of);
 
 /* run_store.c */
 void run_keep_step(struct run *run, store_done_fn done);

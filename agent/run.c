@@ -15,8 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN_RECALL = 3, TUNE_MODELLED = 8, TUNE_REAL = 40 };
-#define RUN_BEST_SHARE 0.8 /* of the steps improve the best; the others another of the elite */
+enum { RUN_RECALL = 3 };
 
 static void emit(struct run *run, enum campaign_event_kind kind, const char *text)
 {
@@ -59,98 +58,6 @@ static void end_run(struct run *run, bool failed, const char *why)
     campaign_run_ended(run->campaign);
 }
 
-const struct attempt *run_best(const struct run *run)
-{
-    const struct attempt *best = NULL;
-    for (size_t i = 0; i < run->n_attempts; i++) {
-        const struct attempt *a = &run->attempts[i];
-        if (a->verdict.status == VERDICT_STATUS_ACCEPTED
-            && (!best || a->verdict.time.median_us < best->verdict.time.median_us)) {
-            best = a;
-        }
-    }
-    return best;
-}
-
-const struct candidate *run_baseline(const struct run *run)
-{
-    bool start_stands
-        = run->n_attempts && run->attempts[0].verdict.status == VERDICT_STATUS_ACCEPTED;
-    return run->baseline ? run->baseline : start_stands ? run->attempts[0].candidate : NULL;
-}
-
-double run_speedup(const struct run *run, const struct attempt *attempt)
-{
-    if (attempt->verdict.speedup > 0) {
-        return attempt->verdict.speedup;
-    }
-    const struct candidate *baseline = run_baseline(run);
-    return baseline && id_eq(&baseline->id, &attempt->candidate->id) ? 1 : 0;
-}
-
-static const struct attempt *find_attempt(const struct run *run, int64_t seq)
-{
-    for (size_t i = 0; i < run->n_attempts; i++) {
-        if (run->attempts[i].seq == seq) {
-            return &run->attempts[i];
-        }
-    }
-    return NULL;
-}
-
-void run_add_attempt(struct run *run, const struct attempt *attempt)
-{
-    if (run->n_attempts == run->room) {
-        run->room = MAX((size_t)16, run->room * 2);
-        run->attempts = xrealloc(run->attempts, run->room, sizeof(*run->attempts));
-    }
-    const struct attempt *best = run_best(run);
-    bool better = attempt->verdict.status == VERDICT_STATUS_ACCEPTED
-        && (!best || attempt->verdict.time.median_us < best->verdict.time.median_us);
-    run->since_best = better ? 0 : run->since_best + 1;
-    run->attempts[run->n_attempts++] = *attempt;
-}
-
-/* Mostly the best, sometimes another of the elite, drawn by (seed, task, step). */
-static const struct attempt *pick_parent(const struct run *run, struct rng *rng)
-{
-    const struct attempt *elite[RUN_ELITE];
-    size_t n = 0;
-    for (size_t i = 0; i < run->n_attempts; i++) {
-        const struct attempt *a = &run->attempts[i];
-        if (a->verdict.status != VERDICT_STATUS_ACCEPTED) {
-            continue;
-        }
-        size_t at = n < RUN_ELITE ? n++ : RUN_ELITE;
-        while (at > 0 && a->verdict.time.median_us < elite[at - 1]->verdict.time.median_us) {
-            if (at < RUN_ELITE) {
-                elite[at] = elite[at - 1];
-            }
-            at--;
-        }
-        if (at < RUN_ELITE) {
-            elite[at] = a;
-        }
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    bool other = n > 1 && rng_unit(rng) >= RUN_BEST_SHARE;
-    return elite[other ? 1 + rng_below(rng, n - 1) : 0];
-}
-
-/* Is `seq` the attempt itself or one of its ancestors? */
-static bool in_lineage(const struct run *run, int64_t seq, const struct attempt *of)
-{
-    for (size_t guard = 0; of && guard <= run->n_attempts; guard++) {
-        if (of->seq == seq) {
-            return true;
-        }
-        of = of->parent >= 0 ? find_attempt(run, of->parent) : NULL;
-    }
-    return false;
-}
-
 static int make_context(const struct run *run, const struct attempt *parent, struct context *ret,
                         struct err *err)
 {
@@ -183,7 +90,7 @@ static size_t make_history(const struct run *run, const struct attempt *parent,
             .direction = a->direction,
             .strategy = a->strategy && *a->strategy ? a->strategy : NULL,
             .outcome = a->outcome,
-            .lineage = in_lineage(run, a->seq, parent),
+            .lineage = run_in_lineage(run, a->seq, parent),
             .here = parent && a->parent == parent->seq,
         };
     }
@@ -292,7 +199,7 @@ static void begin_step(struct run *run)
     }
     struct rng rng;
     rng_init(&rng, c->options.seed, rng_key(run->task->name), (uint64_t)s->seq);
-    const struct attempt *parent = pick_parent(run, &rng);
+    const struct attempt *parent = run_pick_parent(run, &rng);
     s->parent = parent ? parent->seq : -1;
     struct ask ask;
     struct err err = { 0 };
@@ -436,7 +343,7 @@ static void begin_judging(struct run *run)
 static void set_outcome(struct run *run)
 {
     struct step *s = &run->step;
-    const struct attempt *parent = s->parent >= 0 ? find_attempt(run, s->parent) : NULL;
+    const struct attempt *parent = s->parent >= 0 ? run_find_attempt(run, s->parent) : NULL;
     bool ran = s->verdict.status == VERDICT_STATUS_ACCEPTED && s->verdict.time.median_us > 0;
     s->gain = ran && parent ? tally_gain(parent->verdict.time.median_us,
                                          s->verdict.time.median_us)

@@ -150,7 +150,7 @@ int run_keep_score(struct run *run, store_done_fn done, struct err *err)
     }
     char parent_hex[ID_HEX] = "";
     if (parent) {
-        id_hex(&parent->candidate->id, parent_hex);
+        id_hex(&parent->id, parent_hex);
     }
     auto_free char *extra = extra_text(run);
     struct attempt_record record = {
