@@ -145,7 +145,8 @@ static void parts_done(struct parts *p)
 
 static void start_device(struct gate_bench *b)
 {
-    const char *args[] = { "device", "--driver", b->driver, "--gpu", "0", NULL };
+    const char *args[] = { "device", "--driver", b->driver, "--memory",
+                           b->memory ? b->memory : "mapped", NULL };
     peer_start(&b->device, args);
     const json_t *device = json_object_get(b->device.hello, "device");
     if (!device) {

@@ -30,6 +30,7 @@ struct gate_bench {
     bool modelled;
     char arch[16];
     const char *driver;
+    const char *memory; /* "mapped" (NULL) or "plain" */
 };
 
 /* Starts both workers and sets the gate up. `driver` is a library and must live on. */

@@ -189,6 +189,94 @@ static void test_broken_context_ends_the_worker(void **state)
     gate_bench_start_device(bench);
 }
 
+static void judge_file(struct gate_bench *bench, const char *name, const char *status,
+                       const char *words)
+{
+    struct gate_case one;
+    auto_free char *path = xprintf("%s/tests/cases/gate/%s.cu", WS_SOURCE_DIR, name);
+    gate_case_load(path, &one);
+    struct candidate *candidate = gate_candidate(one.plan, one.source);
+    struct gate_request request = { .candidate = candidate };
+    json_t *verdict = gate_judge(bench, &request);
+    assert_string_equal(text(verdict, "status"), status);
+    if (!strstr(text(verdict, "detail"), words)) {
+        fail_msg("\"%s\" isn't in \"%s\"", words, text(verdict, "detail"));
+    }
+    json_decref(verdict);
+    candidate_free(candidate);
+    gate_case_done(&one);
+}
+
+/* Without memory that can be protected, a changed input shows in a comparison afterwards. */
+static void test_plain_memory(void **state)
+{
+    struct gate_bench *bench = *state;
+    bench->memory = "plain";
+    gate_bench_restart_device(bench);
+    judge_file(bench, "right", "accepted", "agree");
+    judge_file(bench, "writes_input", "incorrect", "changed the input x");
+    judge_file(bench, "before_the_start", "incorrect", "before the start of y");
+    judge_file(bench, "tail_missing", "incorrect", "never written");
+    bench->memory = NULL;
+    gate_bench_restart_device(bench);
+}
+
+static const char big_task[]
+    = "{\"format\": 1, \"name\": \"big\", \"family\": \"elementwise\","
+      " \"shapes\": {\"default\": {\"n\": 2400000001}},"
+      " \"inputs\": [{\"name\": \"x\", \"dtype\": \"f16\", \"shape\": [\"n\"],"
+      "              \"domain\": \"real\"}],"
+      " \"outputs\": [{\"name\": \"y\", \"dtype\": \"f16\", \"shape\": [\"n\"]}],"
+      " \"tolerance\": {\"atol\": 1e-5, \"rtol\": 1e-3}, \"flops\": \"n\","
+      " \"bytes\": \"4*n\", \"precision\": \"f16\","
+      " \"reference\": {\"source\": \"reference.cu\", \"plan\": {\"launches\": [{\"kernel\":"
+      " \"twice\", \"grid\": [\"ceildiv(n, 256)\"], \"block\": [256],"
+      " \"args\": [\"x\", \"y\", \"n\"]}]}}}";
+
+static const char big_plan[]
+    = "{\"format\": 1, \"launches\": [{\"kernel\": \"twice\", \"grid\": [\"ceildiv(n, 256)\"],"
+      " \"block\": [256], \"args\": [\"x\", \"y\", \"n\"]}]}";
+
+static char *big_source(const char *type)
+{
+    return xprintf("#include <cuda_fp16.h>\n"
+                   "extern \"C\" __global__ void twice(const __half *x, __half *y, long long n) {\n"
+                   "  %s i = (%s)blockIdx.x * 256 + threadIdx.x;\n"
+                   "  if (i >= 0 && i < n) y[i] = __hadd(x[i], x[i]);\n}\n", type, type);
+}
+
+/* More elements than an int can count: our kernels must count them, a candidate that can't fails. */
+static void test_large_tensors(void **state)
+{
+    struct gate_bench *bench = *state;
+    if (bench->modelled) {
+        skip(); /* the simulator would take minutes */
+    }
+    auto_free char *wide = big_source("long long"), *narrow = big_source("int");
+    struct task *task;
+    struct err err = { 0 };
+    if (task_parse(big_task, strlen(big_task), wide, &task, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    struct candidate *good = gate_candidate(big_plan, wide), *bad = gate_candidate(big_plan, narrow);
+    struct gate_request request = { .task = task, .candidate = good };
+    json_t *verdict = gate_judge(bench, &request);
+    printf("%s in %.3f s, %.0f us: %s\n", text(verdict, "status"),
+           json_number_value(json_object_get(verdict, "device_s")),
+           json_number_value(json_object_get(json_object_get(verdict, "time"), "median_us")),
+           text(verdict, "detail"));
+    assert_string_equal(text(verdict, "status"), "accepted");
+    json_decref(verdict);
+    request.candidate = bad;
+    verdict = gate_judge(bench, &request);
+    assert_string_equal(text(verdict, "status"), "incorrect");
+    assert_non_null(strstr(text(verdict, "detail"), "index 2147483648"));
+    json_decref(verdict);
+    candidate_free(good);
+    candidate_free(bad);
+    task_free(task);
+}
+
 /* A baseline, and the same verdict when asked again. */
 static void test_speedup_over_a_baseline(void **state)
 {
@@ -228,6 +316,8 @@ int main(void)
         cmocka_unit_test(test_missing_driver_is_said),
         cmocka_unit_test(test_broken_context_ends_the_worker),
         cmocka_unit_test(test_speedup_over_a_baseline),
+        cmocka_unit_test(test_plain_memory),
+        cmocka_unit_test(test_large_tensors),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -249,11 +249,10 @@ int check_outputs(struct judge *j, struct check *c, struct rig_buffers *set, uin
         j->dropped++;
         return 0;
     }
-    r = r < 0 ? r : compare(j, c, set, rms, mode, when);
     if (r == 0 && j->slabs->plain && set == &c->rig->sets[0]) {
         r = judge_inputs(j, c);
     }
-    return r;
+    return r < 0 ? r : compare(j, c, set, rms, mode, when);
 }
 
 /* Did two runs on the same inputs give the same bits? */

@@ -3,6 +3,7 @@
 #include "base/jread.h"
 #include "base/util.h"
 #include "evaluator/worker/channel.h"
+#include "evaluator/worker/copy.h"
 #include "evaluator/worker/judge.h"
 #include "evaluator/worker/seal.h"
 
@@ -78,6 +79,20 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     return reply(d, judge_run(&tools, job, arena), err);
 }
 
+static int serve_copy(struct device *d, const json_t *json, struct err *err)
+{
+    struct err why = { 0 };
+    struct interval us = { 0 };
+    json_int_t bytes = json_integer_value(json_object_get(json, "bytes"));
+    int r = !d->has_gate || bytes < 2 || bytes > (json_int_t)1 << 36
+        ? err_set(&why, ERR_PROTOCOL, "a copy needs the gate and 2 bytes to 64 GiB")
+        : copy_time(&d->gpu, &d->slabs, &d->gate, (size_t)bytes, &us, &why);
+    json_t *result = r < 0 ? refusal(&why)
+                           : json_pack("{s:b,s:f,s:f,s:f}", "ok", 1, "median_us", us.median,
+                                       "lo_us", us.lo, "hi_us", us.hi);
+    return reply(d, result, err);
+}
+
 static int serve_job(struct device *d, const json_t *json, const struct frame *frame,
                      struct err *err)
 {
@@ -88,6 +103,9 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     if (kind && str_eq(kind, "judge")) {
         return serve_judge(d, json, frame->blob, frame->blob_len, err);
     }
+    if (kind && str_eq(kind, "copy")) {
+        return serve_copy(d, json, err);
+    }
     struct err why = { 0 };
     err_set(&why, ERR_PROTOCOL, "no kind of job is called \"%.40s\"", kind ? kind : "");
     return reply(d, refusal(&why), err);
@@ -97,7 +115,7 @@ static int start(struct device *d, const struct device_config *config, struct se
                  struct err *err)
 {
     int r = gpu_open(config->driver, config->gpu, &d->gpu, err);
-    r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, err);
+    r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, config->plain_memory, err);
     if (r == 0 && !config->unsealed) {
         seal_limits();
         r = seal_process(NULL, 0, ret_seal, err);

@@ -11,7 +11,8 @@
 struct device_config {
     const char *driver; /* libcuda.so.1, or the simulator's path */
     int gpu;
-    bool unsealed; /* for debugging */
+    bool plain_memory; /* ordinary allocations, as where the driver can't map memory */
+    bool unsealed;     /* for debugging */
 };
 
 /* Says hello and serves jobs until the agent hangs up. Returns the exit code of the program. */

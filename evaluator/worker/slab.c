@@ -14,11 +14,11 @@ static CUmemAllocationProp memory_kind(const struct gpu *gpu)
                                                  .id = gpu->device } };
 }
 
-int slabs_init(struct slabs *slabs, struct gpu *gpu, struct err *err)
+int slabs_init(struct slabs *slabs, struct gpu *gpu, bool plain, struct err *err)
 {
     *slabs = (struct slabs) { .gpu = gpu, .granule = 2 << 20 };
     const struct cuda_api *cu = &gpu->cu;
-    slabs->plain = !cu->cuMemCreate || !cu->cuMemRelease || !cu->cuMemAddressReserve
+    slabs->plain = plain || !cu->cuMemCreate || !cu->cuMemRelease || !cu->cuMemAddressReserve
         || !cu->cuMemAddressFree || !cu->cuMemMap || !cu->cuMemUnmap || !cu->cuMemSetAccess
         || !cu->cuMemGetAllocationGranularity;
     if (slabs->plain) {

@@ -33,7 +33,8 @@ struct slabs {
     size_t range_used;
 };
 
-int slabs_init(struct slabs *slabs, struct gpu *gpu, struct err *err);
+/* `plain` asks for ordinary allocations even where memory could be mapped. */
+int slabs_init(struct slabs *slabs, struct gpu *gpu, bool plain, struct err *err);
 void slabs_done(struct slabs *slabs);
 /* Gives all memory back to the driver; no slab may be in use. */
 void slabs_drop_all(struct slabs *slabs);
