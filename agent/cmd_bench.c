@@ -12,7 +12,7 @@
 
 static const struct bench *const benches[] = {
     &bench_overhead, &bench_deadlines, &bench_evaluate, &bench_families,
-    &bench_correlation,
+    &bench_correlation, &bench_device,
 };
 
 void bench_figure(struct bench_report *report, const char *name, double value, const char *unit,

@@ -273,3 +273,26 @@ void evaluator_image(struct evaluator *ev, const struct task *task,
                                        .deadline_ms = GATE_COMPILE_MS };
     compiler_get(ev->compiler, &request, on_image, wait);
 }
+
+struct copy_wait {
+    copy_cb done;
+    void *ud;
+};
+
+static void on_copied(void *ud, const struct pool_result *result)
+{
+    struct copy_wait *wait = ud;
+    const char *refused = json_string_value(json_object_get(result->json, "error"));
+    int code = result->code < 0 ? result->code : refused ? ERR_DEVICE : 0;
+    wait->done(wait->ud, code, json_number_value(json_object_get(result->json, "median_us")),
+               refused ? refused : result->error);
+    free(wait);
+}
+
+void evaluator_copy(struct evaluator *ev, int64_t bytes, copy_cb done, void *ud)
+{
+    struct copy_wait *wait = xcalloc(1, sizeof(*wait));
+    *wait = (struct copy_wait) { done, ud };
+    char *job = xprintf("{\"kind\":\"copy\",\"bytes\":%lld}", (long long)bytes);
+    pool_submit(ev->device_pool, job, "", 0, JUDGE_DEADLINE_MS, on_copied, wait);
+}

@@ -74,5 +74,9 @@ typedef void (*image_cb)(void *ud, int code, const void *bytes, size_t len, cons
 void evaluator_image(struct evaluator *evaluator, const struct task *task,
                      const struct candidate *candidate, image_cb done, void *ud);
 
+/* Median time of the device's own copy that reads and writes `bytes` in all; code < 0: see `error`. */
+typedef void (*copy_cb)(void *ud, int code, double median_us, const char *error);
+void evaluator_copy(struct evaluator *evaluator, int64_t bytes, copy_cb done, void *ud);
+
 /* The worker's process ids, 0 where none runs: [0] device, then compile. For tests and kills. */
 size_t evaluator_pids(const struct evaluator *evaluator, int *ret_pids, size_t most);
