@@ -7,7 +7,6 @@
 #include "base/frame.h"
 #include "base/util.h"
 
-#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +29,18 @@ static void compile(const struct frame *job)
         "{\"ok\":true,\"log\":\"\",\"seconds\":0,\"cubin\":[0,5],\"ptx\":[0,5],\"kernels\":{}}", image, 5);
 }
 
-/* 100 us or a little less, by a hash of the job's launches: the same candidate, the same time. */
+/*
+ * 100 us or a little less, by a hash of how the first case runs the candidate: the same launches,
+ * the same time. Not parsed: this worker's time is part of what `bench overhead` measures.
+ */
 static void judge(const struct frame *job)
 {
-    json_t *json = json_loadb(job->json, job->json_len, 0, NULL);
-    json_t *one = json_array_get(json_object_get(json, "cases"), 0);
-    char *text = json_dumps(json_object_get(one, "candidate"), JSON_COMPACT | JSON_SORT_KEYS);
+    const char *at = strstr(job->json, "\"candidate\":");
+    const char *end = at ? strstr(at, "\"baseline\":") : NULL;
     uint32_t hash = 2166136261u;
-    for (const char *c = text ? text : ""; *c; c++) {
-        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    for (; at && at < end; at++) {
+        hash = (hash ^ (unsigned char)*at) * 16777619u;
     }
-    free(text);
-    json_decref(json);
     char reply[512];
     double us = 100 - hash % 1000 * 0.05;
     snprintf(reply, sizeof(reply),
