@@ -152,7 +152,7 @@ static const struct decode_entry *find_entry(const char *name)
     static const struct decode_entry *const tables[] = {
         decode_int_table,  decode_float_table, decode_cvt_table, decode_pred_table,
         decode_mem_table,   decode_warp_table, decode_flow_table,
-        decode_matrix_table};
+        decode_matrix_table, decode_mbarrier_table};
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
         for (const struct decode_entry *e = tables[t]; e->name; e++)
             if (!strcmp(e->name, name))
@@ -312,6 +312,7 @@ int exec_program_new(const struct ptx_module *module, const struct ptx_kernel *k
     d->module = module;
     d->arena = arena;
     d->work = work;
+    d->refs = ptx_grow(work, NULL, 0, &d->cap_refs, sizeof(*d->refs)); /* a kernel may have none */
     d->err = err;
     int rc = decode_kernel(d);
     if (!rc)
@@ -341,6 +342,6 @@ void exec_program_info(const struct exec_program *program, struct exec_program_i
         .const_bytes = (uint32_t)program->const_bytes,
         .live_regs = program->live_regs,
         .insns = (uint32_t)program->n_insns,
-        .uses_grid_sync = program->uses_fence,
+        .uses_grid_sync = program->uses_fence && program->spins,
     };
 }

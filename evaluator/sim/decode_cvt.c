@@ -191,6 +191,7 @@ static int cvt_float_float(struct decoder *d, const struct cvt *c, uint32_t src,
         src = step(d, OPS_FTZ_F32, 4, src, 0);
     if ((from == PTX_F16 || from == PTX_BF16) && (c->to != from || c->to_int >= 0)) {
         src = step(d, from == PTX_F16 ? OPS_F32_FROM_F16 : OPS_F32_FROM_BF16, 4, src, 0);
+        last_cost(d, EXEC_PIPE_ALU, 0, LAT_NONE);
         from = PTX_F32;
     }
     if (c->to_int >= 0)
@@ -221,7 +222,10 @@ static int cvt_float_float(struct decoder *d, const struct cvt *c, uint32_t src,
         else
             emit_op(d, half ? OPS_F16_FROM_F32 : OPS_BF16_FROM_F32, dst, src, REF_NONE, REF_NONE);
     }
-    last_cost(d, EXEC_PIPE_SFU, weight, weight == 1 ? LAT_ALU : LAT_SFU);
+    if (weight > 1 || c->to_int >= 0)
+        last_cost(d, EXEC_PIPE_SFU, weight, LAT_SFU);
+    else /* between 16 and 32 bits at the rate of integers */
+        last_cost(d, EXEC_PIPE_ALU, 1, LAT_ALU);
     if (c->sat) {
         enum ops_id id = c->to == PTX_F32 ? OPS_SAT_F32 : c->to == PTX_F64 ? OPS_SAT_F64
                        : c->to == PTX_F16 ? OPS_SAT_F16 : OPS_SAT_BF16;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Marks where blocks begin, and how many turns of a loop ptxas makes one block of. What it does was
- * read off its output for the shipped kernels (sm_90a, CUDA 13.0): a loop of a single block of up
- * to some fifty instructions is unrolled four times (also one that the compiler before it unrolled)
- * if its end depends on a register that each turn changes by a constant.
+ * Looks at loops. Marks where blocks begin, and how many turns of a loop ptxas makes one block of.
+ * What it does was read off its output for the shipped kernels (sm_90a, CUDA 13.0): a loop of a
+ * single block of up to some fifty instructions is unrolled four times (also one that the compiler
+ * before it unrolled) if its end depends on a register that each turn changes by a constant.
  */
 #include "evaluator/sim/decode.h"
 
@@ -32,20 +32,37 @@ static bool counted(const struct exec_program *p, const struct block *b, uint16_
     return false;
 }
 
-static bool unrolls(const struct exec_program *p, uint32_t b)
+static bool loops_to_itself(const struct exec_program *p, uint32_t b)
 {
-    const struct block *block = &p->blocks[b];
-    const struct insn *last = &p->insns[block->first + block->n - 1];
-    uint32_t weight = 0;
-    if (last->kind != INSN_BRANCH || (last->target[0] != b && last->target[1] != b))
-        return false;
-    for (uint32_t i = block->first; i < block->first + block->n; i++)
-        weight += p->insns[i].weight + p->insns[i].weight_sfu;
-    return weight <= UNROLL_MAX && counted(p, block, last->p[0]);
+    const struct insn *last = &p->insns[p->blocks[b].first + p->blocks[b].n - 1];
+    return last->kind == INSN_BRANCH && (last->target[0] == b || last->target[1] == b);
+}
+
+/* A small loop that asks memory again and again may wait for another block. */
+static bool asks_again(const struct exec_program *p, const struct block *b)
+{
+    for (uint32_t i = b->first; i < b->first + b->n; i++) {
+        const struct insn *in = &p->insns[i];
+        if ((in->kind == INSN_LD && in->flags && in->space != PTX_SHARED) ||
+            (in->kind == INSN_ATOM && in->n_dst && in->space != PTX_SHARED))
+            return true;
+    }
+    return false;
 }
 
 void decode_unroll(struct exec_program *p)
 {
-    for (uint32_t b = 0; b < p->n_blocks; b++)
-        p->insns[p->blocks[b].first].turns = unrolls(p, b) ? UNROLL_TURNS : 1;
+    for (uint32_t b = 0; b < p->n_blocks; b++) {
+        const struct block *block = &p->blocks[b];
+        const struct insn *last = &p->insns[block->first + block->n - 1];
+        uint32_t weight = 0;
+        p->insns[block->first].turns = 1;
+        if (!loops_to_itself(p, b))
+            continue;
+        p->spins = p->spins || asks_again(p, block);
+        for (uint32_t i = block->first; i < block->first + block->n; i++)
+            weight += p->insns[i].weight + p->insns[i].weight_sfu;
+        if (weight <= UNROLL_MAX && counted(p, block, last->p[0]))
+            p->insns[block->first].turns = UNROLL_TURNS;
+    }
 }

@@ -274,6 +274,7 @@ CUresult driver_perform_launch(struct driver *d, const struct driver_op *op, boo
         .regs = driver_function_regs(f),
         .shared = shared,
         .spill = f->kernel->info_spill > 0 ? (unsigned)f->kernel->info_spill : 0,
+        .insns = f->info.insns,
         .hidden_launch = in_graph || op->launch.programmatic};
     model_launch_time(&model, &d->cache, &d->counters);
     d->has_counters = true;

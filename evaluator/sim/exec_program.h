@@ -146,6 +146,7 @@ struct exec_program {
     uint32_t local_bytes; /* of a thread */
     uint32_t static_shared, live_regs;
     bool uses_fence, uses_carry;
+    bool spins; /* a loop of one block reads memory that others write */
     uint16_t carry_pred;
     const struct ops_table *ops;
 };

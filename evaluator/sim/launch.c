@@ -13,7 +13,7 @@
 
 #define FULL_PROFILED 64 /* blocks that stand for the time of a launch that runs whole */
 /* A sampled launch stops taking blocks at about this many lane instructions (a second or so). */
-#define SAMPLE_LANES 400e6
+#define SAMPLE_LANES 250e6
 #define SAMPLE_LEAST 6
 #define TURN_QUANTUM 4096 /* warp instructions */
 

@@ -131,6 +131,16 @@ static double l2_time(const struct machine *m, const struct exec_counts *c, cons
            1e9;
 }
 
+/* Bytes that a block spills: what ptxas said of a thread, as often as an instruction of the program
+ * is executed on average. */
+static double spilled(const struct model_launch *l)
+{
+    const struct exec_counts *c = &l->profile->counts;
+    double warps = (double)MAX(c->warps, (uint64_t)1);
+    double turns = fmax((double)c->warp_insts / warps / fmax(l->insns, 1), 1);
+    return l->spill * turns * 32 * warps / (double)MAX(c->blocks, (uint64_t)1);
+}
+
 static struct need block_need(const struct model_launch *l, const struct reuse *r, double written)
 {
     const struct machine *m = l->machine;
@@ -145,8 +155,10 @@ static struct need block_need(const struct model_launch *l, const struct reuse *
         n.cycles[i] *= per;
     n.chain *= per;
     n.waits *= per;
-    n.cycles[WARPSIM_BOUND_L2] = (r->l2_read + r->l2_write) / 32 / m->l2_sectors / blocks;
-    n.ns[WARPSIM_BOUND_L2] = l2_time(m, c, r) / blocks;
+    double spill = spilled(l);
+    n.cycles[WARPSIM_BOUND_SHARED] += 2 * spill / 128 / m->l1_lines;
+    n.cycles[WARPSIM_BOUND_L2] = ((r->l2_read + r->l2_write) / blocks + spill) / 32 / m->l2_sectors;
+    n.ns[WARPSIM_BOUND_L2] = l2_time(m, c, r) / blocks + spill / m->l2_write_s * 1e9;
     n.ns[WARPSIM_BOUND_BLOCKS] = 1e9 / m->blocks_s;
     n.ns[WARPSIM_BOUND_DRAM] = dram_time(m, r->dram_read, written) / blocks;
     if (r->atomic_requests > 0)

@@ -51,7 +51,8 @@ struct model_launch {
     const struct launch_profile *profile;
     uint32_t grid[3], block[3];
     unsigned regs, shared; /* a thread's registers, a block's bytes */
-    unsigned spill;        /* bytes of a thread in local memory */
+    unsigned spill;        /* bytes that ptxas spills for a thread */
+    unsigned insns;        /* of the program */
     bool hidden_launch;    /* a node of a graph, or launched programmatically */
 };
 

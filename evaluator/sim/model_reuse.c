@@ -237,7 +237,7 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
     double fits = fitting(shapes, n, &g, capacity);
     double in_wave = footprint_of_all(shapes, n, &g, concurrent);
     double lost = in_wave > capacity ? 1 - capacity / in_wave : 0;
-    double first_touch = 0;
+    double first_touch = 0, wave_loads = 0;
 
     for (size_t i = 0; i < n; i++) {
         const struct shape *s = &shapes[i];
@@ -250,13 +250,19 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
         r.dram_write += moved * s->stored * part * SECTOR;
         r.atomic_lines += all * s->atomic * part / 4;
         first_touch += s->loaded * g.blocks * SECTOR;
+        wave_loads += footprint(s, &g, concurrent) * s->loaded * part * SECTOR;
         r.spans[i].span = s->span;
         r.spans[i].footprint = all * SECTOR;
     }
     r.n_spans = (unsigned)n;
+    /* Blocks that run at the same time wait together for what DRAM brings them: of the data that a
+     * wave touches for the first time, this share isn't in L2. */
+    double waves = g.blocks / concurrent;
+    double missing = wave_loads > 0 ? fmin(r.dram_read / (waves * wave_loads), 1) : 0;
     /* What a block reads again after its L1 dropped it is in L2, unless a wave overruns that. */
-    r.dram_read += fmax(r.l2_read - first_touch, 0) * lost;
-    r.dram_read = fmin(r.dram_read, 2 * r.l2_read);
-    r.l2_hit = r.l2_read > 0 ? fmax(1 - r.dram_read / r.l2_read, 0) : 0;
+    double again = fmax(r.l2_read - first_touch, 0) * lost;
+    double waited = missing * fmin(first_touch, r.l2_read) + again;
+    r.dram_read = fmin(r.dram_read + again, 2 * r.l2_read);
+    r.l2_hit = r.l2_read > 0 ? fmax(1 - waited / r.l2_read, 0) : 0;
     *ret_reuse = r;
 }

@@ -25,7 +25,8 @@ struct reuse {
     double atomic_requests;       /* sectors, and repeats on one address */
     double atomic_lines;          /* lines they go to */
     double dram_read, dram_write; /* bytes */
-    double l2_hit;                /* share of L2's reads */
+    double
+        l2_hit; /* share of L2's reads that don't wait for DRAM, be it for another block's miss */
     unsigned n_spans;
     struct {
         uint64_t span;
