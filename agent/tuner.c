@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RANDOM_TRIES = 1000 };
+
 struct algorithm {
     const char *name;
     /* Writes the next new config; false: nothing more. */
@@ -19,7 +21,7 @@ struct tuner {
     struct rng rng;
     size_t budget, n;
     struct tuner_sample *samples;
-    int64_t *listed; /* exhaustive: all allowed configs */
+    int64_t *listed; /* exhaustive: all allowed configs; random: NULL until drawing is in vain */
     size_t n_listed, at;
 };
 
@@ -27,20 +29,6 @@ static bool seen(const struct tuner *t, const int64_t *config)
 {
     for (size_t i = 0; i < t->n; i++) {
         if (memcmp(t->samples[i].config, config, t->space.n * sizeof(*config)) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool next_random(struct tuner *t, int64_t *ret_config)
-{
-    /* A small space is nearly used up long before rejection would notice: bounded, then the list. */
-    for (int tries = 0; tries < 1000; tries++) {
-        if (space_draw(&t->space, &t->rng, ret_config, NULL) < 0) {
-            return false;
-        }
-        if (!seen(t, ret_config)) {
             return true;
         }
     }
@@ -59,6 +47,39 @@ static bool next_exhaustive(struct tuner *t, int64_t *ret_config)
     return false;
 }
 
+/* All allowed configs in an order that the seed decides; false: they are too many to list. */
+static bool list_shuffled(struct tuner *t)
+{
+    int64_t *list, kept[PLAN_PARAMS_MAX];
+    size_t n, row = t->space.n, bytes = row * sizeof(*list);
+    if (space_list(&t->space, t->arena, &list, &n, NULL) < 0) {
+        return false;
+    }
+    for (size_t i = n; i > 1; i--) {
+        int64_t *a = list + (i - 1) * row, *b = list + rng_below(&t->rng, i) * row;
+        memcpy(kept, a, bytes);
+        memmove(a, b, bytes);
+        memcpy(b, kept, bytes);
+    }
+    t->listed = list;
+    t->n_listed = n;
+    return true;
+}
+
+/* Drawn and rejected; what little is left of a small space in the end comes from the list. */
+static bool next_random(struct tuner *t, int64_t *ret_config)
+{
+    for (int tries = 0; tries < RANDOM_TRIES && !t->listed; tries++) {
+        if (space_draw(&t->space, &t->rng, ret_config, NULL) < 0) {
+            break;
+        }
+        if (!seen(t, ret_config)) {
+            return true;
+        }
+    }
+    return (t->listed || list_shuffled(t)) && next_exhaustive(t, ret_config);
+}
+
 static const struct algorithm algorithms[] = {
     { "random", next_random },
     { "exhaustive", next_exhaustive },
@@ -69,12 +90,16 @@ static int choose(struct tuner *t, const char *name, struct err *err)
     bool must = name && str_eq(name, "exhaustive");
     bool may = must || (!name && space_size(&t->space) <= (int64_t)t->budget * 8);
     if (may) {
-        int r = space_list(&t->space, t->arena, &t->listed, &t->n_listed, err);
+        int64_t *listed;
+        size_t n;
+        int r = space_list(&t->space, t->arena, &listed, &n, err);
         if (r < 0 && (must || r == ERR_NOTFOUND)) {
             return r;
         }
-        if (r == 0 && (must || t->n_listed <= t->budget)) {
+        if (r == 0 && (must || n <= t->budget)) {
             t->algorithm = &algorithms[1];
+            t->listed = listed;
+            t->n_listed = n;
             return 0;
         }
     }
