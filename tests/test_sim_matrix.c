@@ -234,12 +234,76 @@ static void async_copies(void **state)
     kit_done(&kit);
 }
 
+/* cuda::barrier, cuda::pipeline, and the instructions themselves between two warps. */
+static const char barrier_source[] =
+    "#include <cuda/barrier>\n"
+    "#include <cuda/pipeline>\n"
+    "#include <cooperative_groups.h>\n"
+    "namespace cg=cooperative_groups;\n"
+    "extern \"C\" __global__ void k(const float*x,float*y){ __shared__ "
+    "cuda::barrier<cuda::thread_scope_block> bar; __shared__ float s[128];\n"
+    " auto b=cg::this_thread_block(); if(b.thread_rank()==0) init(&bar,b.size()); "
+    "b.sync();\n"
+    " for(int r=0;r<4;r++){ cuda::memcpy_async(b,s,x+128*r,sizeof(float)*128,bar); "
+    "bar.arrive_and_wait(); y[128*r+threadIdx.x]=s[127-threadIdx.x]*2; b.sync(); } }\n"
+    "extern \"C\" __global__ void pipe(const float*x,float*y){ __shared__ float4 "
+    "s[2][128]; __shared__ cuda::pipeline_shared_state<cuda::thread_scope_block,2> st; "
+    "auto b=cg::this_thread_block(); auto p=cuda::make_pipeline(b,&st);\n"
+    " for(int i=0;i<2;i++){p.producer_acquire(); cuda::memcpy_async(b,s[i],(const "
+    "float4*)x+i*32,cuda::aligned_size_t<16>(512),p);p.producer_commit();}\n"
+    " for(int i=0;i<4;i++){ p.consumer_wait(); "
+    "y[i*128+threadIdx.x]=((float*)s[i&1])[threadIdx.x]+1; p.consumer_release(); "
+    "if(i<2){p.producer_acquire(); cuda::memcpy_async(b,s[i&1],(const "
+    "float4*)x+(i+2)*32,cuda::aligned_size_t<16>(512),p);p.producer_commit();} } }\n"
+    "extern \"C\" __global__ void raw(float*y){ __shared__ alignas(8) unsigned long long "
+    "b[2]; __shared__ int box; unsigned a=__cvta_generic_to_shared(b); \n"
+    " if(threadIdx.x==0){asm volatile(\"mbarrier.init.shared.b64 [%0], 32;\"::\"r\"(a)); "
+    "asm volatile(\"mbarrier.init.shared.b64 [%0], 32;\"::\"r\"(a+8));} __syncthreads();\n"
+    " if(threadIdx.x<32){ for(int r=0;r<5;r++){ if(threadIdx.x==0) box=r*10; asm "
+    "volatile(\"{.reg .b64 s; mbarrier.arrive.shared.b64 "
+    "s,[%0];}\"::\"r\"(a):\"memory\"); asm volatile(\"{.reg .pred p; W: "
+    "mbarrier.try_wait.parity.shared.b64 p,[%0],%1; @!p bra "
+    "W;}\"::\"r\"(a+8),\"r\"(r&1):\"memory\"); } }\n"
+    " else { for(int r=0;r<5;r++){ asm volatile(\"{.reg .pred p; W: "
+    "mbarrier.try_wait.parity.shared.b64 p,[%0],%1; @!p bra "
+    "W;}\"::\"r\"(a),\"r\"(r&1):\"memory\"); y[r*32+threadIdx.x-32]=box; asm "
+    "volatile(\"mbarrier.arrive.shared.b64 _,[%0];\"::\"r\"(a+8):\"memory\"); } } }\n";
+
+static void mbarriers(void **state)
+{
+    static const char *const archs[] = {"sm_90a", "sm_100a"};
+    float x[512], got[512];
+    (void)state;
+    for (int i = 0; i < 512; i++)
+        x[i] = (float)i;
+    for (unsigned arch = 0; arch < 2; arch++) {
+        struct sim_kit kit;
+        kit_init(&kit);
+        kit_cuda(&kit, barrier_source, archs[arch]);
+        uint64_t dx = kit_buffer(&kit, x, sizeof(x)), dy = kit_buffer(&kit, NULL, sizeof(got));
+        RUN(&kit, "k", 1, 128, ((uint64_t[]){dx, dy}));
+        kit_read(&kit, dy, got, sizeof(got));
+        for (int i = 0; i < 512; i++)
+            assert_true(got[i] == (float)(i / 128 * 128 + 127 - i % 128) * 2);
+        RUN(&kit, "pipe", 1, 128, ((uint64_t[]){dx, dy}));
+        kit_read(&kit, dy, got, sizeof(got));
+        for (int i = 0; i < 512; i++)
+            assert_true(got[i] == x[i] + 1);
+        RUN(&kit, "raw", 1, 64, ((uint64_t[]){dy}));
+        kit_read(&kit, dy, got, sizeof(got));
+        for (int i = 0; i < 160; i++)
+            assert_true(got[i] == (float)(i / 32 * 10));
+        kit_done(&kit);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mma),
         cmocka_unit_test(wmma),
         cmocka_unit_test(async_copies),
+        cmocka_unit_test(mbarriers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

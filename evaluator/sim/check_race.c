@@ -2,11 +2,11 @@
 /* Races on shared memory between the warps of a block.
  *
  * Time goes in epochs, from one barrier of the whole block to the next. For each word the epoch of
- * the last write and who wrote, and the epoch of the last reads and all who read, are kept: two warps
- * that touch a word in one epoch, one of them writing, race. Barriers of a part of the block, fences
- * and atomics hand on knowledge within an epoch: from then on a warp that has heard of another (even
- * through a third) is believed to be in order with it, so that a race may go unseen there, but none
- * is made up.
+ * the last write and who wrote, and the epoch of the last reads and all who read (other than
+ * atomically), are kept: two warps that touch a word in one epoch, one of them writing, race.
+ * Barriers of a part of the block, fences and atomics hand on knowledge within an epoch: from then
+ * on a warp that has heard of another (even through a third) is believed to be in order with it, so
+ * that a race may go unseen there, but none is made up.
  *
  * Epochs go on from block to block, so nothing has to be cleared in between. */
 #include "evaluator/sim/exec_state.h"
@@ -132,6 +132,8 @@ static int check_word(struct exec_scratch *x, const struct warp *w, const struct
     if (fresh_write && !(heard >> r->writer[word] & 1) && r->write_bytes[word] & bytes &&
         !(atomic && r->write_bytes[word] & ATOMIC_WRITE))
         return report(x, w, in, a, lane, true, r->writer[word], r->write_insn[word]);
+    if (!a->write && atomic)
+        return 0;
     if (!a->write) {
         r->readers[word] = (fresh_read ? r->readers[word] : 0) | 1u << w->index;
         r->read_bytes[word] = (uint8_t)((fresh_read ? r->read_bytes[word] : 0) | bytes);

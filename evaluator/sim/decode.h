@@ -126,9 +126,10 @@ struct decode_entry {
     int (*decode)(struct decoder *d);
 };
 extern const struct decode_entry decode_int_table[], decode_float_table[], decode_cvt_table[], decode_pred_table[], decode_mem_table[], decode_warp_table[],
-    decode_flow_table[], decode_matrix_table[];
+    decode_flow_table[], decode_matrix_table[], decode_mbarrier_table[];
 /* add, sub, mul, fma, min, max, neg, abs, div of a floating-point type (already taken). */
 int decode_arith(struct decoder *d, const char *op, enum ptx_type type);
+int decode_copy_arrive(struct decoder *d); /* cp.async.mbarrier.arrive */
 int decode_pred_logic(struct decoder *d);
 int decode_body(struct decoder *d, struct decode_frame *frame);
 

@@ -397,8 +397,10 @@ static int decode_cp(struct decoder *d)
         return d->failed;
     }
     for (unsigned i = 2; i < d->s->n_parts; i++)
-        if (!strcmp(d->s->part[i], "bulk") || !strcmp(d->s->part[i], "mbarrier"))
+        if (!strcmp(d->s->part[i], "bulk"))
             return decode_refuse(d, "");
+    if (d->s->n_parts > 2 && !strcmp(d->s->part[2], "mbarrier"))
+        return decode_copy_arrive(d);
     return decode_copy(d);
 }
 

@@ -21,4 +21,10 @@ enum mma_kind { /* INSN_MMA, INSN_WMMA_MMA: sub for a, elem for b */
     MMA_F16, MMA_BF16, MMA_TF32, MMA_S8, MMA_U8, MMA_F64, MMA_E4M3, MMA_E5M2
 };
 enum { MMA_C_HALF = 1, MMA_D_HALF = 2, MMA_SATURATE = 4 }; /* mode; target[0]: m, [1]: n | k << 16 */
+enum mbarrier_op { /* INSN_MBARRIER: sub; mode: bytes of its operand */
+    MBARRIER_INIT, MBARRIER_INVAL, MBARRIER_ARRIVE, MBARRIER_ARRIVE_TX, MBARRIER_DROP,
+    MBARRIER_DROP_TX, MBARRIER_EXPECT_TX, MBARRIER_COMPLETE_TX, MBARRIER_WAIT,
+    MBARRIER_WAIT_PARITY, MBARRIER_COPIES, MBARRIER_COPIES_NOINC
+};
+enum { MBARRIER_PENDING_MASK = 0xfffff }; /* of the object's lowest bits */
 enum wmma_part { WMMA_A, WMMA_B, WMMA_C }; /* INSN_WMMA_LD, _ST: sub; flags: 1 for .col */

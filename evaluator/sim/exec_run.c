@@ -208,6 +208,8 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
     case INSN_CP_WAIT:
         copy_wait(x, w, in->imm < 0 ? UINT32_MAX : (uint32_t)in->imm);
         return 0;
+    case INSN_MBARRIER:
+        return run_mbarrier(x, w, in, mask);
     case INSN_ASSERT:
         return run_assert(x, w, in, mask);
     case INSN_TRAP:

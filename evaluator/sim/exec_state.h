@@ -199,6 +199,8 @@ int run_copy(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
 void copy_commit(struct warp *w);
 void copy_wait(struct exec_scratch *x, struct warp *w, uint32_t keep);
 
+int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+
 /* exec_profile.c */
 void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in);
 void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *in,

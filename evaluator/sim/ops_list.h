@@ -66,7 +66,7 @@ OP(ADDSAT_S32, s32, s32, s32, s32, clamp_s32((s64)x + y))
 OP(SUBSAT_S32, s32, s32, s32, s32, clamp_s32((s64)x - y))
 OP(MADHISAT_S32, s32, s32, s32, s32, clamp_s32(((s64)x * y >> 32) + z))
 OP(MUL24LO_U32, u32, u32, u32, u32, (x & 0xffffff) * (y & 0xffffff))
-OP(MUL24LO_S32, u32, u32, u32, u32, (u32)(sext24(x) * sext24(y)))
+OP(MUL24LO_S32, u32, u32, u32, u32, (u32)sext24(x) * (u32)sext24(y))
 OP(SAD_U32, u32, u32, u32, u32, z + (x < y ? y - x : x - y))
 OP(SAD_S32, u32, s32, s32, u32, z + (x < y ? (u32)y - (u32)x : (u32)x - (u32)y))
 
