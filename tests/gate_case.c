@@ -277,13 +277,18 @@ json_t *gate_judge(struct gate_bench *b, const struct gate_request *request)
     for (size_t i = 0; i < p.task->n_shapes; i++) {
         json_array_append_new(cases, one_case(&p, request, &p.task->shapes[i]));
     }
+    json_t *aliases = json_array();
+    for (size_t i = 0; i < p.task->n_aliases; i++) {
+        json_array_append_new(aliases, json_pack("[s,s]", p.task->aliases[i][0],
+                                                 p.task->aliases[i][1]));
+    }
     json_t *job = json_pack(
-        "{s:s,s:s,s:i,s:{s:i,s:i},s:o,s:{s:f,s:f},s:[],s:o,s:o}", "kind", "judge", "salt",
+        "{s:s,s:s,s:i,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
         request->trials ? request->trials : 5, "samples", "min",
         request->samples_min ? request->samples_min : 30, "max",
         request->samples_max ? request->samples_max : 240, "images", p.images, "tolerance", "atol",
-        p.task->atol, "rtol", p.task->rtol, "aliases", "floor", floor_json(p.task), "cases", cases);
+        p.task->atol, "rtol", p.task->rtol, "aliases", aliases, "floor", floor_json(p.task), "cases", cases);
     struct answer a = { 0 };
     bool answered = peer_job(&b->device, job, p.blob.at, p.blob.len, &a);
     parts_done(&p);

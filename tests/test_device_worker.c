@@ -161,13 +161,13 @@ static void test_judge_before_setup(void **state)
 
 static void test_missing_driver_is_said(void **state)
 {
-    (void)state;
+    struct gate_bench *bench = *state;
     struct peer peer;
     const char *args[] = { "device", "--driver", "/nowhere/libcuda.so.1", NULL };
     peer_start(&peer, args);
     assert_non_null(strstr(text(peer.hello, "error"), "--gpu sim"));
     assert_int_equal(peer_stop(&peer), 3);
-    const char *far[] = { "device", "--driver", driver, "--gpu", "77", NULL };
+    const char *far[] = { "device", "--driver", bench->driver, "--gpu", "77", NULL };
     peer_start(&peer, far);
     assert_non_null(strstr(text(peer.hello, "error"), "no GPU 77"));
     assert_int_equal(peer_stop(&peer), 3);
@@ -277,6 +277,115 @@ static void test_large_tensors(void **state)
     task_free(task);
 }
 
+static struct task *task_of(const char *json, const char *reference)
+{
+    struct task *task;
+    struct err err = { 0 };
+    if (task_parse(json, strlen(json), reference, &task, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    return task;
+}
+
+/* Judges one candidate of a task given as text. */
+static void judge_text(struct gate_bench *bench, const char *json, const char *reference,
+                       const char *plan, const char *source, const char *status, const char *words)
+{
+    struct task *task = task_of(json, reference);
+    struct candidate *candidate = gate_candidate(plan, source);
+    struct gate_request request = { .task = task, .candidate = candidate };
+    json_t *verdict = gate_judge(bench, &request);
+    if (!str_eq(text(verdict, "status"), status) || !strstr(text(verdict, "detail"), words)) {
+        fail_msg("expected %s (%s), got %s: %s", status, words, text(verdict, "status"),
+                 text(verdict, "detail"));
+    }
+    json_decref(verdict);
+    candidate_free(candidate);
+    task_free(task);
+}
+
+/* m = decay * m + g * w[column], in place; y = 2 x in x's own memory. */
+static const char state_task[]
+    = "{\"format\": 1, \"name\": \"state\", \"family\": \"elementwise\","
+      " \"shapes\": {\"default\": {\"r\": 300, \"c\": 700}, \"small\": {\"r\": 5, \"c\": 70}},"
+      " \"inputs\": [{\"name\": \"g\", \"dtype\": \"bf16\", \"shape\": [\"r\", \"c\"], \"domain\": \"real\"},"
+      "  {\"name\": \"x\", \"dtype\": \"i32\", \"shape\": [\"r\"], \"domain\": \"index < c\"}],"
+      " \"weights\": [{\"name\": \"w\", \"dtype\": \"f64\", \"shape\": [\"c\"], \"domain\": \"positive\"}],"
+      " \"inout\": [{\"name\": \"m\", \"dtype\": \"f32\", \"shape\": [\"r\", \"c\"], \"domain\": \"real\"}],"
+      " \"scalars\": [{\"name\": \"decay\", \"dtype\": \"f16\", \"value\": 0.875}],"
+      " \"outputs\": [{\"name\": \"y\", \"dtype\": \"i32\", \"shape\": [\"r\"]}],"
+      " \"alias\": [\"y\", \"x\"],"
+      " \"tolerance\": {\"atol\": 1e-5, \"rtol\": 1e-5}, \"flops\": \"3*r*c\", \"bytes\": \"8*r*c\","
+      " \"precision\": \"f32\", \"reference\": {\"source\": \"reference.cu\", \"plan\": {\"launches\":"
+      " [{\"kernel\": \"step\", \"grid\": [\"r\"], \"block\": [64],"
+      "   \"args\": [\"g\", \"w\", \"m\", \"x\", \"y\", \"decay\", \"c\"]}]}}}";
+
+static const char state_plan[]
+    = "{\"format\": 1, \"launches\": [{\"kernel\": \"step\", \"grid\": [\"r\"], \"block\": [64],"
+      " \"args\": [\"g\", \"w\", \"m\", \"x\", \"y\", \"decay\", \"c\"]}]}";
+
+/* `often` runs the update more than once; `x` is what y is made of. */
+static char *state_source(int often, const char *x)
+{
+    return xprintf(
+        "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n"
+        "extern \"C\" __global__ void step(const __nv_bfloat16 *g, const double *w, float *m,\n"
+        "                                const int *x, int *y, __half decay, int c) {\n"
+        "  int row = blockIdx.x;\n"
+        "  for (int k = 0; k < %d; k++)\n"
+        "    for (int i = threadIdx.x; i < c; i += 64)\n"
+        "      m[row * c + i] = (float)((double)__half2float(decay) * m[row * c + i]\n"
+        "                               + (double)__bfloat162float(g[row * c + i]) * w[i]);\n"
+        "  if (threadIdx.x == 0) y[row] = 2 * %s;\n}\n", often, x);
+}
+
+static void test_state_in_place(void **state)
+{
+    auto_free char *right = state_source(1, "x[row]"), *twice = state_source(2, "x[row]");
+    auto_free char *wrong_row = state_source(1, "x[0]");
+    judge_text(*state, state_task, right, state_plan, right, "accepted", "agree");
+    judge_text(*state, state_task, right, state_plan, twice, "incorrect", "output m:");
+    judge_text(*state, state_task, right, state_plan, wrong_row, "incorrect", "output y:");
+}
+
+static const char tiny_task[]
+    = "{\"format\": 1, \"name\": \"tiny\", \"family\": \"elementwise\","
+      " \"shapes\": {\"default\": {\"n\": 5000}, \"small\": {\"n\": 500}},"
+      " \"inputs\": [{\"name\": \"x\", \"dtype\": \"f32\", \"shape\": [\"n\"], \"domain\": \"unit\"}],"
+      " \"outputs\": [{\"name\": \"y\", \"dtype\": \"f32\", \"shape\": [\"n\"]}],"
+      " \"tolerance\": {\"atol\": %s, \"rtol\": 1e-5}, \"flops\": \"n\", \"bytes\": \"%s\","
+      " \"precision\": \"f32\", \"reference\": {\"source\": \"reference.cu\", \"plan\": {\"launches\":"
+      " [{\"kernel\": \"scale\", \"grid\": [\"ceildiv(n, 64)\"], \"block\": [64],"
+      "   \"args\": [\"x\", \"y\", \"n\"]}]}}}";
+
+static const char tiny_plan[]
+    = "{\"format\": 1, \"launches\": [{\"kernel\": \"scale\", \"grid\": [\"ceildiv(n, 64)\"],"
+      " \"block\": [64], \"args\": [\"x\", \"y\", \"n\"]}]}";
+
+static const char tiny_source[]
+    = "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
+      "  long long i = blockIdx.x * 64ll + threadIdx.x;\n  if (i < n) y[i] = x[i] * 1e-4f;\n}\n";
+
+static void test_degenerate_task_is_named(void **state)
+{
+    auto_free char *loose = xprintf(tiny_task, "1e-3", "8*n");
+    auto_free char *strict = xprintf(tiny_task, "1e-9", "8*n");
+    judge_text(*state, loose, tiny_source, tiny_plan, tiny_source, "accepted", "zeros would pass");
+    struct gate_bench *bench = *state;
+    judge_text(bench, strict, tiny_source, tiny_plan, tiny_source, "accepted", "agree");
+}
+
+/* Claims a thousand times the traffic that there is, so that an honest time is under the floor. */
+static void test_faster_than_light_is_suspect(void **state)
+{
+    struct gate_bench *bench = *state;
+    if (bench->modelled) {
+        skip(); /* a modelled time can't be a cheat */
+    }
+    auto_free char *json = xprintf(tiny_task, "1e-9", "8000000*n");
+    judge_text(bench, json, tiny_source, tiny_plan, tiny_source, "suspect", "of L2");
+}
+
 /* A baseline, and the same verdict when asked again. */
 static void test_speedup_over_a_baseline(void **state)
 {
@@ -316,6 +425,9 @@ int main(void)
         cmocka_unit_test(test_missing_driver_is_said),
         cmocka_unit_test(test_broken_context_ends_the_worker),
         cmocka_unit_test(test_speedup_over_a_baseline),
+        cmocka_unit_test(test_state_in_place),
+        cmocka_unit_test(test_degenerate_task_is_named),
+        cmocka_unit_test(test_faster_than_light_is_suspect),
         cmocka_unit_test(test_plain_memory),
         cmocka_unit_test(test_large_tensors),
     };

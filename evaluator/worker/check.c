@@ -86,11 +86,7 @@ static int judge_inputs(struct judge *j, struct check *c)
     }
     r = r < 0 ? r : gate_read(j->gate, SLOTS, found, &j->err);
     for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        bool aliased = false;
-        for (size_t k = 0; k < c->rig->n_tensors; k++) {
-            aliased = aliased || c->rig->one->alias[k] == (int)i;
-        }
-        if (found[SLOT_SAME + i].wrong && !aliased) {
+        if (found[SLOT_SAME + i].wrong && !rig_is_aliased(c->rig, i)) {
             r = judge_decide(j, VERDICT_STATUS_INCORRECT,
                              "the candidate changed the input %s at shape %s", set->buffers[i].name,
                              c->rig->one->shape);
@@ -197,7 +193,7 @@ static int decide_wrong(struct judge *j, struct check *c, const struct rig_buffe
         b->name, (unsigned long long)found->wrong, (long long)b->count, c->rig->one->shape,
         gate_mode_name(mode), when, (unsigned long long)found->first,
         (unsigned long long)(found->first / inner), (unsigned long long)(found->first % inner),
-        expected, got, never ? " (never written)" : "", gate_max_error(found),
+        isnan(expected) ? NAN : expected, isnan(got) ? NAN : got, never ? " (never written)" : "", gate_max_error(found),
         found->expected2 > 0 ? sqrt(found->error2 / found->expected2) : 0.0, atol, j->job->rtol);
 }
 

@@ -26,7 +26,7 @@ static int alias_of(const struct rig *rig, size_t i)
     return i < rig->n_tensors ? rig->one->alias[i] : -1;
 }
 
-static bool is_aliased(const struct rig *rig, size_t i)
+bool rig_is_aliased(const struct rig *rig, size_t i)
 {
     for (size_t k = 0; k < rig->n_tensors; k++) {
         if (rig->one->alias[k] == (int)i) {
@@ -297,7 +297,7 @@ int rig_protect(struct rig *rig, struct rig_buffers *set, bool writable, struct 
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
-        if (set->slabs[i] && is_read_only(&set->buffers[i]) && !is_aliased(rig, i)) {
+        if (set->slabs[i] && is_read_only(&set->buffers[i]) && !rig_is_aliased(rig, i)) {
             r = slab_protect(rig->slabs, set->slabs[i], writable, err);
         }
     }

@@ -79,5 +79,7 @@ int rig_protect(struct rig *rig, struct rig_buffers *set, bool writable, struct 
 /* Outputs of a set into `kept`. */
 int rig_keep(struct rig *rig, const struct rig_buffers *from, struct err *err);
 
+/* Does an output share this input's memory? */
+bool rig_is_aliased(const struct rig *rig, size_t tensor);
 bool rig_is_output(const struct bound_buffer *buffer);
 size_t rig_bytes(const struct bound_buffer *buffer);

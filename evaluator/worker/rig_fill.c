@@ -10,10 +10,12 @@
 
 enum { INDEX_BYTES_MAX = 256 << 20 }; /* of an index tensor that is drawn for a modelled run */
 
-static unsigned part_of(const struct bound_buffer *buffer)
+/* An input whose memory an output shares is gone after a run, like what is updated in place. */
+static unsigned part_of(const struct rig *rig, size_t i)
 {
-    switch (buffer->role) {
-    case TENSOR_ROLE_INPUT: return RIG_PART_INPUTS;
+    switch (rig->reference.buffers[i].role) {
+    case TENSOR_ROLE_INPUT:
+        return RIG_PART_INPUTS | (rig_is_aliased(rig, i) ? RIG_PART_INOUT : 0);
     case TENSOR_ROLE_WEIGHT: return RIG_PART_WEIGHTS;
     case TENSOR_ROLE_INOUT: return RIG_PART_INOUT;
     default: return 0;
@@ -26,7 +28,7 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
     int r = 0;
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         const struct bound_buffer *buffer = &to->buffers[i];
-        if (!(part_of(buffer) & parts)) {
+        if (!(part_of(rig, i) & parts)) {
             continue;
         }
         struct gate_key key;
@@ -140,7 +142,7 @@ int rig_fill_cheaply(struct rig *rig, struct rig_buffers *to, struct err *err)
     int r = 0;
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         const struct bound_buffer *buffer = &to->buffers[i];
-        if (part_of(buffer) == 0) {
+        if (part_of(rig, i) == 0) {
             continue;
         }
         r = buffer->domain == DOMAIN_KIND_INDEX
