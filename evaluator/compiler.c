@@ -29,6 +29,7 @@ struct entry {
     char *bytes;
     json_t *kernels;
     bool ready;
+    int lent; /* callbacks that hold the image now: it isn't evicted */
     uint64_t used;
     struct pool_ticket *job;
     struct compile_ticket *waiting;
@@ -122,7 +123,37 @@ static void publish(struct entry *e)
     e->ready = true;
 }
 
-/* A file is a line of JSON {"sum", "seconds", "kernels", "log"}, then the image. */
+/*
+ * A file is three parts, the first two a line each: the hash of what follows it, as hex; JSON
+ * {"seconds", "kernels", "log"}; the image.
+ */
+static bool parse_file(const char *text, size_t len, struct entry *e)
+{
+    struct id sum, is;
+    char hex[ID_HEX];
+    if (len < ID_HEX || text[ID_HEX - 1] != '\n') {
+        return false;
+    }
+    memcpy(hex, text, ID_HEX - 1);
+    hex[ID_HEX - 1] = '\0';
+    const char *rest = text + ID_HEX, *end = text + len;
+    id_of_bytes(rest, (size_t)(end - rest), &is);
+    const char *line_end = memchr(rest, '\n', (size_t)(end - rest));
+    if (!id_parse(hex, &sum) || !id_eq(&sum, &is) || !line_end) {
+        return false;
+    }
+    json_t *head = json_loadb(rest, (size_t)(line_end - rest), 0, NULL);
+    const char *log = json_string_value(json_object_get(head, "log"));
+    e->image.len = (size_t)(end - (line_end + 1));
+    e->bytes = xcalloc(e->image.len + 1, 1);
+    memcpy(e->bytes, line_end + 1, e->image.len);
+    e->log = xstrdup(log ? log : "");
+    e->kernels = json_incref(json_object_get(head, "kernels"));
+    e->image.seconds = json_number_value(json_object_get(head, "seconds"));
+    json_decref(head);
+    return true;
+}
+
 static bool read_file(struct compiler *c, struct entry *e)
 {
     char hex[ID_HEX];
@@ -130,76 +161,84 @@ static bool read_file(struct compiler *c, struct entry *e)
     auto_free char *path = xprintf("%s/%s", c->folder, hex);
     auto_free char *text = NULL;
     size_t len;
-    if (file_read(path, COMPILE_FILE_MAX, &text, &len, NULL) < 0) {
+    if (file_read(path, COMPILE_FILE_MAX, &text, &len, NULL) < 0 || !parse_file(text, len, e)) {
         return false;
     }
-    char *line_end = memchr(text, '\n', len);
-    json_t *head = line_end ? json_loadb(text, (size_t)(line_end - text), 0, NULL) : NULL;
-    const char *sum_hex = json_string_value(json_object_get(head, "sum"));
-    struct id sum, is;
-    bool good = sum_hex && id_parse(sum_hex, &sum);
-    if (good) {
-        e->image.len = len - (size_t)(line_end + 1 - text);
-        id_of_bytes(line_end + 1, e->image.len, &is);
-        good = id_eq(&sum, &is);
+    e->image.ok = e->image.cached = true;
+    publish(e);
+    return true;
+}
+
+static void file_text(const struct entry *e, struct buf *out)
+{
+    char hex[ID_HEX];
+    struct id sum;
+    auto_buf struct buf rest;
+    buf_init(&rest, COMPILE_FILE_MAX);
+    struct jwriter w = { &rest, false };
+    jwrite_open(&w, NULL, '{');
+    jwrite_real(&w, "seconds", e->image.seconds);
+    if (e->kernels) {
+        jwrite_tree(&w, "kernels", e->kernels);
     }
-    if (good) {
-        const char *log = json_string_value(json_object_get(head, "log"));
-        e->bytes = xcalloc(e->image.len + 1, 1);
-        memcpy(e->bytes, line_end + 1, e->image.len);
-        e->log = xstrdup(log ? log : "");
-        e->kernels = json_incref(json_object_get(head, "kernels"));
-        e->image.seconds = json_number_value(json_object_get(head, "seconds"));
-        e->image.ok = e->image.cached = true;
-        publish(e);
-    }
-    json_decref(head);
-    return good;
+    jwrite_string(&w, "log", e->image.log);
+    jwrite_close(&w, '}');
+    buf_puts(&rest, "\n");
+    buf_add(&rest, e->image.bytes, e->image.len);
+    id_of_bytes(rest.at, rest.len, &sum);
+    id_hex(&sum, hex);
+    buf_init(out, rest.failed ? 0 : COMPILE_FILE_MAX);
+    buf_printf(out, "%s\n", hex);
+    buf_add(out, rest.at, rest.len);
 }
 
 /* Best effort: a cache that can't be written is slow, not wrong. */
 static void write_file(struct compiler *c, const struct entry *e)
 {
-    char hex[ID_HEX], sum_hex[ID_HEX];
-    struct id sum;
+    char hex[ID_HEX];
     id_hex(&e->image.key, hex);
-    id_of_bytes(e->image.bytes, e->image.len, &sum);
-    id_hex(&sum, sum_hex);
-    json_t *head = json_pack("{s:s, s:f, s:O?, s:s}", "sum", sum_hex, "seconds", e->image.seconds,
-                             "kernels", e->kernels, "log", e->image.log);
-    auto_free char *line = json_dumps(head, JSON_COMPACT);
-    json_decref(head);
     auto_free char *path = xprintf("%s/%s", c->folder, hex);
     auto_free char *temporary = xprintf("%s.%ld.tmp", path, (long)getpid());
-    FILE *file = line ? fopen(temporary, "wbe") : NULL;
+    auto_buf struct buf text;
+    file_text(e, &text);
+    FILE *file = text.failed ? NULL : fopen(temporary, "wbe");
     if (!file) {
         return;
     }
-    bool good = fprintf(file, "%s\n", line) > 0
-        && fwrite(e->image.bytes, 1, e->image.len, file) == e->image.len;
+    bool good = fwrite(text.at, 1, text.len, file) == text.len;
     good = fclose(file) == 0 && good;
     if (!good || rename(temporary, path) < 0) {
         unlink(temporary);
     }
 }
 
-static void evict(struct compiler *c)
+static size_t entry_bytes(const struct entry *e)
 {
-    while (c->bytes > COMPILE_MEMORY_MAX) {
-        struct entry **oldest = NULL;
-        for (size_t i = 0; i < COMPILER_SLOTS; i++) {
-            for (struct entry **at = &c->slots[i]; *at; at = &(*at)->next) {
-                if ((*at)->ready && (!oldest || (*at)->used < (*oldest)->used)) {
-                    oldest = at;
-                }
+    return sizeof(*e) + e->image.len + strlen(e->image.log);
+}
+
+/* The image that was asked for longest ago and is nobody's now; NULL: none. */
+static struct entry **find_oldest(struct compiler *c)
+{
+    struct entry **oldest = NULL;
+    for (size_t i = 0; i < COMPILER_SLOTS; i++) {
+        for (struct entry **at = &c->slots[i]; *at; at = &(*at)->next) {
+            bool free_to_go = (*at)->ready && !(*at)->lent;
+            if (free_to_go && (!oldest || (*at)->used < (*oldest)->used)) {
+                oldest = at;
             }
         }
-        if (!oldest) {
-            return;
-        }
+    }
+    return oldest;
+}
+
+static void evict(struct compiler *c)
+{
+    struct entry **oldest;
+    while (c->bytes > COMPILE_MEMORY_MAX && (oldest = find_oldest(c))) {
         struct entry *e = *oldest;
         *oldest = e->next;
-        c->bytes -= e->image.len;
+        c->bytes -= entry_bytes(e);
         entry_free(e);
     }
 }
@@ -246,20 +285,21 @@ static void on_compiled(void *ud, const struct pool_result *result)
     int code = result->code;
     if (code == 0) {
         take_result(e, result);
-        c->bytes += e->image.len;
+        c->bytes += entry_bytes(e);
         if (e->image.ok && c->folder) {
             write_file(c, e);
         }
-    }
-    if (code < 0) {
+    } else {
         entry_remove(e);
     }
+    e->lent++;
     while (e->waiting) { /* a callback may cancel the others */
         struct compile_ticket *t = e->waiting;
         e->waiting = t->next;
         t->done(t->ud, code, code == 0 ? &e->image : NULL, result->error);
         free(t);
     }
+    e->lent--;
     e->image.cached = true;
     if (code < 0) {
         entry_free(e);
@@ -287,34 +327,47 @@ static void start(struct entry *e, const struct compile_request *r)
                          r->deadline_ms, on_compiled, e);
 }
 
-struct compile_ticket *compiler_get(struct compiler *c, const struct compile_request *request,
-                                    compile_cb done, void *ud)
+/* The entry of a key, made and begun if it isn't there. */
+static struct entry *entry_for(struct compiler *c, const struct compile_request *request)
 {
     struct id key;
     image_key(c, request, &key);
-    struct entry **at = find(c, &key), *e = *at;
-    if (!e) {
-        e = xcalloc(1, sizeof(*e));
+    struct entry **at = find(c, &key);
+    if (!*at) {
+        struct entry *e = xcalloc(1, sizeof(*e));
         e->compiler = c;
         e->image.key = key;
         *at = e;
         if (c->folder && read_file(c, e)) {
-            c->bytes += e->image.len;
+            c->bytes += entry_bytes(e);
         } else {
             start(e, request);
         }
     }
-    e->used = ++c->clock;
+    (*at)->used = ++c->clock;
+    return *at;
+}
+
+struct compile_ticket *compiler_get(struct compiler *c, const struct compile_request *request,
+                                    compile_cb done, void *ud)
+{
+    struct entry *e = entry_for(c, request);
     if (e->ready) {
+        e->lent++;
         done(ud, 0, &e->image, NULL);
+        e->lent--;
+        evict(c);
         return NULL;
     }
     struct compile_ticket *t = xcalloc(1, sizeof(*t));
     t->entry = e;
     t->done = done;
     t->ud = ud;
-    t->next = e->waiting;
-    e->waiting = t;
+    struct compile_ticket **end = &e->waiting;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = t;
     return t;
 }
 

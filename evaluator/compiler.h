@@ -39,9 +39,10 @@ typedef void (*compile_cb)(void *ud, int code, const struct image *image, const 
 
 /* Borrows the pool. `ptx`: images are PTX text for the simulator, else cubins for `arch`. */
 struct compiler *compiler_new(struct pool *pool, const char *arch, bool ptx, const char *folder);
+/* After the pool was closed: what waited has been called by then. NULL is fine. */
 void compiler_free(struct compiler *compiler);
 
-/* The callback never comes before this returns... unless the image is in memory or on disk. */
+/* An image in memory or on disk comes before this returns (NULL), any other from the loop. */
 struct compile_ticket *compiler_get(struct compiler *compiler,
                                     const struct compile_request *request, compile_cb done,
                                     void *ud);

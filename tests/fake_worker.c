@@ -3,6 +3,7 @@
  * A worker that behaves badly on purpose, and one that is instant. The first argument is the mode;
  * as "compile" or "device" it plays the real roles at once: every source compiles, every candidate
  * is right, and its time follows from its plan, so that a campaign on it measures the agent alone.
+ * As "compiler" it numbers its compiles (as their seconds) and does what the source tells it to.
  */
 #include "base/frame.h"
 #include "base/util.h"
@@ -29,6 +30,30 @@ static void compile(const struct frame *job)
         "{\"ok\":true,\"log\":\"\",\"seconds\":0,\"cubin\":[0,5],\"ptx\":[0,5],\"kernels\":{}}", image, 5);
 }
 
+/* The image is the source itself, and as large as "large N" says, in MiB. */
+static void compile_as_told(const struct frame *job, int number)
+{
+    const char *large = strstr(job->blob, "large ");
+    size_t len = large ? (size_t)atoi(large + 6) << 20 : job->blob_len;
+    if (strstr(job->blob, "die")) {
+        abort();
+    }
+    if (strstr(job->blob, "hang")) {
+        pause();
+    }
+    char reply[256];
+    bool good = !strstr(job->blob, "#error");
+    snprintf(reply, sizeof(reply),
+             "{\"ok\":%s,\"log\":\"%s\",\"seconds\":%d,\"cubin\":[0,%zu],\"ptx\":[%zu,1],"
+             "\"kernels\":{\"k\":{\"registers\":40}}}",
+             good ? "true" : "false", good ? "a warning" : "line 1: an error", number, len,
+             strstr(job->blob, "outside") ? len + 1 : 0);
+    char *image = xcalloc(len + 1, 1);
+    memcpy(image, job->blob, MIN(len, job->blob_len));
+    say(FRAME_TYPE_RESULT, job->id, reply, image, len);
+    free(image);
+}
+
 /*
  * 100 us or a little less, by a hash of how the first case runs the candidate: the same launches,
  * the same time. Not parsed: this worker's time is part of what `bench overhead` measures.
@@ -52,10 +77,12 @@ static void judge(const struct frame *job)
     say(FRAME_TYPE_RESULT, job->id, reply, NULL, 0);
 }
 
-static void serve(const char *mode, const struct frame *job)
+static void serve(const char *mode, const struct frame *job, int number)
 {
     if (str_eq(mode, "compile")) {
         compile(job);
+    } else if (str_eq(mode, "compiler")) {
+        compile_as_told(job, number);
     } else if (str_eq(mode, "device") && strstr(job->json, "\"setup\"")) {
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
     } else if (str_eq(mode, "device")) {
@@ -119,8 +146,8 @@ int main(int argc, char **argv)
         "\"total_memory\":1000000000000,\"driver\":\"0\",\"modelled\":true}}",
         NULL, 0);
     struct frame job;
-    while (frame_read(3, &job, NULL) == 0) {
-        serve(mode, &job);
+    for (int number = 1; frame_read(3, &job, NULL) == 0; number++) {
+        serve(mode, &job, number);
         free(job.owned);
     }
     return 0;
