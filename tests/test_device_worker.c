@@ -2,11 +2,14 @@
 /* The real device worker on the simulator: every case under tests/cases/gate, and the protocol. */
 #include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -386,6 +389,36 @@ static void test_faster_than_light_is_suspect(void **state)
     judge_text(bench, json, tiny_source, tiny_plan, tiny_source, "suspect", "of L2");
 }
 
+static const char hanging_source[]
+    = "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
+      "  volatile float *out = y;\n"
+      "  while (out[0] != 4711.0f) { }\n"
+      "  if (n < 0) y[0] = x[0];\n}\n";
+
+/* Nothing in the worker can end a kernel that doesn't end; the agent kills the process, and the
+ * next one finds the device in order. */
+static void test_hang_ends_with_a_kill(void **state)
+{
+    struct gate_bench *bench = *state;
+    auto_free char *json = xprintf(tiny_task, "1e-9", "8*n");
+    struct task *task = task_of(json, tiny_source);
+    struct candidate *candidate = gate_candidate(tiny_plan, hanging_source);
+    struct gate_request request = { .task = task, .candidate = candidate };
+    pid_t killer = fork();
+    if (killer == 0) {
+        sleep(2);
+        kill(bench->device.pid, SIGKILL);
+        _exit(0);
+    }
+    assert_null(gate_judge(bench, &request));
+    waitpid(killer, NULL, 0);
+    assert_int_equal(peer_stop(&bench->device), -SIGKILL);
+    gate_bench_start_device(bench);
+    judge_text(bench, json, tiny_source, tiny_plan, tiny_source, "accepted", "agree");
+    candidate_free(candidate);
+    task_free(task);
+}
+
 /* A baseline, and the same verdict when asked again. */
 static void test_speedup_over_a_baseline(void **state)
 {
@@ -428,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_state_in_place),
         cmocka_unit_test(test_degenerate_task_is_named),
         cmocka_unit_test(test_faster_than_light_is_suspect),
+        cmocka_unit_test(test_hang_ends_with_a_kill),
         cmocka_unit_test(test_plain_memory),
         cmocka_unit_test(test_large_tensors),
     };
