@@ -253,7 +253,7 @@ static void test_log_is_capped(void **state)
     free(source);
 }
 
-/* A compile that doesn't end is the agent's to kill; the worker must die at once when told to. */
+/* The compiler's own limit ends it; what has no limit is ended by the agent's deadline. */
 static void test_runaway_template_ends(void **state)
 {
     struct peer *peer = *state;
@@ -264,6 +264,21 @@ static void test_runaway_template_ends(void **state)
     assert_false(ok(&a));
     contains(text(&a, "log"), "error");
     answer_done(&a);
+}
+
+static void test_what_is_missing_is_said(void **state)
+{
+    (void)state;
+    struct peer peer;
+    const char *headers[] = { "compile", "--include", "/nowhere", NULL };
+    peer_start(&peer, headers);
+    contains(json_string_value(json_object_get(peer.hello, "error")), "CUDA headers aren't at");
+    assert_int_equal(peer_stop(&peer), 3);
+    const char *library[] = { "compile", "--include", WS_CUDA_DIR "/include", "--nvrtc",
+                              "/nowhere/libnvrtc.so", NULL };
+    peer_start(&peer, library);
+    contains(json_string_value(json_object_get(peer.hello, "error")), "install the CUDA Toolkit");
+    assert_int_equal(peer_stop(&peer), 3);
 }
 
 int main(void)
@@ -280,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_odd_bytes),
         cmocka_unit_test(test_log_is_capped),
         cmocka_unit_test(test_runaway_template_ends),
+        cmocka_unit_test(test_what_is_missing_is_said),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
