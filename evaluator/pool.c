@@ -255,6 +255,22 @@ static void fail_queue(struct pool *pool, int code, const char *why)
     }
 }
 
+/* A process more for every job that waits: few jobs need few, and starting them costs the machine. */
+static void start_more(struct pool *pool)
+{
+    const struct pool_ticket *waiting = pool->head;
+    for (size_t i = 0; i < pool->n_workers; i++) {
+        waiting = waiting && pool->workers[i].state == WORKER_STATE_STARTING ? waiting->next
+                                                                              : waiting;
+    }
+    for (size_t i = 0; i < pool->n_workers && waiting; i++) {
+        if (!pool->workers[i].started) {
+            waiting = waiting->next;
+            worker_start(&pool->workers[i]);
+        }
+    }
+}
+
 void pool_pump(struct pool *pool)
 {
     if (pool->closing) {
@@ -279,6 +295,7 @@ void pool_pump(struct pool *pool)
             worker_send(w, t);
         }
     }
+    start_more(pool);
 }
 
 static char **strings_join(const char *const *a, const char *const *b)
@@ -329,8 +346,8 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
         uv_timer_init(loop, &w->timer);
         w->timer.data = w;
         pool->timers_open++;
-        worker_start(w);
     }
+    worker_start(&pool->workers[0]);
     *ret = pool;
     return 0;
 }

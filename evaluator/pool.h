@@ -6,6 +6,7 @@
  * deadline is killed (SIGTERM, then SIGKILL) and replaced with back-off; the job it had ends with
  * ERR_CRASH, ERR_PROTOCOL or ERR_TIMEOUT and the phase it had reached.
  *
+ * The first worker starts at once, another whenever a job waits and none is on its way.
  * A worker is gone when its exit was reported *and* both pipes reached their end.
  * Everything runs on the loop's thread. Callbacks may submit new jobs, never close the pool.
  */

@@ -52,6 +52,7 @@ struct pool_worker {
     uv_pipe_t proto, log;
     uv_timer_t timer; /* start limit, deadline, SIGKILL, back-off: never two at once */
     int open;         /* handles of this process not closed yet (not the timer) */
+    bool started;               /* ever; the others wait until they are needed */
     bool exited, killed, ready; /* ready: setup done */
     int64_t exit_status;
     int term_signal;

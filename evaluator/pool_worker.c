@@ -164,6 +164,7 @@ void worker_start(struct pool_worker *w)
     uv_pipe_init(pool->loop, &w->proto, 0);
     uv_pipe_init(pool->loop, &w->log, 0);
     w->proto.data = w->log.data = w->process.data = w;
+    w->started = true;
     w->exited = w->killed = w->ready = false;
     w->term_signal = 0;
     w->exit_status = 0;
