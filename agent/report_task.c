@@ -15,6 +15,7 @@
 /* One attempt with all that the section shows of it. */
 struct row {
     struct attempt_record record;
+    bool judged; /* else there was nothing to judge, and no verdict */
     struct verdict verdict;
     const json_t *extra;
     struct choice *choice; /* NULL: the start, or it wasn't kept */
@@ -28,6 +29,7 @@ struct section {
     struct row *rows;
     size_t n;
     const struct row *start, *best;
+    bool modelled; /* times come from a model: said wherever one stands */
 };
 
 static void fmt_time(double us, char *ret, size_t size)
@@ -39,8 +41,23 @@ static void fmt_time(double us, char *ret, size_t size)
     }
 }
 
+static bool accepted(const struct row *row)
+{
+    return row->judged && row->verdict.status == VERDICT_STATUS_ACCEPTED;
+}
+
+/* What became of it: the verdict, or why there is none ("bad_reply"). */
+static const char *status_text(const struct row *row)
+{
+    return row->judged ? verdict_status_name(row->verdict.status) : row->record.status;
+}
+
 static int load_verdict(struct section *s, struct row *row, struct err *err)
 {
+    row->judged = *row->record.verdict != '\0';
+    if (!row->judged) {
+        return 0;
+    }
     const void *at;
     size_t len;
     int r = store_get(s->store, STORE_DB_VERDICTS, row->record.verdict, s->arena, &at, &len, err);
@@ -51,7 +68,7 @@ static int load_verdict(struct section *s, struct row *row, struct err *err)
     r = jread_parse(at, len, &json, err);
     r = r < 0 ? r : verdict_parse(json, s->arena, &row->verdict, err);
     json_decref(json);
-    return r;
+    return r < 0 ? err_wrap(err, "verdict %s", row->record.verdict) : 0;
 }
 
 /* A choice that can't be read only loses its explanation. */
@@ -83,13 +100,16 @@ static int load_rows(struct section *s, const char *campaign, const char *task, 
         struct row *row = &s->rows[i];
         row->record = records[i];
         r = load_verdict(s, row, err);
+        if (r < 0) {
+            return err_wrap(err, "campaign %s: task %s: attempt %zu", campaign, task, i);
+        }
         load_choice(s, row);
+        s->modelled = s->modelled || row->record.modelled || row->verdict.modelled;
         json_t *extra = json_loads(records[i].extra, 0, NULL);
         row->extra = extra; /* freed with the section */
         const char *title = json_string_value(json_object_get(extra, "title"));
         row->title = title ? title : "";
-        bool ran = row->verdict.status == VERDICT_STATUS_ACCEPTED;
-        if (ran && (!s->best || row->verdict.time.median_us < s->best->verdict.time.median_us)) {
+        if (accepted(row) && (!s->best || row->verdict.time.median_us < s->best->verdict.time.median_us)) {
             s->best = row;
         }
     }
@@ -99,8 +119,7 @@ static int load_rows(struct section *s, const char *campaign, const char *task, 
 
 static double row_us(const struct row *row)
 {
-    bool ran = row->verdict.status == VERDICT_STATUS_ACCEPTED;
-    return ran && row->verdict.time.median_us > 0 ? row->verdict.time.median_us : (double)NAN;
+    return accepted(row) && row->verdict.time.median_us > 0 ? row->verdict.time.median_us : (double)NAN;
 }
 
 static void tile(struct buf *out, const char *value, const char *what)
@@ -127,15 +146,13 @@ static void tiles(struct section *s)
     }
     if (v->sol > 0) {
         snprintf(text, sizeof(text), "%.0f %%", 100 * v->sol);
-        char what[64];
-        snprintf(what, sizeof(what), "of the speed of light (%s)", v->sol_bound);
-        tile(s->out, text, what);
+        tile(s->out, text, arena_printf(s->arena, "of the speed of light (%s)", v->sol_bound));
     }
-    size_t accepted = 0;
+    size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
-        accepted += s->rows[i].verdict.status == VERDICT_STATUS_ACCEPTED;
+        n += accepted(&s->rows[i]);
     }
-    snprintf(text, sizeof(text), "%zu of %zu", accepted, s->n);
+    snprintf(text, sizeof(text), "%zu of %zu", n, s->n);
     tile(s->out, text, "attempts accepted");
     buf_puts(s->out, "</div>");
 }
@@ -154,16 +171,14 @@ static void pictures(struct section *s)
             .control = row->record.control,
             .label = arena_printf(s->arena, "%zu: %s (%s) %s", i, row->title,
                                   row->record.strategy,
-                                  us > 0 ? time
-                                         : verdict_status_name(row->verdict.status)),
+                                  us > 0 ? time : status_text(row)),
         };
     }
-    bool modelled = s->rows[0].verdict.modelled;
     buf_puts(s->out, "<h3>Speed</h3><figure>");
     plot_curve(s->out, points, s->n, row_us(s->start) > 0 ? row_us(s->start) : 0);
     buf_printf(s->out, "<figcaption>%s time of every attempt (left), speedup over the start (right). "
                        "The line is the best so far, crosses were rejected.</figcaption></figure>",
-               modelled ? "Modelled" : "Measured");
+               s->modelled ? "Modelled" : "Measured");
     buf_puts(s->out, "<h3>Walk through the graph</h3><figure>");
     plot_walk(s->out, points, s->n);
     buf_puts(s->out, "<figcaption>The direction of every step, in order. Hollow dots are control steps "
@@ -196,8 +211,8 @@ static void attempts_table(struct section *s)
             buf_printf(s->out, "%.0f %%", 100 * v->sol);
         }
         buf_puts(s->out, "<td>");
-        html_text(s->out, verdict_status_name(v->status));
-        if (v->status != VERDICT_STATUS_ACCEPTED) {
+        html_text(s->out, status_text(row));
+        if (row->judged && v->status != VERDICT_STATUS_ACCEPTED) {
             buf_puts(s->out, "<details><summary>why</summary><pre>");
             html_text(s->out, v->detail);
             buf_puts(s->out, "</pre></details>");
@@ -266,11 +281,20 @@ static void tuning(struct section *s)
     }
 }
 
+static int get_source(struct section *s, const struct row *row, struct candidate_record *ret,
+                      struct err *err)
+{
+    int r = record_get_candidate(s->store, row->record.candidate, s->arena, ret, err);
+    return r < 0 ? err_wrap(err, "campaign %s: task %s: attempt %lld", row->record.campaign,
+                            row->record.task, (long long)row->record.seq)
+                 : 0;
+}
+
 static int sources(struct section *s, struct err *err)
 {
     struct candidate_record before, after;
-    int r = record_get_candidate(s->store, s->start->record.candidate, s->arena, &before, err);
-    r = r < 0 ? r : record_get_candidate(s->store, s->best->record.candidate, s->arena, &after, err);
+    int r = get_source(s, s->start, &before, err);
+    r = r < 0 ? r : get_source(s, s->best, &after, err);
     if (r < 0) {
         return r;
     }
@@ -341,7 +365,7 @@ int report_task(struct store *store, const char *campaign, const char *task, str
         buf_puts(out, "<h2>");
         html_text(out, task);
         buf_puts(out, "</h2>");
-        if (s.rows[0].verdict.modelled) {
+        if (s.modelled) {
             buf_puts(out, "<p><span class=modelled>modelled</span> All times here come from the "
                           "simulator's model of the device. Nothing was measured.</p>");
         }
