@@ -193,7 +193,8 @@ static int decide_wrong(struct judge *j, struct check *c, const struct rig_buffe
         b->name, (unsigned long long)found->wrong, (long long)b->count, c->rig->one->shape,
         gate_mode_name(mode), when, (unsigned long long)found->first,
         (unsigned long long)(found->first / inner), (unsigned long long)(found->first % inner),
-        isnan(expected) ? NAN : expected, isnan(got) ? NAN : got, never ? " (never written)" : "", gate_max_error(found),
+        isnan(expected) ? NAN : expected, isnan(got) ? NAN : got, never ? " (never written)" : "",
+        gate_max_error(found),
         found->expected2 > 0 ? sqrt(found->error2 / found->expected2) : 0.0, atol, j->job->rtol);
 }
 
