@@ -226,6 +226,8 @@ int options_fail(const struct err *err)
     case ERR_ENVIRONMENT:
     case ERR_UNSUPPORTED:
     case ERR_CRASH:
+    case ERR_PROTOCOL:
+    case ERR_TIMEOUT:
     case ERR_DEVICE:
     case ERR_BUSY:
     case ERR_FULL:
