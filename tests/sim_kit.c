@@ -132,9 +132,14 @@ int kit_run_raw(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
     int rc = exec_program_new(kit->module, k, &program, &kit->err);
     if (rc)
         return rc;
-    struct exec_launch l = {.program = program, .mem = kit->mem, .params = params,
-                            .dynamic_shared = kit->shared, .checks = kit->checks, .profile = true,
-                            .budget = kit->budget, .sm_count = 132};
+    struct exec_launch l = {.program = program,
+                            .mem = kit->mem,
+                            .params = params,
+                            .dynamic_shared = kit->shared,
+                            .checks = kit->checks,
+                            .profile = true,
+                            .budget = kit->budget,
+                            .sm_count = 132};
     memcpy(l.grid, grid, sizeof(l.grid));
     memcpy(l.block, block, sizeof(l.block));
     memset(&kit->counts, 0, sizeof(kit->counts));

@@ -31,12 +31,45 @@ static float from_bits(uint32_t u)
 /* Exact in every step, so the same everywhere. */
 static float some_float(uint64_t *s)
 {
-    static const float special[] = {
-        0, -0.f, 1, -1, 0.5f, 1e-45f, -1e-45f, 1.17549435e-38f, 1.1754942e-38f, 3.4028235e38f,
-        -3.4028235e38f, 65504, 65520, 65519.9f, 65536, 5.9604645e-8f, 2.9802322e-8f, 2.98023224e-8f,
-        6.1035156e-5f, 448, 464, 480, 57344, 61440, 2147483648.f, -2147483648.f, 4294967296.f,
-        9.2233720e18f, 1.8446744e19f, 32768, -32769, 127.5f, 128.5f, 255.5f, 256, 2.5f, 3.5f, -2.5f,
-        1e10f};
+    static const float special[] = {0,
+                                    -0.f,
+                                    1,
+                                    -1,
+                                    0.5f,
+                                    1e-45f,
+                                    -1e-45f,
+                                    1.17549435e-38f,
+                                    1.1754942e-38f,
+                                    3.4028235e38f,
+                                    -3.4028235e38f,
+                                    65504,
+                                    65520,
+                                    65519.9f,
+                                    65536,
+                                    5.9604645e-8f,
+                                    2.9802322e-8f,
+                                    2.98023224e-8f,
+                                    6.1035156e-5f,
+                                    448,
+                                    464,
+                                    480,
+                                    57344,
+                                    61440,
+                                    2147483648.f,
+                                    -2147483648.f,
+                                    4294967296.f,
+                                    9.2233720e18f,
+                                    1.8446744e19f,
+                                    32768,
+                                    -32769,
+                                    127.5f,
+                                    128.5f,
+                                    255.5f,
+                                    256,
+                                    2.5f,
+                                    3.5f,
+                                    -2.5f,
+                                    1e10f};
     unsigned kind = (unsigned)(next(s) % 8);
     float f;
     int e;
@@ -63,9 +96,28 @@ static float some_float(uint64_t *s)
 
 static uint64_t some_value(uint64_t *s, char type, const char *text)
 {
-    static const uint64_t special[] = {
-        0, 1, 2, 31, 32, 33, 63, 64, 65, 0x7fffffff, 0x80000000, 0xffffffff, 0x7fffffffffffffff,
-        0x8000000000000000, UINT64_MAX, 8, 16, 255, 128, 127, 0x7fff, 0x8000};
+    static const uint64_t special[] = {0,
+                                       1,
+                                       2,
+                                       31,
+                                       32,
+                                       33,
+                                       63,
+                                       64,
+                                       65,
+                                       0x7fffffff,
+                                       0x80000000,
+                                       0xffffffff,
+                                       0x7fffffffffffffff,
+                                       0x8000000000000000,
+                                       UINT64_MAX,
+                                       8,
+                                       16,
+                                       255,
+                                       128,
+                                       127,
+                                       0x7fff,
+                                       0x8000};
     bool is_float = strstr(text, "f32") || strstr(text, "f16") || strstr(text, "f64") ||
                     strstr(text, "e4m3") || strstr(text, "e5m2");
     uint64_t u = next(s);
@@ -102,7 +154,11 @@ struct line {
 
 static const char *reg_type(char type)
 {
-    return type == 'h' ? "b16" : type == 'r' ? "b32" : type == 'l' ? "b64" : type == 'f' ? "f32" : "f64";
+    return type == 'h'   ? "b16"
+           : type == 'r' ? "b32"
+           : type == 'l' ? "b64"
+           : type == 'f' ? "f32"
+                         : "f64";
 }
 
 /* A kernel of one thread an operand: loads, the instruction, a store. */
@@ -110,19 +166,23 @@ static void write_ptx(const struct line *l, char *ptx, size_t n)
 {
     size_t at = (size_t)snprintf(
         ptx, n,
-        ".version 9.0\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 a, .param .u64 "
+        ".version 9.0\n.target sm_90a\n.address_size 64\n.visible .entry k(.param .u64 a, .param "
+        ".u64 "
         "b) {\n.reg .b32 %%i<4>; .reg .b64 %%a<8>; .reg .b64 %%o; .reg .%s %%r0;\n"
         "mov.u32 %%i0, %%ctaid.x; mov.u32 %%i1, %%ntid.x; mov.u32 %%i2, %%tid.x;\n"
         "mad.lo.u32 %%i0, %%i0, %%i1, %%i2; ld.param.u64 %%a0, [a]; ld.param.u64 %%a1, [b];\n"
         "mad.wide.u32 %%a2, %%i0, 8, %%a0; mad.wide.u32 %%a3, %%i0, 8, %%a1;\n",
         reg_type(l->type));
     for (size_t k = 0; l->ins[k]; k++)
-        at += (size_t)snprintf(ptx + at, n - at, ".reg .%s %%r%zu; ld.global.%s %%r%zu, [%%a2+%zu];\n",
+        at += (size_t)snprintf(ptx + at, n - at,
+                               ".reg .%s %%r%zu; ld.global.%s %%r%zu, [%%a2+%zu];\n",
                                reg_type(l->ins[k]), k + 1, reg_type(l->ins[k]), k + 1, k * N * 8);
     for (const char *c = l->text; *c && at + 4 < n; c++)
         at += (size_t)snprintf(ptx + at, n - at, *c == '$' ? "%%r" : "%c", *c);
-    snprintf(ptx + at, n - at, "\nmov.u64 %%o, 0; st.global.u64 [%%a3], %%o; st.global.%s [%%a3], "
-             "%%r0; ret; }\n", reg_type(l->type));
+    snprintf(ptx + at, n - at,
+             "\nmov.u64 %%o, 0; st.global.u64 [%%a3], %%o; st.global.%s [%%a3], "
+             "%%r0; ret; }\n",
+             reg_type(l->type));
 }
 
 static uint64_t canonical(char kind, uint64_t u)
@@ -177,7 +237,8 @@ static void as_an_h200(void **state)
             continue;
         text[strcspn(text, "\n")] = 0;
         assert_int_equal(sscanf(text, "%u %c %7s %c %16lx %399[^\n]", &l.seed, &l.type, l.ins,
-                                &l.canon, &l.hash, l.text), 6);
+                                &l.canon, &l.hash, l.text),
+                         6);
         lines++;
         wrong += !check_line(&l);
     }

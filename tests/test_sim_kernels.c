@@ -2,8 +2,8 @@
 /* Every shipped kernel, at the small and the held-out shapes of its task, run by the block executor
  * with all checks on and compared with the task's reference, run the same way.
  *
- * Without an argument each kernel runs at one of these shapes, in turn; with "all" at all of them, and
- * with another word where it is in the name ("softmax", "matmul/04", "small"). */
+ * Without an argument each kernel runs at one of these shapes, in turn; with "all" at all of them,
+ * and with another word where it is in the name ("softmax", "matmul/04", "small"). */
 #include "tests/sim_kit.h"
 #include "base/file.h"
 #include "base/util.h"
@@ -144,8 +144,8 @@ static bool run_bound(struct sim_kit *kit, const struct task *task, const struct
     }
     free(ptx);
     for (size_t i = 0; i < bound->n_prepare + bound->n_launches; i++) {
-        const struct bound_launch *l = i < bound->n_prepare ? &bound->prepare[i]
-                                                            : &bound->launches[i - bound->n_prepare];
+        const struct bound_launch *l =
+            i < bound->n_prepare ? &bound->prepare[i] : &bound->launches[i - bound->n_prepare];
         int rc = run_launch(kit, task, bound, l, addr);
         if (rc) {
             printf("%s: %s\n", name, rc == ERR_DEVICE ? kit->fault.text : kit->err.text);
@@ -193,8 +193,8 @@ enum { MAX_BUFFERS = TASK_TENSORS_MAX + PLAN_SCRATCH_MAX };
 static bool run_shape(const struct task *task, const struct shape *shape, const struct candidate *c,
                       const char *arch, const char *name)
 {
-    struct device_facts facts = {.sm_count = 132, .max_shared = 227 << 10,
-                                 .max_memory = 100ll << 30};
+    struct device_facts facts = {
+        .sm_count = 132, .max_shared = 227 << 10, .max_memory = 100ll << 30};
     struct err err = {0};
     struct bound *ref, *bound;
     uint64_t want[MAX_BUFFERS], got[MAX_BUFFERS];
@@ -271,7 +271,8 @@ static void shipped_kernels(void **state)
     struct dirent **entries;
     int n = scandir(WS_SOURCE_DIR "/kernelbench/tasks", &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {
-        auto_free char *path = xprintf("%s/kernelbench/tasks/%s", WS_SOURCE_DIR, entries[i]->d_name);
+        auto_free char *path =
+            xprintf("%s/kernelbench/tasks/%s", WS_SOURCE_DIR, entries[i]->d_name);
         if (entries[i]->d_type != DT_REG && entries[i]->d_name[0] != '.')
             run_task(r, path);
         free(entries[i]);

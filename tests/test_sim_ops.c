@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The lane operations are compiled for several instruction sets: all that this processor can run must
- * agree bit by bit, so that results don't depend on the machine. And the helpers around
- * them, against plain loops. */
+/* The lane operations are compiled for several instruction sets: all that this processor can run
+ * must agree bit by bit, so that results don't depend on the machine. And the helpers around them,
+ * against plain loops. */
 #include "evaluator/sim/ops.h"
 
 #include <setjmp.h>
@@ -24,14 +24,24 @@ static uint64_t next(uint64_t *s)
 /* Lanes of any width: random bits, small numbers, and values of every float format. */
 static void fill(uint64_t *s, uint64_t *v)
 {
-    static const uint64_t special[] = {0, 1, UINT64_MAX, 0x8000000000000000, 0x3c003c003f803f80,
-                                       0x7f8000007f800000, 0x3ff0000000000000, 0x7ff0000000000000,
-                                       0x4049000042c80000, 0x8000000080000000, 0x00000001c1200000};
+    static const uint64_t special[] = {0,
+                                       1,
+                                       UINT64_MAX,
+                                       0x8000000000000000,
+                                       0x3c003c003f803f80,
+                                       0x7f8000007f800000,
+                                       0x3ff0000000000000,
+                                       0x7ff0000000000000,
+                                       0x4049000042c80000,
+                                       0x8000000080000000,
+                                       0x00000001c1200000};
     unsigned kind = (unsigned)(next(s) % 4);
     for (unsigned i = 0; i < BYTES / 8; i++) {
         uint64_t u = next(s);
-        v[i] = kind == 0 ? u : kind == 1 ? (u & 0x3f0000003f) : kind == 2 ? special[u % 11]
-             : (u & 0x8fffffff8fffffff) | 0x3000000030000000;
+        v[i] = kind == 0   ? u
+               : kind == 1 ? (u & 0x3f0000003f)
+               : kind == 2 ? special[u % 11]
+                           : (u & 0x8fffffff8fffffff) | 0x3000000030000000;
     }
 }
 
@@ -54,7 +64,8 @@ static struct tables runnable(void)
     return t;
 }
 
-static const char *const names[] = {"",
+static const char *const names[] = {
+    "",
 #define OP(name, td, ta, tb, tc, expr) #name,
 #define OPN(name, n, td, ta, tb, tc, expr) #name,
 #define HALF(name, n, expr) #name,
@@ -149,8 +160,10 @@ static void addresses(void **state)
         uint32_t narrow[32], mask = round % 3 ? UINT32_MAX : (uint32_t)next(&s) | 1u << round % 32;
         unsigned bytes = 1u << round % 5, kind = round % 4;
         for (unsigned i = 0; i < 32; i++) {
-            src[i] = kind == 0 ? base : kind == 1 ? base + i * bytes : kind == 2 ? next(&s)
-                   : base + i * 8 * bytes;
+            src[i] = kind == 0   ? base
+                     : kind == 1 ? base + i * bytes
+                     : kind == 2 ? next(&s)
+                                 : base + i * 8 * bytes;
             narrow[i] = (uint32_t)src[i];
         }
         for (unsigned k = 0; k < 2 * t.n; k++) {
@@ -158,8 +171,8 @@ static void addresses(void **state)
             struct ops_addresses r;
             uint64_t lo = UINT64_MAX, hi = 0, bits = 0;
             bool row = mask == UINT32_MAX;
-            t.at[k / 2]->addresses(addr, wide ? (void *)src : (void *)narrow, wide ? 8 : 4, 12, mask,
-                                   bytes, &r);
+            t.at[k / 2]->addresses(addr, wide ? (void *)src : (void *)narrow, wide ? 8 : 4, 12,
+                                   mask, bytes, &r);
             for (unsigned i = 0; i < 32; i++) {
                 uint64_t want = wide ? src[i] + 12 : (uint32_t)(narrow[i] + 12);
                 if (!(mask >> i & 1))

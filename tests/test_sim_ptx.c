@@ -115,7 +115,8 @@ static const char described[] =
     "// warpsim: kernel other regs 1 spill 2 shared 3\n"
     ".version 8.7\n.target sm_100a, debug\n.address_size 64\n"
     ".file 1 \"/some/where/kernel.cu\"\n"
-    ".visible .entry first(.param .u64 .ptr .global .align 16 a, .param .u32 b, .param .align 8 .b8 "
+    ".visible .entry first(.param .u64 .ptr .global .align 16 a, .param .u32 b, .param .align 8 "
+    ".b8 "
     "c[24], .param .u16 d)\n.maxntid 128, 2\n.minnctapersm 3\n{ ret; }\n"
     ".weak .entry second() .reqntid 64 { .loc 1 7 3\n trap; }\n";
 

@@ -117,9 +117,9 @@ static int report(struct exec_scratch *x, const struct warp *w, const struct ins
     uint64_t addr = a->addr[lane];
     return fault_at(x, w, in, lane, EXEC_FAULT_RACE, addr,
                     "race on shared memory at 0x%x: warp %u %s what warp %u %s at PTX line %u "
-                    "without a barrier in between", (unsigned)addr, w->index,
-                    a->write ? "writes" : "reads", other, other_wrote ? "wrote" : "read",
-                    x->program->insns[insn].line);
+                    "without a barrier in between",
+                    (unsigned)addr, w->index, a->write ? "writes" : "reads", other,
+                    other_wrote ? "wrote" : "read", x->program->insns[insn].line);
 }
 
 static int check_word(struct exec_scratch *x, const struct warp *w, const struct insn *in,
@@ -128,7 +128,8 @@ static int check_word(struct exec_scratch *x, const struct warp *w, const struct
 {
     struct race_state *r = x->race;
     uint32_t insn = (uint32_t)(in - x->program->insns), heard = r->heard[w->index];
-    bool fresh_write = r->write_epoch[word] == r->epoch, fresh_read = r->read_epoch[word] == r->epoch;
+    bool fresh_write = r->write_epoch[word] == r->epoch,
+         fresh_read = r->read_epoch[word] == r->epoch;
     if (fresh_write && !(heard >> r->writer[word] & 1) && r->write_bytes[word] & bytes &&
         !(atomic && r->write_bytes[word] & ATOMIC_WRITE))
         return report(x, w, in, a, lane, true, r->writer[word], r->write_insn[word]);
@@ -146,8 +147,8 @@ static int check_word(struct exec_scratch *x, const struct warp *w, const struct
         return report(x, w, in, a, lane, false, (unsigned)__builtin_ctz(others),
                       r->read_insn[word]);
     bool same = fresh_write && r->writer[word] == w->index;
-    r->write_bytes[word] = (uint8_t)((same ? r->write_bytes[word] & 15 : 0) | bytes |
-                                     (atomic ? ATOMIC_WRITE : 0));
+    r->write_bytes[word] =
+        (uint8_t)((same ? r->write_bytes[word] & 15 : 0) | bytes | (atomic ? ATOMIC_WRITE : 0));
     r->write_epoch[word] = r->epoch;
     r->writer[word] = (uint8_t)w->index;
     r->write_insn[word] = insn;

@@ -74,7 +74,10 @@ enum ptx_type type_at(struct decoder *d, unsigned from_end)
 
 unsigned rounding(struct decoder *d)
 {
-    return mod(d, "rz") ? OPS_RZ : mod(d, "rm") ? OPS_RM : mod(d, "rp") ? OPS_RP : (mod(d, "rn"), OPS_RN);
+    return mod(d, "rz")   ? OPS_RZ
+           : mod(d, "rm") ? OPS_RM
+           : mod(d, "rp") ? OPS_RP
+                          : (mod(d, "rn"), OPS_RN);
 }
 
 struct insn *emit(struct decoder *d, enum insn_kind kind)
@@ -85,8 +88,11 @@ struct insn *emit(struct decoder *d, enum insn_kind kind)
     }
     d->insns = ptx_grow(d->work, d->insns, d->n_insns, &d->cap_insns, sizeof(*d->insns));
     struct insn *in = &d->insns[d->n_insns++];
-    *in = (struct insn){.kind = (uint8_t)kind, .guard = PRED_NONE, .refs = (uint32_t)d->n_refs,
-                        .p = {PRED_NONE, PRED_NONE, PRED_NONE, PRED_NONE}, .latency = LAT_NONE};
+    *in = (struct insn){.kind = (uint8_t)kind,
+                        .guard = PRED_NONE,
+                        .refs = (uint32_t)d->n_refs,
+                        .p = {PRED_NONE, PRED_NONE, PRED_NONE, PRED_NONE},
+                        .latency = LAT_NONE};
     if (d->s) {
         in->line = d->s->line;
         in->loc = d->s->loc;
@@ -150,9 +156,9 @@ struct insn *emit_op(struct decoder *d, enum ops_id id, uint32_t dst, uint32_t a
 static const struct decode_entry *find_entry(const char *name)
 {
     static const struct decode_entry *const tables[] = {
-        decode_int_table,  decode_float_table, decode_cvt_table, decode_pred_table,
-        decode_mem_table,   decode_warp_table, decode_flow_table,
-        decode_matrix_table, decode_mbarrier_table};
+        decode_int_table,      decode_float_table, decode_cvt_table,  decode_pred_table,
+        decode_mem_table,      decode_warp_table,  decode_flow_table, decode_matrix_table,
+        decode_mbarrier_table, decode_bits_table,  decode_async_table};
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
         for (const struct decode_entry *e = tables[t]; e->name; e++)
             if (!strcmp(e->name, name))

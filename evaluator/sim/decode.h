@@ -7,8 +7,8 @@
  * decode families of instructions is here.
  *
  * The statement being decoded is `d->s`. Its modifiers are taken one by one (mod, type_at); what
- * nobody took makes the instruction "unsupported", so nothing is ignored silently. Decoders return 0
- * or the code that fail() or refuse() recorded.
+ * nobody took makes the instruction "unsupported", so nothing is ignored silently. Decoders return
+ * 0 or the code that fail() or refuse() recorded.
  */
 #include "base/arena.h"
 #include "evaluator/sim/exec_program.h"
@@ -76,10 +76,11 @@ int decode_fail(struct decoder *d, const char *format, ...)
 int decode_refuse(struct decoder *d, const char *what) __attribute__((cold));
 
 /* Modifiers of d->s. */
-bool mod(struct decoder *d, const char *name);        /* takes it if it is there */
+bool mod(struct decoder *d, const char *name);                /* takes it if it is there */
 void mod_ignore(struct decoder *d, const char *const *names); /* takes all of a NULL-ended list */
-enum ptx_type type_at(struct decoder *d, unsigned from_end); /* the parts from the end; fails if none */
-unsigned rounding(struct decoder *d);                 /* OPS_RN.., takes .rn .rz .rm .rp */
+enum ptx_type type_at(struct decoder *d,
+                      unsigned from_end); /* the parts from the end; fails if none */
+unsigned rounding(struct decoder *d);     /* OPS_RN.., takes .rn .rz .rm .rp */
 
 /* Emitting. The pointer is good until the next emit. */
 struct insn *emit(struct decoder *d, enum insn_kind kind);
@@ -116,6 +117,8 @@ struct address {
     const struct ptx_var *var; /* when the base is a variable: ref is then a constant */
 };
 int memory_address(struct decoder *d, const struct ptx_operand *op, struct address *ret_address);
+void address_of(struct insn *in, const struct address *a, enum ptx_space space);
+extern const char *const decode_cache_hints[]; /* modifiers that change no result here */
 uint32_t local_alloc(struct decoder *d, uint64_t size, uint32_t align);
 
 void *ptx_grow(struct arena *arena, void *array, size_t n, size_t *cap, size_t size);
@@ -125,8 +128,12 @@ struct decode_entry {
     const char *name;
     int (*decode)(struct decoder *d);
 };
-extern const struct decode_entry decode_int_table[], decode_float_table[], decode_cvt_table[], decode_pred_table[], decode_mem_table[], decode_warp_table[],
-    decode_flow_table[], decode_matrix_table[], decode_mbarrier_table[];
+extern const struct decode_entry decode_int_table[], decode_float_table[], decode_cvt_table[],
+    decode_pred_table[], decode_mem_table[], decode_warp_table[], decode_flow_table[],
+    decode_matrix_table[], decode_mbarrier_table[], decode_bits_table[], decode_async_table[];
+/* d = op(a, b[, c]), all of one type. */
+int decode_simple(struct decoder *d, enum ops_id id, enum ptx_type type, unsigned n,
+                  struct insn **ret_insn);
 /* add, sub, mul, fma, min, max, neg, abs, div of a floating-point type (already taken). */
 int decode_arith(struct decoder *d, const char *op, enum ptx_type type);
 int decode_copy_arrive(struct decoder *d); /* cp.async.mbarrier.arrive */
@@ -134,7 +141,7 @@ int decode_pred_logic(struct decoder *d);
 int decode_body(struct decoder *d, struct decode_frame *frame);
 
 /* Passes after decoding. */
-int decode_layout(struct decoder *d);    /* blocks, order, jumps */
+int decode_layout(struct decoder *d);     /* blocks, order, jumps */
 void decode_registers(struct decoder *d); /* slots, references */
 void decode_costs(struct exec_program *program);
 void decode_unroll(struct exec_program *program); /* for the profile's critical path */

@@ -59,8 +59,11 @@ static void narrow(struct decoder *d, uint32_t src, uint32_t dst, unsigned slot,
         src = step(d, s ? OPS_SEXT16_64 : OPS_ZEXT16_64, 8, src, 0);
     else if (size == 4 && slot > 4)
         src = step(d, s ? OPS_SEXT32_64 : OPS_ZEXT32_64, 8, src, 0);
-    emit_op(d, slot == 2 ? OPS_NARROW_64_16 : slot == 4 ? OPS_NARROW_64_32 : OPS_MOV_64, dst, src,
-            REF_NONE, REF_NONE);
+    emit_op(d,
+            slot == 2   ? OPS_NARROW_64_16
+            : slot == 4 ? OPS_NARROW_64_32
+                        : OPS_MOV_64,
+            dst, src, REF_NONE, REF_NONE);
 }
 
 static void last_cost(struct decoder *d, enum exec_pipe pipe, unsigned weight, enum latency_class l)
@@ -85,9 +88,11 @@ static int cvt_int_int(struct decoder *d, const struct cvt *c, uint32_t src, uns
             return d->failed;
         }
     if (plain && to <= from) {
-        enum ops_id id = to == from ? (to == 2 ? OPS_MOV_16 : to == 4 ? OPS_MOV_32 : OPS_MOV_64)
-                       : from == 8 ? (to == 4 ? OPS_NARROW_64_32 : OPS_NARROW_64_16)
-                                   : OPS_NARROW_32_16;
+        enum ops_id id = to == from  ? (to == 2   ? OPS_MOV_16
+                                        : to == 4 ? OPS_MOV_32
+                                                  : OPS_MOV_64)
+                         : from == 8 ? (to == 4 ? OPS_NARROW_64_32 : OPS_NARROW_64_16)
+                                     : OPS_NARROW_32_16;
         emit_op(d, id, dst, src, REF_NONE, REF_NONE);
         last_cost(d, EXEC_PIPE_ALU, 0, LAT_NONE);
         return d->failed;
@@ -152,7 +157,8 @@ static int cvt_int_float(struct decoder *d, const struct cvt *c, uint32_t src, u
 {
     bool s = ptx_type_is_signed(c->from);
     unsigned from = ptx_type_size(c->from);
-    if (from == 4 && src_slot == 4 && c->round == OPS_RN && (c->to == PTX_F32 || c->to == PTX_F64)) {
+    if (from == 4 && src_slot == 4 && c->round == OPS_RN &&
+        (c->to == PTX_F32 || c->to == PTX_F64)) {
         enum ops_id id = c->to == PTX_F32 ? (s ? OPS_F32_FROM_S32 : OPS_F32_FROM_U32)
                                           : (s ? OPS_F64_FROM_S32 : OPS_F64_FROM_U32);
         emit_op(d, id, dst, src, REF_NONE, REF_NONE);
@@ -227,8 +233,10 @@ static int cvt_float_float(struct decoder *d, const struct cvt *c, uint32_t src,
     else /* between 16 and 32 bits at the rate of integers */
         last_cost(d, EXEC_PIPE_ALU, 1, LAT_ALU);
     if (c->sat) {
-        enum ops_id id = c->to == PTX_F32 ? OPS_SAT_F32 : c->to == PTX_F64 ? OPS_SAT_F64
-                       : c->to == PTX_F16 ? OPS_SAT_F16 : OPS_SAT_BF16;
+        enum ops_id id = c->to == PTX_F32   ? OPS_SAT_F32
+                         : c->to == PTX_F64 ? OPS_SAT_F64
+                         : c->to == PTX_F16 ? OPS_SAT_F16
+                                            : OPS_SAT_BF16;
         emit_op(d, id, dst, dst, REF_NONE, REF_NONE)->weight = 0;
     }
     if (c->ftz && c->to == PTX_F32)
@@ -261,11 +269,13 @@ static int cvt_pair(struct decoder *d, const struct cvt *c)
         return d->failed;
     }
     if (c->from == PTX_F32)
-        fn = c->to == PTX_E4M3X2 ? ops_e4m3x2_from_f32 : c->to == PTX_E5M2X2 ? ops_e5m2x2_from_f32
-                                                                              : NULL;
+        fn = c->to == PTX_E4M3X2   ? ops_e4m3x2_from_f32
+             : c->to == PTX_E5M2X2 ? ops_e5m2x2_from_f32
+                                   : NULL;
     else if (c->from == PTX_F16X2)
-        fn = c->to == PTX_E4M3X2 ? ops_e4m3x2_from_f16x2
-           : c->to == PTX_E5M2X2 ? ops_e5m2x2_from_f16x2 : NULL;
+        fn = c->to == PTX_E4M3X2   ? ops_e4m3x2_from_f16x2
+             : c->to == PTX_E5M2X2 ? ops_e5m2x2_from_f16x2
+                                   : NULL;
     else if (c->to == PTX_F16X2)
         fn = c->from == PTX_E4M3X2 ? ops_f16x2_from_e4m3x2 : ops_f16x2_from_e5m2x2;
     if (!fn)

@@ -87,8 +87,8 @@ static int decode_brx(struct decoder *d)
     for (uint32_t i = 0; i < t->n; i++) {
         if (t->labels[i].kind != PTX_OPERAND_LABEL)
             return decode_fail(d, "a target is no label");
-        d->switches = ptx_grow(d->work, d->switches, d->n_switches, &d->cap_switches,
-                               sizeof(*d->switches));
+        d->switches =
+            ptx_grow(d->work, d->switches, d->n_switches, &d->cap_switches, sizeof(*d->switches));
         fixup(d, (uint32_t)d->n_switches++, 2, t->labels[i].index);
     }
     close_guard(d, branch);
@@ -237,6 +237,5 @@ static int decode_call_stmt(struct decoder *d)
 }
 
 const struct decode_entry decode_flow_table[] = {
-    {"bra", decode_bra},  {"brx", decode_brx},   {"ret", decode_end},
-    {"exit", decode_end}, {"trap", decode_trap}, {"brkpt", decode_trap},
-    {"call", decode_call_stmt}, {NULL, NULL}};
+    {"bra", decode_bra},   {"brx", decode_brx},    {"ret", decode_end},        {"exit", decode_end},
+    {"trap", decode_trap}, {"brkpt", decode_trap}, {"call", decode_call_stmt}, {NULL, NULL}};

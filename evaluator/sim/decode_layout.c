@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct node {
-    uint32_t first, n;       /* instructions of the stream */
+    uint32_t first, n;        /* instructions of the stream */
     uint32_t succ[2], n_succ; /* blocks; for a switch the list is in the switches */
     uint32_t order;
     bool seen;
@@ -84,7 +84,8 @@ static uint32_t successors(const struct layout *l, const struct node *node, uint
 }
 
 /* Depth first without recursion. Of a branch's ways the one that stands later in the text is walked
- * first, so that it comes later in the reverse order: compilers put a loop's body before its exit. */
+ * first, so that it comes later in the reverse order: compilers put a loop's body before its exit.
+ */
 static void walk(struct layout *l)
 {
     struct decoder *d = l->d;
@@ -134,9 +135,13 @@ static void copy_blocks(struct layout *l)
             last->target[1] = l->nodes[l->node_of[last->target[1]]].order;
         if (!ends_block(last)) { /* a fall through becomes a jump that costs nothing */
             struct insn *jump = &p->insns[p->n_insns++];
-            *jump = (struct insn){.kind = INSN_JUMP, .guard = PRED_NONE, .latency = LAT_NONE,
+            *jump = (struct insn){.kind = INSN_JUMP,
+                                  .guard = PRED_NONE,
+                                  .latency = LAT_NONE,
                                   .p = {PRED_NONE, PRED_NONE, PRED_NONE, PRED_NONE},
-                                  .line = last->line, .loc = last->loc, .flags = 1};
+                                  .line = last->line,
+                                  .loc = last->loc,
+                                  .flags = 1};
             jump->target[0] = l->nodes[node->succ[0]].order;
         }
         b->n = (uint32_t)p->n_insns - b->first;

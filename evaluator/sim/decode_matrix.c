@@ -92,8 +92,10 @@ static int kind_of(const char *type)
 
 static unsigned kind_bits(int kind)
 {
-    return kind == MMA_F64 ? 64 : kind == MMA_TF32 ? 32
-         : kind == MMA_F16 || kind == MMA_BF16 ? 16 : 8;
+    return kind == MMA_F64                       ? 64
+           : kind == MMA_TF32                    ? 32
+           : kind == MMA_F16 || kind == MMA_BF16 ? 16
+                                                 : 8;
 }
 
 static bool is_int(int kind)
@@ -124,8 +126,8 @@ static bool mma_shape_ok(int kind, const struct shape *s)
 {
     unsigned unit = 128 / kind_bits(kind); /* columns of a that one register of each lane holds */
     if (kind == MMA_F64)
-        return s->n == 8 && ((s->m == 8 && s->k == 4) ||
-                             (s->m == 16 && (s->k == 4 || s->k == 8 || s->k == 16)));
+        return s->n == 8 &&
+               ((s->m == 8 && s->k == 4) || (s->m == 16 && (s->k == 4 || s->k == 8 || s->k == 16)));
     if (is_int(kind) && s->m == 8)
         return s->n == 8 && s->k == 16;
     return s->m == 16 && s->n == 8 && (s->k == unit || s->k == 2 * unit);
@@ -142,8 +144,9 @@ static int accumulator(struct decoder *d, unsigned from_end, int kind, bool *ret
     enum ptx_type type = type_at(d, from_end);
     bool f16 = kind == MMA_F16 || kind == MMA_E4M3 || kind == MMA_E5M2;
     *ret_half = type == PTX_F16;
-    bool ok = kind == MMA_F64 ? type == PTX_F64 : is_int(kind) ? type == PTX_S32
-            : type == PTX_F32 || (f16 && type == PTX_F16);
+    bool ok = kind == MMA_F64 ? type == PTX_F64
+              : is_int(kind)  ? type == PTX_S32
+                              : type == PTX_F32 || (f16 && type == PTX_F16);
     return ok ? 0 : decode_refuse(d, "this accumulator");
 }
 
@@ -236,18 +239,22 @@ static int decode_wmma_ldst(struct decoder *d, bool load)
         mod(d, load ? "c" : "d");
     bool col = mod(d, "col"), half = part == WMMA_C && !strcmp(type_name, "f16");
     mod(d, "row");
-    int kind = !strcmp(type_name, "f32") ? MMA_TF32 : !strcmp(type_name, "s32") ? MMA_S8
-             : kind_of(type_name);
+    int kind = !strcmp(type_name, "f32")   ? MMA_TF32
+               : !strcmp(type_name, "s32") ? MMA_S8
+                                           : kind_of(type_name);
     d->taken |= 1u << (d->s->n_parts - 1);
-    enum ptx_space space = mod(d, "global") ? PTX_GLOBAL
-                         : mod(d, "shared") || mod(d, "shared::cta") ? PTX_SHARED : PTX_GENERIC;
+    enum ptx_space space = mod(d, "global")                            ? PTX_GLOBAL
+                           : mod(d, "shared") || mod(d, "shared::cta") ? PTX_SHARED
+                                                                       : PTX_GENERIC;
     if (!mod(d, "sync") || !mod(d, "aligned") || !parse_shape(d, &s) || kind < 0)
         return decode_refuse(d, "this form");
     if (part == WMMA_C ? s.m * s.n != 256 && kind != MMA_F64 : !wmma_shape_ok(kind, &s))
         return decode_refuse(d, "this shape or type");
     unsigned n = wmma_regs(&s, kind, part, half), size = kind == MMA_F64 ? 8 : 4;
-    unsigned lead = part == WMMA_A ? (col ? s.m : s.k) : part == WMMA_B ? (col ? s.k : s.n)
-                  : col ? s.m : s.n;
+    unsigned lead = part == WMMA_A   ? (col ? s.m : s.k)
+                    : part == WMMA_B ? (col ? s.k : s.n)
+                    : col            ? s.m
+                                     : s.n;
     if (operand_count(d, 2, 3) || memory_address(d, &ops[load], &a) ||
         list_regs(d, &ops[!load], n, size, load, regs))
         return d->failed;
@@ -289,7 +296,8 @@ static int decode_wmma_mma(struct decoder *d)
         return decode_refuse(d, "this form");
     unsigned dtype = 1;
     n -= !strcmp(d->s->part[n - 1], "rn") && mod(d, "rn"); /* of f64, the default */
-    if (kind_of(d->s->part[n - 3]) >= 0 && !strcmp(d->s->part[n - 3], d->s->part[n - 2]) && n >= 11) {
+    if (kind_of(d->s->part[n - 3]) >= 0 && !strcmp(d->s->part[n - 3], d->s->part[n - 2]) &&
+        n >= 11) {
         t.a = t.b = kind_of(d->s->part[n - 3]);
         d->taken |= 3u << (n - 3);
         dtype = 3;

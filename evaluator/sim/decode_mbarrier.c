@@ -7,8 +7,9 @@
 
 static void take_scope(struct decoder *d)
 {
-    static const char *const ignored[] = {"release", "acquire", "relaxed", "cta", "cluster",
-                                          "shared", "shared::cta", "shared::cluster", NULL};
+    static const char *const ignored[] = {"release",     "acquire",         "relaxed",
+                                          "cta",         "cluster",         "shared",
+                                          "shared::cta", "shared::cluster", NULL};
     mod_ignore(d, ignored);
 }
 
@@ -55,8 +56,9 @@ static int decode_arrive(struct decoder *d, bool drop)
         return decode_refuse(d, "this form");
     if (has_state && !(remote && ops[0].kind == PTX_OPERAND_SINK) && dst_reg(d, &ops[0], 8, &dst))
         return d->failed;
-    enum mbarrier_op op = tx ? (drop ? MBARRIER_DROP_TX : MBARRIER_ARRIVE_TX)
-                             : drop ? MBARRIER_DROP : MBARRIER_ARRIVE;
+    enum mbarrier_op op = tx     ? (drop ? MBARRIER_DROP_TX : MBARRIER_ARRIVE_TX)
+                          : drop ? MBARRIER_DROP
+                                 : MBARRIER_ARRIVE;
     return emit_mbarrier(d, op, &ops[at], n > at + 1 ? &ops[at + 1] : NULL, PTX_U32, 1, dst,
                          PRED_NONE);
 }
@@ -104,8 +106,10 @@ static int decode_mbarrier(struct decoder *d)
     if (type_at(d, 0) != PTX_B64 || !(init || inval || expect || complete) ||
         operand_count(d, inval ? 1 : 2, inval ? 1 : 2))
         return decode_refuse(d, "this form");
-    enum mbarrier_op op = init ? MBARRIER_INIT : inval ? MBARRIER_INVAL
-                        : expect ? MBARRIER_EXPECT_TX : MBARRIER_COMPLETE_TX;
+    enum mbarrier_op op = init     ? MBARRIER_INIT
+                          : inval  ? MBARRIER_INVAL
+                          : expect ? MBARRIER_EXPECT_TX
+                                   : MBARRIER_COMPLETE_TX;
     return emit_mbarrier(d, op, &ops[0], inval ? NULL : &ops[1], PTX_U32, 0, REF_NONE, PRED_NONE);
 }
 

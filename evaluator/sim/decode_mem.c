@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Loads, stores, atomics, asynchronous copies, and address spaces. */
+/* Loads, stores, atomics, and address spaces. */
 #include "evaluator/sim/decode.h"
 #include "evaluator/sim/exec_ops.h"
 #include "evaluator/sim/vmem.h"
@@ -7,19 +7,41 @@
 #include <string.h>
 
 /* Hints that change no result here. */
-static const char *const cache_hints[] = {
-    "ca", "cg", "cs", "lu", "cv", "nc", "wb", "wt", "L1::evict_normal", "L1::evict_unchanged",
-    "L1::evict_first", "L1::evict_last", "L1::no_allocate", "L2::evict_normal", "L2::evict_first",
-    "L2::evict_last", "L2::64B", "L2::128B", "L2::256B", "cta", "cluster", "gpu", "sys", "unified",
-    "weak", NULL};
+const char *const decode_cache_hints[] = {"ca",
+                                          "cg",
+                                          "cs",
+                                          "lu",
+                                          "cv",
+                                          "nc",
+                                          "wb",
+                                          "wt",
+                                          "L1::evict_normal",
+                                          "L1::evict_unchanged",
+                                          "L1::evict_first",
+                                          "L1::evict_last",
+                                          "L1::no_allocate",
+                                          "L2::evict_normal",
+                                          "L2::evict_first",
+                                          "L2::evict_last",
+                                          "L2::64B",
+                                          "L2::128B",
+                                          "L2::256B",
+                                          "cta",
+                                          "cluster",
+                                          "gpu",
+                                          "sys",
+                                          "unified",
+                                          "weak",
+                                          NULL};
 
 static enum ptx_space space_mod(struct decoder *d)
 {
     static const struct {
         const char *name;
         enum ptx_space space;
-    } names[] = {{"global", PTX_GLOBAL},      {"shared", PTX_SHARED}, {"shared::cta", PTX_SHARED},
-                 {"shared::cluster", PTX_SHARED}, {"local", PTX_LOCAL}, {"const", PTX_CONST},
+    } names[] = {{"global", PTX_GLOBAL},      {"shared", PTX_SHARED},
+                 {"shared::cta", PTX_SHARED}, {"shared::cluster", PTX_SHARED},
+                 {"local", PTX_LOCAL},        {"const", PTX_CONST},
                  {"param", PTX_PARAM},        {"param::entry", PTX_PARAM},
                  {"param::func", PTX_PARAM}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -45,7 +67,7 @@ static unsigned vec_mod(struct decoder *d)
     return mod(d, "v2") ? 2 : mod(d, "v4") ? 4 : mod(d, "v8") ? 8 : 1;
 }
 
-static void address_of(struct insn *in, const struct address *a, enum ptx_space space)
+void address_of(struct insn *in, const struct address *a, enum ptx_space space)
 {
     in->addr_width = a->width;
     in->imm = a->offset;
@@ -86,7 +108,7 @@ static int decode_ld(struct decoder *d)
 {
     enum ptx_type type = type_at(d, 0);
     bool read_only = mod(d, "nc"), past_l1 = mod(d, "cg") || mod(d, "cv");
-    mod_ignore(d, cache_hints);
+    mod_ignore(d, decode_cache_hints);
     bool sync = ordered(d), policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
     unsigned vec = vec_mod(d), slot = 0;
@@ -138,7 +160,7 @@ static int decode_ld(struct decoder *d)
 static int decode_st(struct decoder *d)
 {
     enum ptx_type type = type_at(d, 0);
-    mod_ignore(d, cache_hints);
+    mod_ignore(d, decode_cache_hints);
     bool sync = ordered(d), policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
     unsigned vec = vec_mod(d), slot = 0;
@@ -183,8 +205,8 @@ static int decode_st(struct decoder *d)
 
 static int atom_op(struct decoder *d)
 {
-    static const char *const names[] = {"add", "min", "max", "and", "or", "xor",
-                                        "inc", "dec", "exch", "cas"};
+    static const char *const names[] = {"add", "min", "max", "and",  "or",
+                                        "xor", "inc", "dec", "exch", "cas"};
     for (int i = 0; i < 10; i++)
         if (mod(d, names[i]))
             return i;
@@ -210,7 +232,7 @@ static int decode_atom(struct decoder *d)
     bool red = d->s->part[0][0] == 'r';
     enum ptx_type type = type_at(d, 0);
     ordered(d);
-    mod_ignore(d, cache_hints);
+    mod_ignore(d, decode_cache_hints);
     mod(d, "noftz");
     bool policy = mod(d, "L2::cache_hint");
     enum ptx_space space = space_mod(d);
@@ -255,8 +277,10 @@ static int decode_atom(struct decoder *d)
 
 static uint64_t window_of(enum ptx_space space)
 {
-    return space == PTX_SHARED ? EXEC_SHARED_WINDOW : space == PTX_LOCAL ? EXEC_LOCAL_WINDOW
-         : space == PTX_PARAM ? EXEC_PARAM_WINDOW : 0;
+    return space == PTX_SHARED  ? EXEC_SHARED_WINDOW
+           : space == PTX_LOCAL ? EXEC_LOCAL_WINDOW
+           : space == PTX_PARAM ? EXEC_PARAM_WINDOW
+                                : 0;
 }
 
 static int decode_cvta(struct decoder *d)
@@ -275,9 +299,9 @@ static int decode_cvta(struct decoder *d)
         window = EXEC_LOCAL_WINDOW;
     if (src_value(d, &ops[1], PTX_U64, &a) || dst_reg(d, &ops[0], 8, &dst))
         return d->failed;
-    struct insn *in = window ? emit_op(d, OPS_ADD_64, dst, a,
-                                       const_ref(d, to ? -window : window, 8), REF_NONE)
-                             : emit_op(d, OPS_MOV_64, dst, a, REF_NONE, REF_NONE);
+    struct insn *in =
+        window ? emit_op(d, OPS_ADD_64, dst, a, const_ref(d, to ? -window : window, 8), REF_NONE)
+               : emit_op(d, OPS_MOV_64, dst, a, REF_NONE, REF_NONE);
     cost(in, EXEC_PIPE_ALU, 0, LAT_NONE);
     return d->failed;
 }
@@ -287,8 +311,9 @@ static int decode_isspacep(struct decoder *d)
     enum ptx_space space = space_mod(d);
     const struct ptx_operand *ops = d->s->operands;
     uint64_t base = space == PTX_GLOBAL ? VMEM_BASE : window_of(space);
-    uint64_t size = space == PTX_GLOBAL ? VMEM_END - VMEM_BASE : space == PTX_CONST ? 0
-                                                                                    : EXEC_WINDOW_SIZE;
+    uint64_t size = space == PTX_GLOBAL  ? VMEM_END - VMEM_BASE
+                    : space == PTX_CONST ? 0
+                                         : EXEC_WINDOW_SIZE;
     uint32_t a, off = new_vreg(d, 8);
     uint16_t p;
     if (space == PTX_GENERIC)
@@ -325,88 +350,16 @@ static int decode_createpolicy(struct decoder *d)
     return d->failed;
 }
 
-static int decode_copy(struct decoder *d)
-{
-    const struct ptx_operand *ops = d->s->operands;
-    struct address to, from;
-    uint32_t size = REF_NONE;
-    bool ca = mod(d, "ca"), cg = mod(d, "cg");
-    mod_ignore(d, cache_hints);
-    bool policy = mod(d, "L2::cache_hint");
-    mod(d, "shared");
-    mod(d, "shared::cta");
-    mod(d, "global");
-    if (operand_count(d, 3, 5) || memory_address(d, &ops[0], &to) ||
-        memory_address(d, &ops[1], &from))
-        return d->failed;
-    uint64_t n = ops[2].value;
-    if (ops[2].kind != PTX_OPERAND_IMM || !(n == 16 || (ca && (n == 4 || n == 8))) || !(ca || cg))
-        return decode_fail(d, "a copy of this size");
-    unsigned extra = d->s->n_operands - 3u - (policy ? 1 : 0);
-    if (extra > 1)
-        return decode_fail(d, "too many operands");
-    if (extra) {
-        const struct ptx_operand *op = &ops[3];
-        if (op->kind == PTX_OPERAND_REG && !operand_slot(d, op))
-            return decode_refuse(d, "ignore-src");
-        if (src_value(d, op, PTX_U32, &size))
-            return d->failed;
-    } else {
-        size = const_ref(d, n, 4);
-    }
-    /* a copy needs two offsets: the first is added to its address here */
-    if (to.offset) {
-        uint32_t moved = new_vreg(d, to.width);
-        uint32_t off = const_ref(d, (uint64_t)to.offset, to.width);
-        emit_op(d, to.width == 8 ? OPS_ADD_64 : OPS_ADD_32, moved, to.ref, off, REF_NONE)->weight = 0;
-        to.ref = moved;
-    }
-    struct insn *in = emit(d, INSN_CP_ASYNC);
-    address_of(in, &from, PTX_GLOBAL);
-    in->mode = to.width;
-    in->past_l1 = cg;
-    in->elem = (uint8_t)n;
-    in->vec = 1;
-    in->site = d->program->n_sites++;
-    cost(in, EXEC_PIPE_LSU, 1, LAT_NONE);
-    add_src(d, from.ref);
-    add_src(d, to.ref);
-    add_src(d, size);
-    return d->failed;
-}
-
-static int decode_cp(struct decoder *d)
-{
-    if (!mod(d, "async"))
-        return decode_refuse(d, "");
-    if (mod(d, "commit_group")) {
-        cost(emit(d, INSN_CP_COMMIT), EXEC_PIPE_LSU, 1, LAT_NONE);
-        return operand_count(d, 0, 0);
-    }
-    if (mod(d, "wait_all")) {
-        emit(d, INSN_CP_WAIT)->imm = -1;
-        return operand_count(d, 0, 0);
-    }
-    if (mod(d, "wait_group")) {
-        const struct ptx_operand *op = &d->s->operands[0];
-        if (operand_count(d, 1, 1))
-            return d->failed;
-        if (op->kind != PTX_OPERAND_IMM)
-            return decode_fail(d, "the number of groups must be a constant");
-        emit(d, INSN_CP_WAIT)->imm = (int64_t)(op->value & 0xffff);
-        return d->failed;
-    }
-    for (unsigned i = 2; i < d->s->n_parts; i++)
-        if (!strcmp(d->s->part[i], "bulk"))
-            return decode_refuse(d, "");
-    if (d->s->n_parts > 2 && !strcmp(d->s->part[2], "mbarrier"))
-        return decode_copy_arrive(d);
-    return decode_copy(d);
-}
-
-const struct decode_entry decode_mem_table[] = {
-    {"ld", decode_ld},     {"ldu", decode_ld},   {"st", decode_st},
-    {"atom", decode_atom}, {"red", decode_atom}, {"cvta", decode_cvta},
-    {"isspacep", decode_isspacep}, {"prefetch", decode_nothing}, {"prefetchu", decode_nothing},
-    {"discard", decode_nothing}, {"applypriority", decode_nothing},
-    {"createpolicy", decode_createpolicy}, {"cp", decode_cp}, {NULL, NULL}};
+const struct decode_entry decode_mem_table[] = {{"ld", decode_ld},
+                                                {"ldu", decode_ld},
+                                                {"st", decode_st},
+                                                {"atom", decode_atom},
+                                                {"red", decode_atom},
+                                                {"cvta", decode_cvta},
+                                                {"isspacep", decode_isspacep},
+                                                {"prefetch", decode_nothing},
+                                                {"prefetchu", decode_nothing},
+                                                {"discard", decode_nothing},
+                                                {"applypriority", decode_nothing},
+                                                {"createpolicy", decode_createpolicy},
+                                                {NULL, NULL}};

@@ -45,8 +45,8 @@ uint32_t const_ref(struct decoder *d, uint64_t value, unsigned size)
     }
     size_t cap = d->cap_consts;
     d->const_value = ptx_grow(d->work, d->const_value, d->n_consts, &cap, 2 * sizeof(uint64_t));
-    d->const_ref = ptx_grow(d->work, d->const_ref, d->n_consts, &d->cap_const_refs,
-                            sizeof(uint32_t));
+    d->const_ref =
+        ptx_grow(d->work, d->const_ref, d->n_consts, &d->cap_const_refs, sizeof(uint32_t));
     d->cap_consts = cap;
     d->const_value[2 * d->n_consts] = value;
     d->const_value[2 * d->n_consts + 1] = size;
@@ -140,30 +140,59 @@ static const struct {
     const char *name;
     uint8_t what;
 } special_names[] = {
-    {"tid.x", SPECIAL_TID_X},       {"tid.y", SPECIAL_TID_Y},       {"tid.z", SPECIAL_TID_Z},
-    {"ntid.x", SPECIAL_NTID_X},     {"ntid.y", SPECIAL_NTID_Y},     {"ntid.z", SPECIAL_NTID_Z},
-    {"ctaid.x", SPECIAL_CTAID_X},   {"ctaid.y", SPECIAL_CTAID_Y},   {"ctaid.z", SPECIAL_CTAID_Z},
-    {"nctaid.x", SPECIAL_NCTAID_X}, {"nctaid.y", SPECIAL_NCTAID_Y}, {"nctaid.z", SPECIAL_NCTAID_Z},
-    {"laneid", SPECIAL_LANEID},     {"warpid", SPECIAL_WARPID},     {"nwarpid", SPECIAL_NWARPID},
-    {"smid", SPECIAL_SMID},         {"nsmid", SPECIAL_NSMID},       {"gridid", SPECIAL_GRIDID},
-    {"lanemask_eq", SPECIAL_LANEMASK_EQ}, {"lanemask_le", SPECIAL_LANEMASK_LE},
-    {"lanemask_lt", SPECIAL_LANEMASK_LT}, {"lanemask_ge", SPECIAL_LANEMASK_GE},
-    {"lanemask_gt", SPECIAL_LANEMASK_GT}, {"dynamic_smem_size", SPECIAL_DYNAMIC_SMEM},
-    {"total_smem_size", SPECIAL_TOTAL_SMEM}, {"aggr_smem_size", SPECIAL_TOTAL_SMEM},
+    {"tid.x", SPECIAL_TID_X},
+    {"tid.y", SPECIAL_TID_Y},
+    {"tid.z", SPECIAL_TID_Z},
+    {"ntid.x", SPECIAL_NTID_X},
+    {"ntid.y", SPECIAL_NTID_Y},
+    {"ntid.z", SPECIAL_NTID_Z},
+    {"ctaid.x", SPECIAL_CTAID_X},
+    {"ctaid.y", SPECIAL_CTAID_Y},
+    {"ctaid.z", SPECIAL_CTAID_Z},
+    {"nctaid.x", SPECIAL_NCTAID_X},
+    {"nctaid.y", SPECIAL_NCTAID_Y},
+    {"nctaid.z", SPECIAL_NCTAID_Z},
+    {"laneid", SPECIAL_LANEID},
+    {"warpid", SPECIAL_WARPID},
+    {"nwarpid", SPECIAL_NWARPID},
+    {"smid", SPECIAL_SMID},
+    {"nsmid", SPECIAL_NSMID},
+    {"gridid", SPECIAL_GRIDID},
+    {"lanemask_eq", SPECIAL_LANEMASK_EQ},
+    {"lanemask_le", SPECIAL_LANEMASK_LE},
+    {"lanemask_lt", SPECIAL_LANEMASK_LT},
+    {"lanemask_ge", SPECIAL_LANEMASK_GE},
+    {"lanemask_gt", SPECIAL_LANEMASK_GT},
+    {"dynamic_smem_size", SPECIAL_DYNAMIC_SMEM},
+    {"total_smem_size", SPECIAL_TOTAL_SMEM},
+    {"aggr_smem_size", SPECIAL_TOTAL_SMEM},
     /* a block outside of any cluster is a cluster of one */
-    {"cluster_ctaid.x", SPECIAL_ZERO}, {"cluster_ctaid.y", SPECIAL_ZERO},
-    {"cluster_ctaid.z", SPECIAL_ZERO}, {"cluster_ctarank", SPECIAL_ZERO},
-    {"cluster_nctaid.x", SPECIAL_ONE}, {"cluster_nctaid.y", SPECIAL_ONE},
-    {"cluster_nctaid.z", SPECIAL_ONE}, {"cluster_nctarank", SPECIAL_ONE},
-    {"clusterid.x", SPECIAL_CTAID_X},  {"clusterid.y", SPECIAL_CTAID_Y},
-    {"clusterid.z", SPECIAL_CTAID_Z},  {"nclusterid.x", SPECIAL_NCTAID_X},
-    {"nclusterid.y", SPECIAL_NCTAID_Y}, {"nclusterid.z", SPECIAL_NCTAID_Z},
-    {"tid.w", SPECIAL_ZERO}, {"ctaid.w", SPECIAL_ZERO}, {"ntid.w", SPECIAL_ONE},
+    {"cluster_ctaid.x", SPECIAL_ZERO},
+    {"cluster_ctaid.y", SPECIAL_ZERO},
+    {"cluster_ctaid.z", SPECIAL_ZERO},
+    {"cluster_ctarank", SPECIAL_ZERO},
+    {"cluster_nctaid.x", SPECIAL_ONE},
+    {"cluster_nctaid.y", SPECIAL_ONE},
+    {"cluster_nctaid.z", SPECIAL_ONE},
+    {"cluster_nctarank", SPECIAL_ONE},
+    {"clusterid.x", SPECIAL_CTAID_X},
+    {"clusterid.y", SPECIAL_CTAID_Y},
+    {"clusterid.z", SPECIAL_CTAID_Z},
+    {"nclusterid.x", SPECIAL_NCTAID_X},
+    {"nclusterid.y", SPECIAL_NCTAID_Y},
+    {"nclusterid.z", SPECIAL_NCTAID_Z},
+    {"tid.w", SPECIAL_ZERO},
+    {"ctaid.w", SPECIAL_ZERO},
+    {"ntid.w", SPECIAL_ONE},
     {"nctaid.w", SPECIAL_ONE},
     /* where the driver keeps the barrier of a cooperative grid: high and low word */
-    {"envreg1", SPECIAL_ENVREG1}, {"envreg2", SPECIAL_ENVREG2},
-    {"clock", SPECIAL_CLOCK},       {"clock_hi", SPECIAL_CLOCK_HI}, {"clock64", SPECIAL_CLOCK64},
-    {"globaltimer", SPECIAL_GLOBALTIMER}, {"globaltimer_lo", SPECIAL_GLOBALTIMER_LO},
+    {"envreg1", SPECIAL_ENVREG1},
+    {"envreg2", SPECIAL_ENVREG2},
+    {"clock", SPECIAL_CLOCK},
+    {"clock_hi", SPECIAL_CLOCK_HI},
+    {"clock64", SPECIAL_CLOCK64},
+    {"globaltimer", SPECIAL_GLOBALTIMER},
+    {"globaltimer_lo", SPECIAL_GLOBALTIMER_LO},
     {"globaltimer_hi", SPECIAL_GLOBALTIMER_HI},
 };
 
@@ -307,7 +336,8 @@ int memory_address(struct decoder *d, const struct ptx_operand *op, struct addre
     if (!op->is_memory)
         return decode_fail(d, "an address in [] expected");
     if (op->kind == PTX_OPERAND_REG) {
-        unsigned slot = operand_slot(d, &(struct ptx_operand){.kind = op->kind, .index = op->index});
+        unsigned slot =
+            operand_slot(d, &(struct ptx_operand){.kind = op->kind, .index = op->index});
         if (slot != 4 && slot != 8)
             return decode_fail(d, "an address in a register of %u bits", slot * 8);
         a.width = (uint8_t)slot;

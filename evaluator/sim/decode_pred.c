@@ -13,8 +13,10 @@ static const char *const unsigned_names[] = {"lo", "ls", "hi", "hs"};
 
 static enum ops_cmp_id int_base(unsigned size)
 {
-    return size == 2 ? OPS_CMP_EQ_16 : size == 4 ? OPS_CMP_EQ_32 : size == 8 ? OPS_CMP_EQ_64
-                                                                             : OPS_CMP_NONE;
+    return size == 2   ? OPS_CMP_EQ_16
+           : size == 4 ? OPS_CMP_EQ_32
+           : size == 8 ? OPS_CMP_EQ_64
+                       : OPS_CMP_NONE;
 }
 
 static enum ops_cmp_id float_base(enum ptx_type type, bool ftz)
@@ -54,12 +56,12 @@ static enum ops_cmp_id comparison(struct decoder *d, enum ptx_type type, bool ft
     return OPS_CMP_NONE;
 }
 
-
-
 static enum combine combination(struct decoder *d)
 {
-    return mod(d, "and") ? COMBINE_AND : mod(d, "or") ? COMBINE_OR
-         : mod(d, "xor") ? COMBINE_XOR : COMBINE_NONE;
+    return mod(d, "and")   ? COMBINE_AND
+           : mod(d, "or")  ? COMBINE_OR
+           : mod(d, "xor") ? COMBINE_XOR
+                           : COMBINE_NONE;
 }
 
 static int combined_pred(struct decoder *d, enum combine how, uint16_t *ret_pred, bool *ret_neg)
@@ -131,9 +133,13 @@ static int decode_set(struct decoder *d)
     in->p[2] = c;
     in->p_negated = neg ? 4 : 0;
     in->width = (uint8_t)slot_size(dtype);
-    in->imm = dtype == PTX_F32 ? 0x3f800000 : dtype == PTX_F64 ? 0x3ff0000000000000
-            : dtype == PTX_F16 ? 0x3c00 : dtype == PTX_BF16 ? 0x3f80
-            : dtype == PTX_F16X2 ? 0x3c003c00 : dtype == PTX_BF16X2 ? 0x3f803f80 : -1;
+    in->imm = dtype == PTX_F32      ? 0x3f800000
+              : dtype == PTX_F64    ? 0x3ff0000000000000
+              : dtype == PTX_F16    ? 0x3c00
+              : dtype == PTX_BF16   ? 0x3f80
+              : dtype == PTX_F16X2  ? 0x3c003c00
+              : dtype == PTX_BF16X2 ? 0x3f803f80
+                                    : -1;
     cost(in, EXEC_PIPE_ALU, 1, LAT_ALU);
     add_dst(d, dst);
     add_src(d, a);
@@ -176,9 +182,12 @@ static int decode_slct(struct decoder *d)
         dst_reg(d, &ops[0], slot_size(type), &dst))
         return d->failed;
     unsigned size = slot_size(type);
-    enum ops_id id = ctype == PTX_S32
-        ? (size == 2 ? OPS_SELF_SLCT_16 : size == 4 ? OPS_SELF_SLCT_32 : OPS_SELF_SLCT_64)
-        : (size == 2 ? OPS_SLCT_F_16 : size == 4 ? OPS_SLCT_F_32 : OPS_SLCT_F_64);
+    enum ops_id id = ctype == PTX_S32 ? (size == 2   ? OPS_SELF_SLCT_16
+                                         : size == 4 ? OPS_SELF_SLCT_32
+                                                     : OPS_SELF_SLCT_64)
+                                      : (size == 2   ? OPS_SLCT_F_16
+                                         : size == 4 ? OPS_SLCT_F_32
+                                                     : OPS_SLCT_F_64);
     emit_op(d, id, dst, a, b, c);
     return d->failed;
 }
@@ -209,8 +218,10 @@ int decode_pred_logic(struct decoder *d)
     if (!strcmp(name, "not"))
         return operand_count(d, 2, 2) ? d->failed
                                       : emit_plogic(d, COMBINE_OR, &ops[1], &ops[1], true);
-    enum combine how = !strcmp(name, "and") ? COMBINE_AND : !strcmp(name, "or") ? COMBINE_OR
-                     : !strcmp(name, "xor") ? COMBINE_XOR : COMBINE_NONE;
+    enum combine how = !strcmp(name, "and")   ? COMBINE_AND
+                       : !strcmp(name, "or")  ? COMBINE_OR
+                       : !strcmp(name, "xor") ? COMBINE_XOR
+                                              : COMBINE_NONE;
     if (!how)
         return decode_refuse(d, "");
     return operand_count(d, 3, 3) ? d->failed : emit_plogic(d, how, &ops[1], &ops[2], false);
@@ -241,8 +252,10 @@ static int mov_unpack(struct decoder *d, enum ptx_type type)
     for (unsigned i = 0; i < n; i++) {
         if (parts[i] == REF_NONE)
             continue;
-        struct insn *in = emit_op(d, part == 4 ? OPS_EXTRACT_32_64
-                                   : size == 8 ? OPS_EXTRACT_16_64 : OPS_EXTRACT_16_32,
+        struct insn *in = emit_op(d,
+                                  part == 4   ? OPS_EXTRACT_32_64
+                                  : size == 8 ? OPS_EXTRACT_16_64
+                                              : OPS_EXTRACT_16_32,
                                   parts[i], src, REF_NONE, REF_NONE);
         in->imm = (int64_t)(i * part * 8);
         cost(in, EXEC_PIPE_ALU, 0, LAT_NONE);
@@ -269,8 +282,8 @@ static int mov_pack(struct decoder *d, enum ptx_type type)
         src[0] = lo;
         src[1] = hi;
     }
-    struct insn *in = emit_op(d, size == 8 ? OPS_PACK_64 : OPS_PACK_32, dst, src[0], src[1],
-                              REF_NONE);
+    struct insn *in =
+        emit_op(d, size == 8 ? OPS_PACK_64 : OPS_PACK_32, dst, src[0], src[1], REF_NONE);
     if (size == 8)
         cost(in, EXEC_PIPE_ALU, 0, LAT_NONE);
     return d->failed;
@@ -296,12 +309,15 @@ static int decode_mov(struct decoder *d)
     if (src_value(d, &ops[1], type, &src) || dst_reg(d, &ops[0], slot_size(type), &dst))
         return d->failed;
     unsigned size = slot_size(type);
-    struct insn *in = emit_op(d, size == 2 ? OPS_MOV_16 : size == 4 ? OPS_MOV_32 : OPS_MOV_64, dst,
-                              src, REF_NONE, REF_NONE);
+    struct insn *in = emit_op(d,
+                              size == 2   ? OPS_MOV_16
+                              : size == 4 ? OPS_MOV_32
+                                          : OPS_MOV_64,
+                              dst, src, REF_NONE, REF_NONE);
     cost(in, EXEC_PIPE_ALU, 0, LAT_NONE);
     return d->failed;
 }
 
-const struct decode_entry decode_pred_table[] = {
-    {"setp", decode_setp}, {"set", decode_set}, {"selp", decode_selp}, {"slct", decode_slct},
-    {"mov", decode_mov},   {NULL, NULL}};
+const struct decode_entry decode_pred_table[] = {{"setp", decode_setp}, {"set", decode_set},
+                                                 {"selp", decode_selp}, {"slct", decode_slct},
+                                                 {"mov", decode_mov},   {NULL, NULL}};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Slots for virtual registers. Live ranges are intervals over the laid-out blocks (from the first to
- * the last point where a register is live, so holes inside are not used), found by the usual
+/* Slots for virtual registers. Live ranges are intervals over the laid-out blocks (from the first
+ * to the last point where a register is live, so holes inside are not used), found by the usual
  * backward data flow over blocks; slots are given in the order of interval starts and taken back at
- * interval ends, a free list for each width (Poletto and Sarkar 1999, linear scan without spills). */
+ * interval ends, a free list for each width (Poletto and Sarkar 1999, linear scan without spills).
+ */
 #include "evaluator/sim/decode.h"
 
 #include <stdlib.h>

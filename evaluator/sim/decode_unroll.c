@@ -4,10 +4,16 @@
  * What it does was read off its output for the shipped kernels (sm_90a, CUDA 13.0): a loop of a
  * single block of up to some fifty instructions is unrolled four times (also one that the compiler
  * before it unrolled) if its end depends on a register that each turn changes by a constant.
+ * The few instructions that an `if` without `else` guards become predicated ones, scheduled with
+ * what is around them.
  */
 #include "evaluator/sim/decode.h"
 
-enum { UNROLL_MAX = 48, UNROLL_TURNS = 4 }; /* instructions, turns */
+#include <stdlib.h>
+
+#include "base/util.h"
+
+enum { UNROLL_MAX = 48, UNROLL_TURNS = 4, CONVERT_MAX = 12 }; /* instructions, turns */
 
 /* r += constant */
 static bool steps(const struct exec_program *p, const struct insn *in, uint32_t ref)
@@ -50,19 +56,59 @@ static bool asks_again(const struct exec_program *p, const struct block *b)
     return false;
 }
 
+static uint32_t weight_of(const struct exec_program *p, const struct block *b)
+{
+    uint32_t weight = 0;
+    for (uint32_t i = b->first; i < b->first + b->n; i++)
+        weight += p->insns[i].weight + p->insns[i].weight_sfu;
+    return weight;
+}
+
+/* `from` branches to a `then` or past it, to a `join`; nothing else leads to either. */
+static void convert_if(struct exec_program *p, const uint32_t *preds, const struct insn *from)
+{
+    for (unsigned k = 0; k < 2; k++) {
+        uint32_t then = from->target[k], join = from->target[1 - k];
+        const struct block *b = &p->blocks[then];
+        const struct insn *last = &p->insns[b->first + b->n - 1];
+        if (then == join || last->kind != INSN_JUMP || last->target[0] != join)
+            continue;
+        if (preds[then] != 1 || preds[join] != 2 || weight_of(p, b) > CONVERT_MAX)
+            continue;
+        p->insns[b->first].turns = 0;
+        p->insns[p->blocks[join].first].turns = 0;
+    }
+}
+
+static void convert_ifs(struct exec_program *p)
+{
+    uint32_t *preds = xcalloc(p->n_blocks + 1, sizeof(*preds));
+    for (uint32_t b = 0; b < p->n_blocks; b++) {
+        const struct insn *last = &p->insns[p->blocks[b].first + p->blocks[b].n - 1];
+        if (last->kind == INSN_JUMP || last->kind == INSN_BRANCH)
+            preds[last->target[0]]++;
+        if (last->kind == INSN_BRANCH)
+            preds[last->target[1]]++;
+    }
+    for (uint32_t b = 0; b < p->n_blocks; b++) {
+        const struct insn *last = &p->insns[p->blocks[b].first + p->blocks[b].n - 1];
+        if (last->kind == INSN_BRANCH)
+            convert_if(p, preds, last);
+    }
+    free(preds);
+}
+
 void decode_unroll(struct exec_program *p)
 {
     for (uint32_t b = 0; b < p->n_blocks; b++) {
         const struct block *block = &p->blocks[b];
         const struct insn *last = &p->insns[block->first + block->n - 1];
-        uint32_t weight = 0;
         p->insns[block->first].turns = 1;
         if (!loops_to_itself(p, b))
             continue;
         p->spins = p->spins || asks_again(p, block);
-        for (uint32_t i = block->first; i < block->first + block->n; i++)
-            weight += p->insns[i].weight + p->insns[i].weight_sfu;
-        if (weight <= UNROLL_MAX && counted(p, block, last->p[0]))
+        if (weight_of(p, block) <= UNROLL_MAX && counted(p, block, last->p[0]))
             p->insns[block->first].turns = UNROLL_TURNS;
     }
+    convert_ifs(p);
 }

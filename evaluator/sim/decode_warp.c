@@ -186,8 +186,10 @@ static int decode_bar_red(struct decoder *d)
     uint32_t dst = 0, id, count = const_ref(d, 0, 4);
     uint16_t p = PRED_NONE, q;
     bool neg;
-    enum bar_mode mode = mod(d, "popc") ? BAR_POPC : mod(d, "and") ? BAR_AND
-                       : mod(d, "or") ? BAR_OR : BAR_SYNC;
+    enum bar_mode mode = mod(d, "popc")  ? BAR_POPC
+                         : mod(d, "and") ? BAR_AND
+                         : mod(d, "or")  ? BAR_OR
+                                         : BAR_SYNC;
     type_at(d, 0);
     if (mode == BAR_SYNC || operand_count(d, 3, 4))
         return decode_refuse(d, "this form");
@@ -264,9 +266,18 @@ static int decode_hint(struct decoder *d)
     return d->failed;
 }
 
-const struct decode_entry decode_warp_table[] = {
-    {"shfl", decode_shfl},   {"vote", decode_vote},       {"match", decode_match},
-    {"redux", decode_redux}, {"activemask", decode_activemask}, {"elect", decode_elect},
-    {"bar", decode_bar},     {"barrier", decode_bar},     {"fence", decode_fence},
-    {"membar", decode_fence}, {"nanosleep", decode_hint}, {"griddepcontrol", decode_hint},
-    {"pmevent", decode_hint}, {"setmaxnreg", decode_hint}, {NULL, NULL}};
+const struct decode_entry decode_warp_table[] = {{"shfl", decode_shfl},
+                                                 {"vote", decode_vote},
+                                                 {"match", decode_match},
+                                                 {"redux", decode_redux},
+                                                 {"activemask", decode_activemask},
+                                                 {"elect", decode_elect},
+                                                 {"bar", decode_bar},
+                                                 {"barrier", decode_bar},
+                                                 {"fence", decode_fence},
+                                                 {"membar", decode_fence},
+                                                 {"nanosleep", decode_hint},
+                                                 {"griddepcontrol", decode_hint},
+                                                 {"pmevent", decode_hint},
+                                                 {"setmaxnreg", decode_hint},
+                                                 {NULL, NULL}};

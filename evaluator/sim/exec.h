@@ -8,9 +8,9 @@
  * of a cooperative launch, whose blocks must take turns. Global memory is a `vmem`, which nobody
  * changes during a launch; global atomics are atomic across host threads.
  *
- * Divergent lanes run as groups, the one at the earliest program point first (blocks are laid out in
- * reverse post-order, so groups meet again at the post-dominator: thread frontiers, Diamos et al.
- * 2011); a group that spins for long gives way to the others, as since Volta.
+ * Divergent lanes run as groups, the one at the earliest program point first (blocks are laid out
+ * in reverse post-order, so groups meet again at the post-dominator: thread frontiers, Diamos et
+ * al. 2011); a group that spins for long gives way to the others, as since Volta.
  *
  * Counts are those of the PTX, weighted into what ptxas makes of it; cycles are modelled.
  */
@@ -26,22 +26,23 @@ struct vmem;
 #define EXEC_WINDOW_SIZE 0x0000000001000000ull
 
 enum exec_check { /* optional diagnoses; bounds, alignment and protection are always checked */
-    EXEC_CHECK_UNWRITTEN = 1, /* reads of memory nobody wrote */
-    EXEC_CHECK_RACES = 2,     /* shared-memory races between warps */
-    EXEC_CHECK_DIVERGENCE = 4 /* a barrier that a warp's lanes reach at different places */
+                  EXEC_CHECK_UNWRITTEN = 1, /* reads of memory nobody wrote */
+                  EXEC_CHECK_RACES = 2,     /* shared-memory races between warps */
+                  EXEC_CHECK_DIVERGENCE =
+                      4 /* a barrier that a warp's lanes reach at different places */
 };
 
 enum exec_fault_kind {
     EXEC_FAULT_NONE,
-    EXEC_FAULT_ADDRESS,    /* out of bounds, unmapped or protected memory */
+    EXEC_FAULT_ADDRESS, /* out of bounds, unmapped or protected memory */
     EXEC_FAULT_MISALIGNED,
     EXEC_FAULT_UNWRITTEN,
     EXEC_FAULT_RACE,
-    EXEC_FAULT_BARRIER,    /* deadlock or divergence */
-    EXEC_FAULT_TRAP,       /* trap, brkpt */
+    EXEC_FAULT_BARRIER, /* deadlock or divergence */
+    EXEC_FAULT_TRAP,    /* trap, brkpt */
     EXEC_FAULT_ASSERT,
-    EXEC_FAULT_TIMEOUT,    /* budget used up, or stopped */
-    EXEC_FAULT_ILLEGAL     /* an operand that the instruction forbids at run time */
+    EXEC_FAULT_TIMEOUT, /* budget used up, or stopped */
+    EXEC_FAULT_ILLEGAL  /* an operand that the instruction forbids at run time */
 };
 
 struct exec_fault {
@@ -75,7 +76,8 @@ struct exec_launch {
 struct exec_program_info {
     uint32_t static_shared, local_bytes; /* a block's, a thread's */
     uint32_t const_bytes;
-    uint32_t live_regs; /* 32-bit registers live at once: a guess at ptxas's count, without its own */
+    uint32_t
+        live_regs; /* 32-bit registers live at once: a guess at ptxas's count, without its own */
     uint32_t insns;
     bool uses_grid_sync; /* may wait for other blocks (fences, ordered loads): needs turns */
 };
@@ -97,14 +99,15 @@ void exec_scratch_free(struct exec_scratch *scratch);
 int exec_block(struct exec_scratch *scratch, const uint32_t ctaid[3], struct exec_counts *counts,
                struct exec_fault *ret_fault);
 
-/* The same in turns: start, then step (at most about `quantum` warp instructions) until it answers 0;
- * 1 means call again. */
+/* The same in turns: start, then step (at most about `quantum` warp instructions) until it answers
+ * 0; 1 means call again. */
 void exec_block_start(struct exec_scratch *scratch, const uint32_t ctaid[3]);
 int exec_block_step(struct exec_scratch *scratch, uint64_t quantum, struct exec_counts *counts,
                     struct exec_fault *ret_fault);
 
 /* The sectors (32 bytes) touched since exec_trace_reset, in order, once a request: the address with
- * EXEC_TRACE_* in its low five bits; a load that L1 doesn't answer is a miss. Valid until the scratch runs again. */
+ * EXEC_TRACE_* in its low five bits; a load that L1 doesn't answer is a miss. Valid until the
+ * scratch runs again. */
 enum { EXEC_TRACE_LOAD = 0, EXEC_TRACE_STORE = 1, EXEC_TRACE_ATOMIC = 2, EXEC_TRACE_MISS = 3 };
 void exec_trace(const struct exec_scratch *scratch, const uint64_t **ret_sectors, size_t *ret_n);
 void exec_trace_reset(struct exec_scratch *scratch);

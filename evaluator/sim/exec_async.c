@@ -67,8 +67,10 @@ int run_copy(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
         } else {
             src = access_at(&from, lane);
         }
-        struct pending_copy c = {.to = (uint32_t)(dst - x->shared), .size = in->elem,
-                                 .filled = (uint8_t)filled[lane], .group = w->copy_group,
+        struct pending_copy c = {.to = (uint32_t)(dst - x->shared),
+                                 .size = in->elem,
+                                 .filled = (uint8_t)filled[lane],
+                                 .group = w->copy_group,
                                  .from = src};
         push(w, &c);
     }
@@ -85,8 +87,9 @@ void copy_commit(struct warp *w)
 void copy_wait(struct exec_scratch *x, struct warp *w, uint32_t keep)
 {
     uint32_t n = 0;
-    uint32_t until = keep == UINT32_MAX ? UINT32_MAX
-                   : w->copy_group > keep ? w->copy_group - keep : 0;
+    uint32_t until = keep == UINT32_MAX     ? UINT32_MAX
+                     : w->copy_group > keep ? w->copy_group - keep
+                                            : 0;
     for (uint32_t i = 0; i < w->n_copies; i++) {
         struct pending_copy *c = &w->copies[i];
         if (c->group >= until) {

@@ -121,8 +121,8 @@ static uint64_t update(const struct insn *in, uint8_t *p, uint64_t v, uint64_t o
 
 int run_atom(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
-    struct access a = {.mask = mask, .bytes = (uint32_t)in->elem * in->vec, .write = true,
-                       .atomic = true};
+    struct access a = {
+        .mask = mask, .bytes = (uint32_t)in->elem * in->vec, .write = true, .atomic = true};
     const uint32_t *ref = x->program->refs + in->refs, *src = ref + in->n_dst + 1;
     unsigned width = in->width;
     int rc = access_resolve(x, w, in, ref[in->n_dst], &a);

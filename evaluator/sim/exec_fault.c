@@ -28,8 +28,10 @@ int fault_at(struct exec_scratch *x, const struct warp *w, const struct insn *in
     va_start(ap, format);
     vsnprintf(what, sizeof(what), format, ap);
     va_end(ap);
-    *f = (struct exec_fault){.kind = kind, .address = addr,
-                             .ptx_line = in ? in->line : 0, .cuda_line = loc ? loc->line : 0};
+    *f = (struct exec_fault){.kind = kind,
+                             .address = addr,
+                             .ptx_line = in ? in->line : 0,
+                             .cuda_line = loc ? loc->line : 0};
     memcpy(f->block, x->ctaid, sizeof(f->block));
     f->thread[0] = thread % dim[0];
     f->thread[1] = thread / dim[0] % dim[1];
@@ -45,8 +47,8 @@ int fault_at(struct exec_scratch *x, const struct warp *w, const struct insn *in
 
 static const char *space_name(enum ptx_space space)
 {
-    static const char *const names[] = {"generic", "global", "shared", "local", "constant",
-                                        "parameter", "register"};
+    static const char *const names[] = {"generic",  "global",    "shared",  "local",
+                                        "constant", "parameter", "register"};
     return names[space];
 }
 

@@ -6,7 +6,8 @@ enum { FAIR_BLOCKS = 256 };
 
 void group_park(struct warp *w, enum group_state state, uint32_t pc, unsigned barrier)
 {
-    w->groups[w->n_groups++] = (struct group){pc, w->mask, UINT32_MAX, (uint8_t)state, (uint8_t)barrier};
+    w->groups[w->n_groups++] =
+        (struct group){pc, w->mask, UINT32_MAX, (uint8_t)state, (uint8_t)barrier};
     w->running = false;
     w->mask = 0;
 }
@@ -187,7 +188,8 @@ int group_sync(struct exec_scratch *x, struct warp *w, const struct insn *in, ui
         return 0;
     return fault_at(x, w, in, (unsigned)__builtin_ctz(w->mask), EXEC_FAULT_BARRIER, 0,
                     "an instruction for the lanes 0x%08x of a warp is reached by 0x%08x only: the "
-                    "others wait elsewhere", need, w->mask);
+                    "others wait elsewhere",
+                    need, w->mask);
 }
 
 static uint32_t living_warps(const struct exec_scratch *x)
@@ -225,7 +227,8 @@ static int release_warp(struct exec_scratch *x, struct warp *w, unsigned id,
         if (first != UINT32_MAX && g->pc != first && x->launch->checks & EXEC_CHECK_DIVERGENCE)
             return fault_at(x, w, in, (unsigned)__builtin_ctz(g->mask), EXEC_FAULT_BARRIER, 0,
                             "lanes of one warp wait at different barriers (here and at PTX line "
-                            "%u)", x->program->insns[first].line);
+                            "%u)",
+                            x->program->insns[first].line);
         first = g->pc;
         put_result(x, w, in, g->mask, b);
         g->state = GROUP_READY;
@@ -343,7 +346,8 @@ int barrier_deadlock(struct exec_scratch *x)
         }
         return fault_at(x, w, in, (unsigned)__builtin_ctz(g->mask), EXEC_FAULT_BARRIER, 0,
                         "deadlock: %u of %u warps wait and none can go on; this one has lanes "
-                        "0x%08x of 0x%08x %s", waiting, x->n_warps, g->mask, lanes,
+                        "0x%08x of 0x%08x %s",
+                        waiting, x->n_warps, g->mask, lanes,
                         g->state == GROUP_AT_BARRIER ? "at a barrier"
                                                      : "at an instruction that needs the others");
     }

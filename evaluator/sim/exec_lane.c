@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the lanes of a warp do together: shuffles, votes, matches, reductions; and the registers that
- * depend on the moment. Each first waits for the lanes that its mask names. */
+/* What the lanes of a warp do together: shuffles, votes, matches, reductions; and the registers
+ * that depend on the moment. Each first waits for the lanes that its mask names. */
 #include "evaluator/sim/exec_state.h"
 #include "evaluator/sim/ptx_ast.h"
 
@@ -81,8 +81,9 @@ static int run_vote(struct exec_scratch *x, struct warp *w, const struct insn *i
     uint32_t p = pred_at(w, in, 1);
     for (unsigned lane = 0; lane < 32; lane++) {
         uint32_t who = m.masks[lane] & m.active, yes = p & who;
-        bool r = in->sub == VOTE_ALL ? yes == who : in->sub == VOTE_ANY ? yes != 0
-               : yes == who || !yes;
+        bool r = in->sub == VOTE_ALL   ? yes == who
+                 : in->sub == VOTE_ANY ? yes != 0
+                                       : yes == who || !yes;
         out[lane] = yes;
         truth |= (uint32_t)r << lane;
     }
@@ -176,7 +177,8 @@ static int run_elect(struct exec_scratch *x, struct warp *w, const struct insn *
 }
 
 /* Clocks count executed instructions: they move on, and are the same on every run. */
-static void run_special(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
+static void run_special(struct exec_scratch *x, struct warp *w, const struct insn *in,
+                        uint32_t mask)
 {
     uint64_t now = x->used + (uint64_t)(8192 - x->slice), v = now * 4;
     if (in->sub == SPECIAL_CLOCK_HI)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Matrix instructions. Fragments are taken apart into plain row-major matrices, multiplied there and
- * put together again.
+/* Matrix instructions. Fragments are taken apart into plain row-major matrices, multiplied there
+ * and put together again.
  *
  * mma fragments are laid out as PTX says: with g = lane / 4, t = lane % 4 and e elements in a
  * register, register r of a holds row g + 8 (r % 2), columns e t + 4 e (r / 2) and on; of b rows
@@ -57,8 +57,10 @@ static struct place place_w_acc(unsigned m, unsigned n, unsigned i, unsigned lan
 
 static unsigned bits_of(unsigned kind)
 {
-    return kind == MMA_F64 ? 64 : kind == MMA_TF32 ? 32
-         : kind == MMA_F16 || kind == MMA_BF16 ? 16 : 8;
+    return kind == MMA_F64                       ? 64
+           : kind == MMA_TF32                    ? 32
+           : kind == MMA_F16 || kind == MMA_BF16 ? 16
+                                                 : 8;
 }
 
 static float f8_value(unsigned kind, uint8_t v)
@@ -70,7 +72,8 @@ static float f8_value(unsigned kind, uint8_t v)
 }
 
 /* The elements of one register of all lanes, as floats or integers, in [j][lane]. */
-static void unpack(const struct exec_scratch *x, unsigned kind, const uint8_t *reg, struct tile *out)
+static void unpack(const struct exec_scratch *x, unsigned kind, const uint8_t *reg,
+                   struct tile *out)
 {
     const struct ops_table *ops = x->program->ops;
     uint16_t half[2][32];
@@ -130,7 +133,8 @@ static void take_input(struct exec_scratch *x, struct warp *w, const uint32_t *r
         for (unsigned lane = 0; lane < 32; lane++)
             for (unsigned j = 0; j < e; j++) {
                 struct place p = mma->wmma ? place_w(cols, regs * e, r * e + j, lane)
-                               : is_b ? place_b(e, r, lane, j) : place_a(mma->m, e, r, lane, j);
+                                 : is_b    ? place_b(e, r, lane, j)
+                                           : place_a(mma->m, e, r, lane, j);
                 put(t, kind, (size_t)p.row * cols + p.col, &part, 32 * j + lane);
             }
     }
@@ -290,10 +294,10 @@ static int wmma_access(struct exec_scratch *x, struct warp *w, const struct insn
     a->bytes = in->elem * count;
     a->write = in->kind == INSN_WMMA_ST;
     for (unsigned lane = 0; lane < 32; lane++) {
-        struct place p = f->acc ? place_w_acc(f->rows, f->cols, i, lane)
-                                : place_w(f->cols, f->n, i, lane);
-        uint64_t at = in->flags ? (uint64_t)p.col * f->stride + p.row
-                                : (uint64_t)p.row * f->stride + p.col;
+        struct place p =
+            f->acc ? place_w_acc(f->rows, f->cols, i, lane) : place_w(f->cols, f->n, i, lane);
+        uint64_t at =
+            in->flags ? (uint64_t)p.col * f->stride + p.row : (uint64_t)p.row * f->stride + p.col;
         a->addr[lane] = f->base + at * in->elem;
     }
     return access_check(x, w, in, a);
@@ -315,8 +319,8 @@ static int run_wmma_ldst(struct exec_scratch *x, struct warp *w, const struct in
         for (unsigned lane = 0; lane < 32; lane++)
             for (unsigned k = 0; k < count; k++) {
                 unsigned e = i + k;
-                uint8_t *reg = load ? w->regs + regs[e / per_reg]
-                                    : (uint8_t *)src_at(x, w, regs[e / per_reg]);
+                uint8_t *reg =
+                    load ? w->regs + regs[e / per_reg] : (uint8_t *)src_at(x, w, regs[e / per_reg]);
                 uint8_t *value = reg + lane * in->width + e % per_reg * in->elem;
                 uint8_t *at = access_at(&a, lane) + k * in->elem;
                 memcpy(load ? value : at, load ? at : value, in->elem);

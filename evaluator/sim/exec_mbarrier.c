@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* mbarrier objects: a word of shared memory that counts arrivals and bytes under way, and whose phase
- * ends when both have come to nothing. What lies in the word is nobody else's business (PTX ISA,
- * "mbarrier object"); here: pending arrivals, the count a phase begins with, bytes, the phase. */
+/* mbarrier objects: a word of shared memory that counts arrivals and bytes under way, and whose
+ * phase ends when both have come to nothing. What lies in the word is nobody else's business (PTX
+ * ISA, "mbarrier object"); here: pending arrivals, the count a phase begins with, bytes, the phase.
+ */
 #include "evaluator/sim/exec_state.h"
 
 enum { PENDING_BITS = 20, EXPECTED_AT = 20, BYTES_AT = 40, BYTES_BITS = 22, PHASE_AT = 63 };
@@ -87,16 +88,16 @@ static bool waits(const struct insn *in)
 /* A state is the object before the arrival: its phase is the one to wait for. */
 static bool phase_over(const struct insn *in, const struct mbarrier *b, uint64_t operand)
 {
-    uint32_t phase = in->sub == MBARRIER_WAIT ? (uint32_t)(operand >> PHASE_AT)
-                                              : (uint32_t)operand & 1;
+    uint32_t phase =
+        in->sub == MBARRIER_WAIT ? (uint32_t)(operand >> PHASE_AT) : (uint32_t)operand & 1;
     return b->phase != phase;
 }
 
 int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
     const uint32_t *ref = x->program->refs + in->refs, *src = ref + in->n_dst;
-    struct access a = {.mask = mask, .bytes = 8, .write = !waits(in),
-                       .atomic = in->sub != MBARRIER_INIT};
+    struct access a = {
+        .mask = mask, .bytes = 8, .write = !waits(in), .atomic = in->sub != MBARRIER_INIT};
     uint32_t over = 0;
     if (access_resolve(x, w, in, src[0], &a))
         return RUN_FAULT;

@@ -10,7 +10,8 @@ static inline bool span_allows(const struct vmem_span *s, const struct access *a
     return a->write ? s->writable && (!a->atomic || s->readable) : s->readable;
 }
 
-/* The span that holds [addr, addr + size) and allows the access, through the instruction's cache. */
+/* The span that holds [addr, addr + size) and allows the access, through the instruction's cache.
+ */
 static const struct vmem_span *find_span(struct exec_scratch *x, const struct insn *in,
                                          const struct access *a, uint64_t addr, uint64_t size)
 {
@@ -100,8 +101,8 @@ static int resolve_lanes(struct exec_scratch *x, struct warp *w, const struct in
     return 0;
 }
 
-/* All lanes in one allocation, or in the block's shared memory: one check for all. False: go lane by
- * lane, which also finds the lane at fault. */
+/* All lanes in one allocation, or in the block's shared memory: one check for all. False: go lane
+ * by lane, which also finds the lane at fault. */
 static bool resolve_piece(struct exec_scratch *x, const struct insn *in, struct access *a,
                           const struct ops_addresses *s)
 {
@@ -174,7 +175,8 @@ static int check_written(struct exec_scratch *x, struct warp *w, const struct in
     for (uint32_t m = lanes; m; m &= m - 1) {
         unsigned lane = (unsigned)__builtin_ctz(m);
         const uint8_t *shadow = shadow_at(a, lane);
-        /* a thread's own memory may be copied with its padding: only wholly unwritten values count */
+        /* a thread's own memory may be copied with its padding: only wholly unwritten values count
+         */
         if (shadow && !all_set(shadow, a->bytes, a->space == PTX_LOCAL))
             return unwritten(x, w, in, a, lane);
     }

@@ -6,13 +6,22 @@
 
 const struct exec_latency *exec_latency_default(void)
 {
-    /* Cycles on Hopper as microbenchmarks report them (Luo et al. 2024, "Benchmarking and Dissecting
-     * the Nvidia Hopper GPU Architecture": shared 29 to 33, L2 hit about 260, DRAM about 480 to 660;
-     * arithmetic 4, MUFU and shuffles in the twenties, mma about 33). `global` is a mix of L2 and
-     * DRAM. */
-    static const struct exec_latency latency = {
-        .alu = 5, .fma = 4, .f64 = 8, .sfu = 20, .tensor = 33, .shuffle = 24, .shared = 30, .l1 = 35,
-        .global = 500, .global_atomic = 700, .constant = 30, .barrier = 20};
+    /* Cycles on Hopper as microbenchmarks report them (Luo et al. 2024, "Benchmarking and
+     * Dissecting the Nvidia Hopper GPU Architecture": shared 29 to 33, L2 hit about 260, DRAM about
+     * 480 to 660; arithmetic 4, MUFU and shuffles in the twenties, mma about 33). `global` is a mix
+     * of L2 and DRAM. */
+    static const struct exec_latency latency = {.alu = 5,
+                                                .fma = 4,
+                                                .f64 = 8,
+                                                .sfu = 20,
+                                                .tensor = 33,
+                                                .shuffle = 24,
+                                                .shared = 30,
+                                                .l1 = 35,
+                                                .global = 500,
+                                                .global_atomic = 700,
+                                                .constant = 30,
+                                                .barrier = 20};
     return &latency;
 }
 
@@ -149,8 +158,9 @@ static void profile_shared(struct exec_scratch *x, const struct access *a)
     uint32_t lanes = (uint32_t)__builtin_popcount(a->mask);
     x->counts.shared_requests++;
     x->counts.shared_bytes += (uint64_t)lanes * a->bytes;
-    x->counts.shared_wavefronts += a->shape == ACCESS_WHOLE ? (a->bytes + 3) / 4
-                                 : a->shape == ACCESS_UNIFORM ? 1 : shared_passes(a);
+    x->counts.shared_wavefronts += a->shape == ACCESS_WHOLE     ? (a->bytes + 3) / 4
+                                   : a->shape == ACCESS_UNIFORM ? 1
+                                                                : shared_passes(a);
 }
 
 /* Atomics on one address are done one after the other. */
@@ -172,8 +182,10 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
 {
     struct exec_counts *c = &x->counts;
     struct exec_traffic t = {.requests = 1};
-    unsigned kind = a->atomic ? EXEC_TRACE_ATOMIC : a->write ? EXEC_TRACE_STORE
-                    : in->past_l1 ? EXEC_TRACE_MISS : EXEC_TRACE_LOAD;
+    unsigned kind = a->atomic     ? EXEC_TRACE_ATOMIC
+                    : a->write    ? EXEC_TRACE_STORE
+                    : in->past_l1 ? EXEC_TRACE_MISS
+                                  : EXEC_TRACE_LOAD;
     w->chain.missed = false;
     if (a->atomic)
         c->atomic_serial += same_address(a) - 1;
@@ -194,8 +206,11 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
         global_contiguous(x, &w->chain, a, kind, &t);
     else
         global_scattered(x, &w->chain, a, kind, &t);
-    add_traffic(in->kind == INSN_CP_ASYNC ? &c->async_copy : a->atomic ? &c->global_atomic
-                : a->write ? &c->global_store : &c->global_load, &t);
+    add_traffic(in->kind == INSN_CP_ASYNC ? &c->async_copy
+                : a->atomic               ? &c->global_atomic
+                : a->write                ? &c->global_store
+                                          : &c->global_load,
+                &t);
     if (!a->write)
         c->load_cycles += t.sectors * 32 * x->latency->global;
 }

@@ -6,8 +6,8 @@
  * the thread that owns it, so sharing slots is safe under divergence too).
  *
  * A register reference is a byte offset: into the warp's register memory, or, with REF_CONST, into
- * the program's pool of broadcast constants. Lanes are 2, 4 or 8 bytes apart, so a register takes 64,
- * 128 or 256 bytes. Predicates are 32-bit masks in an array of their own.
+ * the program's pool of broadcast constants. Lanes are 2, 4 or 8 bytes apart, so a register takes
+ * 64, 128 or 256 bytes. Predicates are 32-bit masks in an array of their own.
  *
  * An instruction's references are its destinations, then its sources; `r` repeats the first ones.
  */
@@ -75,24 +75,24 @@ enum latency_class {
 };
 
 struct insn {
-    uint8_t kind; /* enum insn_kind */
+    uint8_t kind;  /* enum insn_kind */
     uint8_t width; /* bytes a lane of the destination */
     uint8_t n_dst, n_src;
     uint16_t guard; /* predicate, or PRED_NONE */
     bool guard_negated;
-    uint8_t latency; /* enum latency_class */
-    uint16_t p[4];   /* predicate operands, PRED_NONE where there is none */
-    uint8_t p_negated; /* bit i: p[i] is negated */
-    uint8_t sub, mode, flags; /* meaning by kind */
+    uint8_t latency;                      /* enum latency_class */
+    uint16_t p[4];                        /* predicate operands, PRED_NONE where there is none */
+    uint8_t p_negated;                    /* bit i: p[i] is negated */
+    uint8_t sub, mode, flags;             /* meaning by kind */
     uint8_t space, elem, vec, addr_width; /* memory: enum ptx_space, bytes, elements */
     uint8_t is_signed, pipe, weight, weight_sfu; /* estimated machine instructions */
     uint8_t turns;  /* 0, or it begins a block, of which so many turns are scheduled as one */
     bool read_only; /* a load of memory that nobody writes meanwhile (.nc) */
     bool past_l1;   /* a load that L1 doesn't answer (.cg, .cv, volatile) */
     uint32_t r[5];
-    uint32_t refs;   /* index in program->refs */
+    uint32_t refs;      /* index in program->refs */
     uint32_t target[2]; /* blocks */
-    uint32_t site;   /* memory instructions: number of its span cache */
+    uint32_t site;      /* memory instructions: number of its span cache */
     uint32_t line, loc;
     int64_t imm;
     union {
@@ -114,16 +114,41 @@ struct program_special {
 };
 
 enum special {
-    SPECIAL_TID_X, SPECIAL_TID_Y, SPECIAL_TID_Z,
-    SPECIAL_NTID_X, SPECIAL_NTID_Y, SPECIAL_NTID_Z,
-    SPECIAL_CTAID_X, SPECIAL_CTAID_Y, SPECIAL_CTAID_Z,
-    SPECIAL_NCTAID_X, SPECIAL_NCTAID_Y, SPECIAL_NCTAID_Z,
-    SPECIAL_LANEID, SPECIAL_WARPID, SPECIAL_NWARPID, SPECIAL_SMID, SPECIAL_NSMID, SPECIAL_GRIDID,
-    SPECIAL_LANEMASK_EQ, SPECIAL_LANEMASK_LE, SPECIAL_LANEMASK_LT, SPECIAL_LANEMASK_GE,
-    SPECIAL_LANEMASK_GT, SPECIAL_DYNAMIC_SMEM, SPECIAL_TOTAL_SMEM, SPECIAL_ZERO, SPECIAL_ONE,
-    SPECIAL_ENVREG1, SPECIAL_ENVREG2,
+    SPECIAL_TID_X,
+    SPECIAL_TID_Y,
+    SPECIAL_TID_Z,
+    SPECIAL_NTID_X,
+    SPECIAL_NTID_Y,
+    SPECIAL_NTID_Z,
+    SPECIAL_CTAID_X,
+    SPECIAL_CTAID_Y,
+    SPECIAL_CTAID_Z,
+    SPECIAL_NCTAID_X,
+    SPECIAL_NCTAID_Y,
+    SPECIAL_NCTAID_Z,
+    SPECIAL_LANEID,
+    SPECIAL_WARPID,
+    SPECIAL_NWARPID,
+    SPECIAL_SMID,
+    SPECIAL_NSMID,
+    SPECIAL_GRIDID,
+    SPECIAL_LANEMASK_EQ,
+    SPECIAL_LANEMASK_LE,
+    SPECIAL_LANEMASK_LT,
+    SPECIAL_LANEMASK_GE,
+    SPECIAL_LANEMASK_GT,
+    SPECIAL_DYNAMIC_SMEM,
+    SPECIAL_TOTAL_SMEM,
+    SPECIAL_ZERO,
+    SPECIAL_ONE,
+    SPECIAL_ENVREG1,
+    SPECIAL_ENVREG2,
     SPECIAL_STATIC_COUNT,
-    SPECIAL_CLOCK, SPECIAL_CLOCK_HI, SPECIAL_CLOCK64, SPECIAL_GLOBALTIMER, SPECIAL_GLOBALTIMER_LO,
+    SPECIAL_CLOCK,
+    SPECIAL_CLOCK_HI,
+    SPECIAL_CLOCK64,
+    SPECIAL_GLOBALTIMER,
+    SPECIAL_GLOBALTIMER_LO,
     SPECIAL_GLOBALTIMER_HI
 };
 

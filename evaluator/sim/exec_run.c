@@ -126,9 +126,9 @@ static void run_carry(struct exec_scratch *x, struct warp *w, const struct insn 
         unsigned __int128 sum;
         if (in->sub >= 2) {
             __int128 prod = in->is_signed
-                ? (in->width == 8 ? (__int128)(int64_t)a * (int64_t)b
-                                  : (__int128)((int64_t)(int32_t)a * (int32_t)b))
-                : (__int128)((unsigned __int128)a * b);
+                                ? (in->width == 8 ? (__int128)(int64_t)a * (int64_t)b
+                                                  : (__int128)((int64_t)(int32_t)a * (int32_t)b))
+                                : (__int128)((unsigned __int128)a * b);
             a = (uint64_t)(in->sub == 3 ? prod >> bits : prod) & all;
             b = c;
         }

@@ -3,12 +3,13 @@
 /*
  * One block while it runs. Shared by the executor's files: exec.c (blocks, turns), exec_run.c (the
  * loop over a warp's instructions), exec_group.c (divergence, barriers), exec_lane.c (shuffles,
- * votes), exec_mem.c and exec_atom.c (memory), exec_async.c (copies), exec_matrix.c, exec_profile.c,
- * exec_fault.c, check_race.c.
+ * votes), exec_mem.c and exec_atom.c (memory), exec_async.c (copies), exec_matrix.c,
+ * exec_profile.c, exec_fault.c, check_race.c.
  *
- * A warp's lanes are split into groups with a common program point. One of them runs (`pc`, `mask`),
- * the others wait in `groups`: ready, at a barrier, or at an instruction that waits for lanes of
- * its mask. Handlers return 0, RUN_WAIT when the running group can't go on, or a fault's code.
+ * A warp's lanes are split into groups with a common program point. One of them runs (`pc`,
+ * `mask`), the others wait in `groups`: ready, at a barrier, or at an instruction that waits for
+ * lanes of its mask. Handlers return 0, RUN_WAIT when the running group can't go on, or a fault's
+ * code.
  */
 #include "evaluator/sim/exec.h"
 #include "evaluator/sim/exec_ops.h"
@@ -25,12 +26,12 @@ enum group_state { GROUP_READY, GROUP_AT_BARRIER, GROUP_AT_SYNC };
 
 struct group {
     uint32_t pc, mask; /* pc: of the next instruction, or of the one it waits at */
-    uint32_t block; /* whose start it waits at (and was counted for), or UINT32_MAX */
+    uint32_t block;    /* whose start it waits at (and was counted for), or UINT32_MAX */
     uint8_t state, barrier;
 };
 
 struct pending_copy {
-    uint32_t to; /* offset in shared memory */
+    uint32_t to;          /* offset in shared memory */
     uint8_t size, filled; /* bytes; those from `from`, the rest zeros */
     uint32_t group;
     const uint8_t *from;
@@ -45,18 +46,18 @@ struct chain {
     uint64_t copies_done, copy_groups[CHAIN_COPY_GROUPS];
     uint32_t n_copy_groups, turn;
     const struct insn *lead;
-    bool missed; /* the access that is about to be issued goes past L1 */
+    bool missed;                  /* the access that is about to be issued goes past L1 */
     uint64_t *ready, *pred_ready; /* by register and predicate */
 };
 
 struct warp {
-    uint8_t *regs;   /* program's reg_bytes, 64-byte aligned */
+    uint8_t *regs; /* program's reg_bytes, 64-byte aligned */
     uint32_t *preds;
     uint8_t *local, *local_shadow; /* 32 lanes x local_bytes */
     uint32_t index, pc, mask, live, exists;
     struct group groups[32];
     uint32_t n_groups;
-    uint32_t fair;   /* blocks for which the earliest-first rule is off, so that others get on */
+    uint32_t fair; /* blocks for which the earliest-first rule is off, so that others get on */
     bool running, done;
     uint32_t barrier_lanes[BAR_COUNT]; /* lanes that have arrived, of the warp */
     struct pending_copy *copies;
@@ -65,7 +66,7 @@ struct warp {
 };
 
 struct barrier {
-    uint32_t warps; /* that wait */
+    uint32_t warps;             /* that wait */
     uint32_t arrived, expected; /* counted in warps; expected 0: all that live */
     uint32_t popc;
     bool all, any;
@@ -100,7 +101,7 @@ struct exec_scratch {
     struct warp warps[EXEC_MAX_WARPS];
     struct barrier barriers[BAR_COUNT];
     uint32_t barriers_used; /* bit i: somebody waits at barrier i */
-    uint8_t *memory; /* one piece for registers, predicates, local and shared memory */
+    uint8_t *memory;        /* one piece for registers, predicates, local and shared memory */
     size_t memory_bytes;
     uint8_t *shared, *shared_shadow;
     uint32_t shared_bytes;
@@ -108,21 +109,22 @@ struct exec_scratch {
     uint32_t cap_sites;
     uint64_t *block_runs, *block_lanes; /* how often each block ran since the counts were taken */
     uint32_t cap_blocks;
-    uint64_t used;       /* warp instructions of this block */
-    int64_t slice;       /* that the running warp may still execute */
+    uint64_t used; /* warp instructions of this block */
+    int64_t slice; /* that the running warp may still execute */
     uint32_t next_warp;
-    uint8_t *tmp;        /* 8 vectors of 256 bytes for results under a partial mask */
+    uint8_t *tmp; /* 8 vectors of 256 bytes for results under a partial mask */
     struct exec_counts counts;
     struct exec_fault fault;
     struct race_state *race;
-    struct l1 *l1;       /* when profiling */
+    struct l1 *l1; /* when profiling */
     uint64_t *trace;
     size_t n_trace, cap_trace;
     uint64_t clock_base;
     bool started;
 };
 
-static inline const uint8_t *src_at(const struct exec_scratch *x, const struct warp *w, uint32_t ref)
+static inline const uint8_t *src_at(const struct exec_scratch *x, const struct warp *w,
+                                    uint32_t ref)
 {
     return ref & REF_CONST ? x->program->consts + (ref & ~REF_CONST) : w->regs + ref;
 }
@@ -159,7 +161,8 @@ int run_warp(struct exec_scratch *x, struct warp *w);
 void group_enter_block(struct exec_scratch *x, struct warp *w, uint32_t block);
 int group_branch(struct exec_scratch *x, struct warp *w, uint32_t taken, const struct insn *in);
 int group_switch(struct exec_scratch *x, struct warp *w, const struct insn *in);
-bool group_next(struct exec_scratch *x, struct warp *w); /* picks a ready group to run; false if there is none */
+bool group_next(struct exec_scratch *x,
+                struct warp *w); /* picks a ready group to run; false if there is none */
 void group_park(struct warp *w, enum group_state state, uint32_t pc, unsigned barrier);
 void group_rotate(struct exec_scratch *x, struct warp *w); /* gives way to another ready group */
 int group_exit(struct exec_scratch *x, struct warp *w);

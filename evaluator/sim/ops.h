@@ -49,7 +49,8 @@ struct ops_addresses {
 struct ops_table {
     ops_fn *fn[OPS_COUNT];
     ops_cmp_fn *cmp[OPS_CMP_COUNT];
-    /* addr[i] = src[i] + offset, in width (4, 8) bytes; inactive lanes get the first active one's */
+    /* addr[i] = src[i] + offset, in width (4, 8) bytes; inactive lanes get the first active one's
+     */
     void (*addresses)(uint64_t *addr, const void *src, unsigned width, uint64_t offset,
                       uint32_t mask, unsigned bytes, struct ops_addresses *ret);
     /* d = mask ? a : b, in lanes of 2, 4, 8 bytes */
@@ -70,10 +71,10 @@ extern const struct ops_table ops_table_avx2, ops_table_avx512;
 
 /* Operations without a vector form; `imm` holds what each one says. */
 enum { /* rounding modes, in imm of the directed operations */
-    OPS_RN,
-    OPS_RZ,
-    OPS_RM,
-    OPS_RP
+       OPS_RN,
+       OPS_RZ,
+       OPS_RM,
+       OPS_RP
 };
 ops_fn ops_add_f32_r, ops_sub_f32_r, ops_mul_f32_r, ops_fma_f32_r, ops_div_f32_r, ops_rcp_f32_r,
     ops_sqrt_f32_r;

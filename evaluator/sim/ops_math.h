@@ -355,8 +355,12 @@ PURE u32 prmt_selector(u32 z, u32 mode)
     for (u32 k = 0; k < 4; k++) {
         u32 f4e = k + i, b4e = (i + 8 - k) & 7, ecl = k > i ? k : i, ecr = k < i ? k : i;
         u32 rc16 = (i & 1) * 2 + (k & 1);
-        u32 pick = mode == 1 ? f4e : mode == 2 ? b4e : mode == 3 ? i : mode == 4 ? ecl
-                 : mode == 5 ? ecr : rc16;
+        u32 pick = mode == 1   ? f4e
+                   : mode == 2 ? b4e
+                   : mode == 3 ? i
+                   : mode == 4 ? ecl
+                   : mode == 5 ? ecr
+                               : rc16;
         s |= pick << (4 * k);
     }
     return s;

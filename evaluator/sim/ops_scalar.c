@@ -31,14 +31,14 @@ static int set_mode(uint32_t imm)
     }
 DIRECTED(ops_add_f32_r, f32, f32, canon(x + y))
 DIRECTED(ops_sub_f32_r, f32, f32, canon(x - y))
-DIRECTED(ops_mul_f32_r, f32, f32, canon(x * y))
+DIRECTED(ops_mul_f32_r, f32, f32, canon(x *y))
 DIRECTED(ops_fma_f32_r, f32, f32, canon(fmaf(x, y, z)))
 DIRECTED(ops_div_f32_r, f32, f32, canon(x / y))
 DIRECTED(ops_rcp_f32_r, f32, f32, canon(1.0f / x))
 DIRECTED(ops_sqrt_f32_r, f32, f32, canon(sqrtf(x)))
 DIRECTED(ops_add_f64_r, f64, f64, x + y)
 DIRECTED(ops_sub_f64_r, f64, f64, x - y)
-DIRECTED(ops_mul_f64_r, f64, f64, x * y)
+DIRECTED(ops_mul_f64_r, f64, f64, x *y)
 DIRECTED(ops_fma_f64_r, f64, f64, fma(x, y, z))
 DIRECTED(ops_div_f64_r, f64, f64, x / y)
 DIRECTED(ops_rcp_f64_r, f64, f64, 1.0 / x)
@@ -56,10 +56,10 @@ struct format {
     u32 max, inf, nan;
 };
 static const struct format formats[] = {
-    {5, 10, 0x7bff, 0x7c00, 0x7fff}, /* f16 */
-    {8, 7, 0x7f7f, 0x7f80, 0x7fff},  /* bf16 */
-    {4, 3, 0x7e, 0, 0x7f},           /* e4m3 */
-    {5, 2, 0x7b, 0x7c, 0x7f},        /* e5m2 */
+    {5, 10, 0x7bff, 0x7c00, 0x7fff},   /* f16 */
+    {8, 7, 0x7f7f, 0x7f80, 0x7fff},    /* bf16 */
+    {4, 3, 0x7e, 0, 0x7f},             /* e4m3 */
+    {5, 2, 0x7b, 0x7c, 0x7f},          /* e5m2 */
     {8, 10, 0x3fbff, 0x3fc00, 0x3ffff} /* tf32, in the top 19 bits */
 };
 enum { F16, BF16, E4M3, E5M2, TF32 };

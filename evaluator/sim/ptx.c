@@ -18,7 +18,8 @@ static void read_info(const char *text, const char *end, struct ptx_kernel *k)
         memcpy(line, text, n);
         line[n] = 0;
         if (sscanf(line, "// warpsim: kernel %399s regs %d spill %d shared %d", name, &regs, &spill,
-                   &shared) == 4 && !strcmp(name, k->name)) {
+                   &shared) == 4 &&
+            !strcmp(name, k->name)) {
             k->info_regs = regs;
             k->info_spill = spill;
             k->info_shared = shared;
@@ -163,8 +164,8 @@ static int parse_func(struct ptx_parser *p, const char *text)
 {
     struct lexer *lex = &p->lex;
     struct ptx_func *f = p->func = arena_alloc(p->arena, 1, sizeof(*f));
-    struct ptx_kernel k = {.info_regs = -1, .info_spill = -1, .info_shared = -1, .func = f,
-                           .line = lex->tok.line};
+    struct ptx_kernel k = {
+        .info_regs = -1, .info_spill = -1, .info_shared = -1, .func = f, .line = lex->tok.line};
     forget_body(p);
     f->is_entry = lex_is_word(lex, LEX_DIRECTIVE, "entry");
     f->line = lex->tok.line;
@@ -201,9 +202,8 @@ static int parse_file(struct ptx_parser *p)
         return p->lex.failed;
     if (p->lex.tok.kind == LEX_STRING) {
         p->files = ptx_grow(p->arena, p->files, p->n_files, &p->cap_files, sizeof(*p->files));
-        p->files[p->n_files++] =
-            (struct ptx_file){(uint32_t)index,
-                              arena_strndup(p->arena, p->lex.tok.at, p->lex.tok.len)};
+        p->files[p->n_files++] = (struct ptx_file){
+            (uint32_t)index, arena_strndup(p->arena, p->lex.tok.at, p->lex.tok.len)};
     }
     ptx_skip_line(p, line);
     return 0;
@@ -256,8 +256,9 @@ static int parse_top(struct ptx_parser *p, const char *text)
     uint64_t n;
     if (lex->tok.kind != LEX_DIRECTIVE)
         return lex_fail(lex, ERR_INVALID, "a directive expected");
-    while (lex_is_word(lex, LEX_DIRECTIVE, "visible") || lex_is_word(lex, LEX_DIRECTIVE, "extern") ||
-           lex_is_word(lex, LEX_DIRECTIVE, "weak") || lex_is_word(lex, LEX_DIRECTIVE, "common")) {
+    while (lex_is_word(lex, LEX_DIRECTIVE, "visible") ||
+           lex_is_word(lex, LEX_DIRECTIVE, "extern") || lex_is_word(lex, LEX_DIRECTIVE, "weak") ||
+           lex_is_word(lex, LEX_DIRECTIVE, "common")) {
         is_extern |= lex->tok.at[0] == 'e';
         lex_next(lex);
     }

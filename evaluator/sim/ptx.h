@@ -17,15 +17,7 @@
 #include <stdint.h>
 #include "base/err.h"
 
-enum ptx_space {
-    PTX_GENERIC,
-    PTX_GLOBAL,
-    PTX_SHARED,
-    PTX_LOCAL,
-    PTX_CONST,
-    PTX_PARAM,
-    PTX_REG
-};
+enum ptx_space { PTX_GENERIC, PTX_GLOBAL, PTX_SHARED, PTX_LOCAL, PTX_CONST, PTX_PARAM, PTX_REG };
 
 struct ptx_param {
     const char *name;
@@ -57,13 +49,13 @@ struct ptx_kernel {
     const char *name;
     const struct ptx_param *params;
     size_t n_params;
-    uint32_t param_size;                        /* of all parameters together */
+    uint32_t param_size;                                    /* of all parameters together */
     uint32_t maxntid[3], reqntid[3], minnctapersm, maxnreg; /* 0 where not given */
     uint32_t line;
     /* What ptxas said of it, from a leading comment "// warpsim: kernel NAME regs N spill N shared
      * N"; -1 where there was none. */
     int32_t info_regs, info_spill, info_shared;
-    const char *refused; /* a directive that isn't simulated (clusters), or NULL */
+    const char *refused;         /* a directive that isn't simulated (clusters), or NULL */
     const struct ptx_func *func; /* ptx_ast.h */
 };
 

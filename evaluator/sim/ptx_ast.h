@@ -12,10 +12,11 @@
 
 #define PTX_TYPES(X)                                                                               \
     X(B8, 1)                                                                                       \
-    X(B16, 2) X(B32, 4) X(B64, 8) X(B128, 16) X(U8, 1) X(U16, 2) X(U32, 4) X(U64, 8) X(S8, 1)      \
-        X(S16, 2) X(S32, 4) X(S64, 8) X(F16, 2) X(F16X2, 4) X(BF16, 2) X(BF16X2, 4) X(F32, 4)      \
-            X(F64, 8) X(TF32, 4) X(E4M3, 1) X(E5M2, 1) X(E4M3X2, 2) X(E5M2X2, 2) X(PRED, 1)        \
-                X(U16X2, 4) X(S16X2, 4) X(F32X2, 8)
+    X(B16, 2)                                                                                      \
+    X(B32, 4) X(B64, 8) X(B128, 16) X(U8, 1) X(U16, 2) X(U32, 4) X(U64, 8) X(S8, 1) X(S16, 2)      \
+        X(S32, 4) X(S64, 8) X(F16, 2) X(F16X2, 4) X(BF16, 2) X(BF16X2, 4) X(F32, 4) X(F64, 8)      \
+            X(TF32, 4) X(E4M3, 1) X(E5M2, 1) X(E4M3X2, 2) X(E5M2X2, 2) X(PRED, 1) X(U16X2, 4)      \
+                X(S16X2, 4) X(F32X2, 8)
 enum ptx_type {
     PTX_NONE,
 #define X(name, size) PTX_##name,

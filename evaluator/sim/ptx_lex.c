@@ -95,10 +95,9 @@ static void lex_hex_float(struct lexer *lex, unsigned digits)
 static void lex_decimal_float(struct lexer *lex, const char *start)
 {
     char digits[64];
-    while (lex->p < lex->end && (isdigit((unsigned char)*lex->p) || *lex->p == '.' ||
-                                 *lex->p == 'e' || *lex->p == 'E' ||
-                                 ((*lex->p == '-' || *lex->p == '+') &&
-                                  (lex->p[-1] == 'e' || lex->p[-1] == 'E'))))
+    while (lex->p < lex->end &&
+           (isdigit((unsigned char)*lex->p) || *lex->p == '.' || *lex->p == 'e' || *lex->p == 'E' ||
+            ((*lex->p == '-' || *lex->p == '+') && (lex->p[-1] == 'e' || lex->p[-1] == 'E'))))
         lex->p++;
     size_t n = (size_t)(lex->p - start);
     if (n >= sizeof(digits)) {

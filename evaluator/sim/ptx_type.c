@@ -7,10 +7,9 @@
 static const struct {
     const char *name; /* upper case */
     uint8_t size;
-} types[] = {
-    {"", 0},
+} types[] = {{"", 0},
 #define X(name, size) {#name, size},
-    PTX_TYPES(X)
+             PTX_TYPES(X)
 #undef X
 };
 

@@ -156,10 +156,10 @@ static int init_symbol(struct ptx_parser *p, struct init *in)
         return lex->failed;
     if (in->width != 8)
         return lex_fail(lex, ERR_UNSUPPORTED, "unsupported: an address of %u bytes", in->width);
-    in->relocs = ptx_grow(p->arena, in->relocs, in->var->n_relocs, &in->cap_relocs,
-                          sizeof(*in->relocs));
-    in->relocs[in->var->n_relocs++] = (struct ptx_reloc){
-        .offset = (uint32_t)in->at, .add = minus ? -add : add, .target = s->var};
+    in->relocs =
+        ptx_grow(p->arena, in->relocs, in->var->n_relocs, &in->cap_relocs, sizeof(*in->relocs));
+    in->relocs[in->var->n_relocs++] =
+        (struct ptx_reloc){.offset = (uint32_t)in->at, .add = minus ? -add : add, .target = s->var};
     return init_put(p, in, 0);
 }
 
@@ -221,7 +221,10 @@ static int var_init(struct ptx_parser *p, struct ptx_var *var, const struct decl
         return lex_fail(&p->lex, ERR_INVALID, "%s can't have an initial value", var->name);
     if (dims->open || var->size > PTX_MAX_INIT)
         return lex_fail(&p->lex, ERR_TOOBIG, "the initial value of %s is too large", var->name);
-    struct init in = {.var = var, .room = var->size, .type = d->type, .dims = dims,
+    struct init in = {.var = var,
+                      .room = var->size,
+                      .type = d->type,
+                      .dims = dims,
                       .width = ptx_type_size(d->type),
                       .bytes = arena_alloc(p->arena, var->size + 8, 1)};
     if (in.width > 8)
@@ -277,13 +280,11 @@ int ptx_parse_vars(struct ptx_parser *p, enum ptx_space space, bool is_extern)
     return 0;
 }
 
-static uint32_t add_reg(struct ptx_parser *p, const char *name, int32_t number,
-                        enum ptx_type type)
+static uint32_t add_reg(struct ptx_parser *p, const char *name, int32_t number, enum ptx_type type)
 {
     struct ptx_func *f = p->func;
     f->regs = ptx_grow(p->arena, f->regs, f->n_regs, &p->cap_regs, sizeof(*f->regs));
-    f->regs[f->n_regs] = (struct ptx_reg){.name = name, .number = number,
-                                             .type = (uint8_t)type};
+    f->regs[f->n_regs] = (struct ptx_reg){.name = name, .number = number, .type = (uint8_t)type};
     return (uint32_t)f->n_regs++;
 }
 

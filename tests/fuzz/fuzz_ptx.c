@@ -31,10 +31,18 @@ static void run(const struct exec_program *program, const struct ptx_kernel *k, 
 {
     uint8_t *params = xcalloc(1, k->param_size + 8);
     for (size_t i = 0; i < k->n_params; i++)
-        memcpy(params + k->params[i].offset, &buffer, k->params[i].size < 8 ? k->params[i].size : 8);
-    struct exec_launch l = {.program = program, .mem = mem, .grid = {2, 1, 1}, .block = {72, 1, 1},
-                            .params = params, .dynamic_shared = SHARED, .checks = seed & 7,
-                            .profile = seed & 8, .trace = seed & 16, .budget = BUDGET};
+        memcpy(params + k->params[i].offset, &buffer,
+               k->params[i].size < 8 ? k->params[i].size : 8);
+    struct exec_launch l = {.program = program,
+                            .mem = mem,
+                            .grid = {2, 1, 1},
+                            .block = {72, 1, 1},
+                            .params = params,
+                            .dynamic_shared = SHARED,
+                            .checks = seed & 7,
+                            .profile = seed & 8,
+                            .trace = seed & 16,
+                            .budget = BUDGET};
     struct exec_scratch *x = NULL;
     struct exec_counts counts = {0};
     struct exec_fault fault = {0};
