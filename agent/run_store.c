@@ -210,9 +210,7 @@ bool run_known_verdict(struct run *run)
         || get_verdict(run, s->verdict_key, &v, NULL) < 0) {
         return false;
     }
-    /* A timeout, a crash or a suspicion may have had another cause: those are judged again. */
-    bool final = v.status == VERDICT_STATUS_ACCEPTED || v.status == VERDICT_STATUS_INCORRECT
-        || v.status == VERDICT_STATUS_COMPILE_ERROR || v.status == VERDICT_STATUS_PLAN_ERROR;
+    bool final = verdict_status_final(v.status);
     if (final) {
         s->verdict = v;
     }

@@ -45,11 +45,12 @@ static char *config_text(const struct space *space, const int64_t *config)
     return text;
 }
 
-/* TASK/CANDIDATE/DEVICE: what the samples of one space on one device share. */
+/* TASK/CANDIDATE/DEVICE/CONFIG: what the samples of one space on one device share comes first. */
 static char *sample_key(const struct tuning *t, const char *text)
 {
     const struct device_info *d = evaluator_device(t->session->evaluator);
-    auto_free char *where = xprintf("%s|%s|%s|%s", d->name, d->uuid, d->driver, d->compiler);
+    auto_free char *where = xprintf("%s|%s|%s|%s|%d", d->name, d->uuid, d->driver, d->compiler,
+                                    EVALUATOR_GATE_VERSION);
     struct id id;
     char task[ID_HEX], candidate[ID_HEX], device[ID_HEX], config[ID_HEX];
     id_hex(&t->options.task->id, task);
@@ -91,12 +92,14 @@ static bool known_sample(struct tuning *t, const char *text, const char **ret_st
         return false;
     }
     json_t *json = json_loadb(at, len, 0, NULL);
-    const char *status = json_string_value(json_object_get(json, "status"));
-    const json_t *us = json_object_get(json, "us");
-    bool good = status != NULL;
+    const char *name = json_string_value(json_object_get(json, "status"));
+    double us = json_number_value(json_object_get(json, "us"));
+    enum verdict_status status;
+    bool good = name && verdict_status_parse(name, &status) && verdict_status_final(status)
+        && (status != VERDICT_STATUS_ACCEPTED || us > 0);
     if (good) {
-        *ret_status = arena_strdup(t->arena, status);
-        *ret_us = us ? json_number_value(us) : (double)NAN;
+        *ret_status = verdict_status_name(status);
+        *ret_us = status == VERDICT_STATUS_ACCEPTED ? us : (double)NAN;
     }
     json_decref(json);
     return good;

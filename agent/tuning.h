@@ -29,7 +29,7 @@ struct tuning_result {
     const char *error;
     const char *algorithm;
     size_t n;
-    const struct tuning_sample *samples; /* in the order of asking */
+    const struct tuning_sample *samples; /* in the order they came */
     struct candidate *best; /* tuned, the callback's to free; NULL: no config ran */
 };
 

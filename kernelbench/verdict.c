@@ -48,6 +48,12 @@ bool verdict_status_parse(const char *name, enum verdict_status *ret)
     return found;
 }
 
+bool verdict_status_final(enum verdict_status status)
+{
+    return status == VERDICT_STATUS_ACCEPTED || status == VERDICT_STATUS_INCORRECT
+        || status == VERDICT_STATUS_COMPILE_ERROR || status == VERDICT_STATUS_PLAN_ERROR;
+}
+
 const char *bottleneck_name(enum bottleneck bottleneck)
 {
     return bottlenecks[bottleneck];

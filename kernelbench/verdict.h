@@ -62,6 +62,9 @@ struct verdict {
 
 const char *verdict_status_name(enum verdict_status status);
 bool verdict_status_parse(const char *name, enum verdict_status *ret);
+/* Would a second judgement say the same? A timeout, a crash, a failed launch or a suspicion may have
+ * had another cause than the candidate. */
+bool verdict_status_final(enum verdict_status status);
 const char *bottleneck_name(enum bottleneck bottleneck);
 bool bottleneck_parse(const char *name, enum bottleneck *ret);
 

@@ -39,6 +39,10 @@ static void test_names(void **state)
     assert_false(verdict_status_parse("Accepted", &status));
     assert_false(verdict_status_parse("", &status));
     assert_int_equal(status, VERDICT_STATUS_CRASH);
+    assert_true(verdict_status_final(VERDICT_STATUS_ACCEPTED));
+    assert_true(verdict_status_final(VERDICT_STATUS_INCORRECT));
+    assert_false(verdict_status_final(VERDICT_STATUS_TIMEOUT));
+    assert_false(verdict_status_final(VERDICT_STATUS_SUSPECT));
     for (int i = 0; i <= BOTTLENECK_NEAR_LIMIT; i++) {
         enum bottleneck back;
         assert_true(bottleneck_parse(bottleneck_name((enum bottleneck)i), &back));
