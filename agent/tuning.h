@@ -3,7 +3,7 @@
 /*
  * Live tuning of one candidate: a tuner's configs are compiled ahead in parallel and judged quickly,
  * one at a time, on the device. Every sample is kept in the store (TUNINGS) as it comes, and one
- * that is there already for this device is not measured again.
+ * that is there already for this device is not measured again, unless it may have failed by chance.
  */
 #include "agent/session.h"
 #include "agent/tuner.h"
