@@ -169,36 +169,29 @@ static int check_lane(struct exec_scratch *x, const struct warp *w, const struct
     return 0;
 }
 
-/* Whole words without gaps that nobody else has touched in a way that matters: the loops below are
- * plain enough to become vector code. False: look word by word. */
-static bool quick_read(struct race_state *r, uint32_t warp, uint32_t insn, size_t word, size_t n)
+/* Whole words without gaps that nobody else has touched in a way that matters. False: look word by
+ * word. */
+static bool quick_read(struct exec_scratch *x, uint32_t warp, uint32_t insn, size_t word, size_t n)
 {
-    uint32_t fresh = 0, epoch = r->epoch, bit = 1u << warp;
-    const uint32_t *write_epoch = r->write_epoch + word;
-    uint32_t *read_epoch = r->read_epoch + word, *readers = r->readers + word;
-    for (size_t i = 0; i < n; i++)
-        fresh |= write_epoch[i] == epoch;
-    if (fresh)
+    struct race_state *r = x->race;
+    const struct ops_table *ops = x->program->ops;
+    if (ops->any_equal(r->write_epoch + word, r->epoch, n))
         return false;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t keep = read_epoch[i] == epoch ? ~0u : 0;
-        readers[i] = (readers[i] & keep) | bit;
-        read_epoch[i] = epoch;
-        r->read_insn[word + i] = insn;
-    }
+    ops->add_readers(r->read_epoch + word, r->readers + word, r->read_insn + word, r->epoch,
+                     1u << warp, insn, n);
     memset(r->read_bytes + word, 15, n);
     return true;
 }
 
-static bool quick_write(struct race_state *r, uint32_t warp, uint32_t insn, size_t word, size_t n)
+static bool quick_write(struct exec_scratch *x, uint32_t warp, uint32_t insn, size_t word, size_t n)
 {
-    uint32_t fresh = 0, epoch = r->epoch;
-    for (size_t i = word; i < word + n; i++)
-        fresh |= (r->write_epoch[i] == epoch) | (r->read_epoch[i] == epoch);
-    if (fresh)
+    struct race_state *r = x->race;
+    const struct ops_table *ops = x->program->ops;
+    if (ops->any_equal(r->write_epoch + word, r->epoch, n) ||
+        ops->any_equal(r->read_epoch + word, r->epoch, n))
         return false;
     for (size_t i = word; i < word + n; i++) {
-        r->write_epoch[i] = epoch;
+        r->write_epoch[i] = r->epoch;
         r->write_insn[i] = insn;
     }
     memset(r->writer + word, (int)warp, n);
@@ -218,8 +211,8 @@ int race_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
     if (a->shape == ACCESS_WHOLE && a->bytes >= 4 && !atomic) {
         size_t word = (size_t)(a->base - x->shared) / 4, n = 8ull * a->bytes;
         uint32_t insn = (uint32_t)(in - x->program->insns);
-        if (a->write ? quick_write(x->race, w->index, insn, word, n)
-                     : quick_read(x->race, w->index, insn, word, n))
+        if (a->write ? quick_write(x, w->index, insn, word, n)
+                     : quick_read(x, w->index, insn, word, n))
             return 0;
     }
     uint32_t lanes = a->shape == ACCESS_UNIFORM ? a->mask & -a->mask : a->mask;

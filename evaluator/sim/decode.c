@@ -282,9 +282,8 @@ static int decode_kernel(struct decoder *d)
     if (layout_shared(d) || decode_body(d, &frame))
         return d->failed;
     emit(d, INSN_EXIT);
-    if (d->failed || decode_layout(d))
+    if (d->failed || decode_layout(d) || decode_registers(d))
         return d->failed;
-    decode_registers(d);
     decode_costs(d->program);
     decode_unroll(d->program);
     return 0;

@@ -142,6 +142,6 @@ int decode_body(struct decoder *d, struct decode_frame *frame);
 
 /* Passes after decoding. */
 int decode_layout(struct decoder *d);     /* blocks, order, jumps */
-void decode_registers(struct decoder *d); /* slots, references */
+int decode_registers(struct decoder *d); /* slots, references */
 void decode_costs(struct exec_program *program);
 void decode_unroll(struct exec_program *program); /* for the profile's critical path */

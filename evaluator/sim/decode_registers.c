@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LIVE_WORDS_MAX = 1 << 25 }; /* of the sets of live registers: 256 MiB */
+
 struct range {
     uint32_t vreg, from, to;
 };
@@ -184,10 +186,12 @@ static void rewrite(struct decoder *d, const uint32_t *slot)
                 (struct program_special){what, slot[d->special_ref[what] - 1]};
 }
 
-void decode_registers(struct decoder *d)
+int decode_registers(struct decoder *d)
 {
     struct exec_program *p = d->program;
     struct ranges r = {.d = d, .words = (d->n_vregs + 63) / 64 + 1};
+    if (r.words * p->n_blocks > LIVE_WORDS_MAX)
+        return decode_fail(d, "%zu registers in %zu blocks are too many", d->n_vregs, p->n_blocks);
     uint32_t *slot = arena_alloc(d->work, d->n_vregs + 1, sizeof(*slot));
     r.from = arena_alloc(d->work, d->n_vregs + 1, sizeof(*r.from));
     r.to = arena_alloc(d->work, d->n_vregs + 1, sizeof(*r.to));
@@ -204,4 +208,5 @@ void decode_registers(struct decoder *d)
     give_slots(&r, slot);
     rewrite(d, slot);
     p->n_preds = d->n_preds + 1;
+    return 0;
 }

@@ -272,6 +272,17 @@ static void load_any(const struct insn *in, const struct access *a, uint8_t *dst
     }
 }
 
+/* 32 elements of 2, 4 or 8 bytes; the sizes are spelt out so that compilers copy by vectors. */
+static inline void copy_lanes(uint8_t *to, const uint8_t *from, unsigned elem)
+{
+    if (elem == 4)
+        memcpy(to, from, 128);
+    else if (elem == 8)
+        memcpy(to, from, 256);
+    else
+        memcpy(to, from, 64);
+}
+
 /* The same value for all active lanes. */
 static void load_one(struct exec_scratch *x, struct warp *w, const struct insn *in,
                      const struct access *a, uint8_t *dst, unsigned k)
@@ -322,7 +333,7 @@ int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
     for (unsigned k = 0; k < in->vec; k++) {
         uint8_t *dst = w->regs + refs[k];
         if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width)
-            memcpy(dst, a.base, 32ull * in->elem);
+            copy_lanes(dst, a.base, in->elem);
         else if (a.shape == ACCESS_UNIFORM)
             load_one(x, w, in, &a, dst, k);
         else if (in->elem == 4 && in->width == 4)
@@ -347,7 +358,7 @@ int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uin
     for (unsigned k = 0; k < in->vec; k++) {
         const uint8_t *src = src_at(x, w, refs[1 + k]);
         if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width) {
-            memcpy(a.base, src, 32ull * in->elem);
+            copy_lanes(a.base, src, in->elem);
             continue;
         }
         for (uint32_t m = mask; m; m &= m - 1) {

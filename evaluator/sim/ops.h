@@ -13,6 +13,7 @@
  * ones (directed rounding, eight-bit floats, half-precision oddities) are in ops_scalar.c.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef void ops_fn(void *d, const void *a, const void *b, const void *c, uint32_t imm);
@@ -41,7 +42,7 @@ enum ops_cmp_id {
 /* What the addresses of a warp's active lanes have in common. */
 struct ops_addresses {
     uint64_t lo, hi;   /* least and greatest */
-    uint64_t low_bits; /* or of all */
+    uint64_t low_bits; /* or of all; of the first, if all are aligned like it */
     bool uniform;      /* all are the same */
     bool in_a_row;     /* lane i is at lane 0's + i * bytes (asked for all lanes) */
 };
@@ -49,10 +50,16 @@ struct ops_addresses {
 struct ops_table {
     ops_fn *fn[OPS_COUNT];
     ops_cmp_fn *cmp[OPS_CMP_COUNT];
-    /* addr[i] = src[i] + offset, in width (4, 8) bytes; inactive lanes get the first active one's
+    /* `bytes` is a power of two. addr[i] = src[i] + offset, in width (4, 8) bytes; inactive lanes
+     * get the first active one's
      */
     void (*addresses)(uint64_t *addr, const void *src, unsigned width, uint64_t offset,
                       uint32_t mask, unsigned bytes, struct ops_addresses *ret);
+    /* For the race check, over n words: whether one is v; and a reader that is noted: where epochs
+     * differ from `epoch` it is the first. */
+    bool (*any_equal)(const uint32_t *words, uint32_t v, size_t n);
+    void (*add_readers)(uint32_t *epochs, uint32_t *readers, uint32_t *insns, uint32_t epoch,
+                        uint32_t reader, uint32_t insn, size_t n);
     /* d = mask ? a : b, in lanes of 2, 4, 8 bytes */
     void (*select[3])(void *d, const void *a, const void *b, uint32_t mask);
     /* d[i] = the 4 bytes at base + offset[i] */

@@ -70,21 +70,49 @@ static void run_addresses(uint64_t *addr, const void *src, unsigned width, uint6
     const u32 *narrow = src;
     unsigned first = (unsigned)__builtin_ctz(mask);
     u64 fill = width == 8 ? wide[first] + offset : (u32)(narrow[first] + offset);
-    u64 lo = fill, hi = fill, bits = 0, row = 0;
+    u64 lo = fill, hi = fill, bits = 0, row = 0, spread = 0;
+    unsigned shift = (unsigned)__builtin_ctz(bytes);
     if (width == 8)
         for (unsigned i = 0; i < 32; i++)
             addr[i] = mask >> i & 1 ? wide[i] + offset : fill;
     else
         for (unsigned i = 0; i < 32; i++)
             addr[i] = mask >> i & 1 ? (u32)(narrow[i] + offset) : fill;
+    for (u64 i = 0; i < 32; i++) {
+        row |= addr[i] ^ (addr[0] + (i << shift));
+        spread |= addr[i] ^ fill;
+    }
+    bool in_a_row = mask == 0xffffffff && row == 0;
+    if (in_a_row || !spread) { /* nearly all */
+        *ret = (struct ops_addresses){addr[0], addr[31], addr[0], !spread, in_a_row};
+        return;
+    }
     for (unsigned i = 0; i < 32; i++) {
         u64 a = addr[i];
         lo = a < lo ? a : lo;
         hi = a > hi ? a : hi;
         bits |= a;
-        row |= a ^ (addr[0] + (u64)i * bytes);
     }
-    *ret = (struct ops_addresses){lo, hi, bits, lo == hi, mask == 0xffffffff && row == 0};
+    *ret = (struct ops_addresses){lo, hi, bits, false, false};
+}
+
+static bool run_any_equal(const uint32_t *words, uint32_t v, size_t n)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= words[i] == v ? 1 : 0;
+    return any;
+}
+
+static void run_add_readers(uint32_t *epochs, uint32_t *readers, uint32_t *insns, uint32_t epoch,
+                            uint32_t reader, uint32_t insn, size_t n)
+{
+    LANES for (size_t i = 0; i < n; i++)
+    {
+        readers[i] = (epochs[i] == epoch ? readers[i] : 0) | reader;
+        epochs[i] = epoch;
+        insns[i] = insn;
+    }
 }
 
 #define SELECT(name, t)                                                                            \
@@ -121,6 +149,8 @@ const struct ops_table OPS_TABLE = {
 #undef CMP
     },
     .addresses = run_addresses,
+    .any_equal = run_any_equal,
+    .add_readers = run_add_readers,
     .select = {run_select_16, run_select_32, run_select_64},
     .gather = run_gather,
     .mma_f32 = run_mma_f32,
