@@ -42,7 +42,7 @@ static int setup(void **state)
     snprintf(f->folder, sizeof(f->folder), "/tmp/warpsmith-test-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->store, sizeof(f->store), "%s/store", f->folder);
-    f->options = (struct options) { .gpu = "sim", .store = f->store, .llm = "offline", .jobs = 1 };
+    f->options = (struct options) { .gpu = "0", .store = f->store, .llm = "offline", .jobs = 1 };
     setenv("WARPSMITH_WORKER", WS_BIN_DIR "/fake_worker", 1);
     open_session(f);
     *state = f;
@@ -280,7 +280,7 @@ static void test_bad_options(void **state)
 /* The child of the kill test: one campaign, new or resumed, in the store it is given. */
 static int run_child(const char *store)
 {
-    struct options options = { .gpu = "sim", .store = store, .llm = "offline", .jobs = 1 };
+    struct options options = { .gpu = "0", .store = store, .llm = "offline", .jobs = 1 };
     struct session s;
     struct err err = { 0 };
     if (session_open(&s, &options, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR, &err) < 0) {
