@@ -6,6 +6,7 @@
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/judge.h"
 #include "evaluator/worker/seal.h"
+#include "evaluator/worker/turn.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct device {
     struct gate gate;
     struct known_times times;
     bool has_gate;
+    struct turn turn;
     struct channel channel;
 };
 
@@ -93,6 +95,15 @@ static int serve_copy(struct device *d, const json_t *json, struct err *err)
     return reply(d, result, err);
 }
 
+/* Two workers that time on one GPU would each time the other. */
+static void take_turn(struct device *d)
+{
+    if (!turn_try(&d->turn)) {
+        channel_progress(&d->channel, "waiting for another process on this GPU", NULL, -1);
+        turn_take(&d->turn);
+    }
+}
+
 static int serve_job(struct device *d, const json_t *json, const struct frame *frame,
                      struct err *err)
 {
@@ -101,10 +112,16 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
         return serve_setup(d, frame->blob, frame->blob_len, err);
     }
     if (kind && str_eq(kind, "judge")) {
-        return serve_judge(d, json, frame->blob, frame->blob_len, err);
+        take_turn(d);
+        int r = serve_judge(d, json, frame->blob, frame->blob_len, err);
+        turn_give(&d->turn);
+        return r;
     }
     if (kind && str_eq(kind, "copy")) {
-        return serve_copy(d, json, err);
+        take_turn(d);
+        int r = serve_copy(d, json, err);
+        turn_give(&d->turn);
+        return r;
     }
     struct err why = { 0 };
     err_set(&why, ERR_PROTOCOL, "no kind of job is called \"%.40s\"", kind ? kind : "");
@@ -116,6 +133,9 @@ static int start(struct device *d, const struct device_config *config, struct se
 {
     int r = gpu_open(config->driver, config->gpu, &d->gpu, err);
     r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, config->plain_memory, err);
+    if (r == 0 && !d->gpu.modelled) {
+        turn_open(&d->turn, d->gpu.uuid);
+    }
     if (r == 0 && !config->unsealed) {
         seal_limits();
         r = seal_process(NULL, 0, ret_seal, err);
@@ -141,7 +161,7 @@ static int serve(struct device *d, struct err *err)
 
 int device_serve(const struct device_config *config)
 {
-    struct device d = { .channel = { .fd = CHANNEL_FD } };
+    struct device d = { .channel = { .fd = CHANNEL_FD }, .turn = { -1 } };
     struct err err = { 0 };
     struct seal seal = { 0 };
     int r = start(&d, config, &seal, &err);
