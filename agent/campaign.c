@@ -63,7 +63,7 @@ static void set_defaults(struct campaign *c)
         o->steps = CAMPAIGN_STEPS;
     }
     if (o->tune_budget < 0) {
-        o->tune_budget = evaluator_device(c->session->evaluator)->modelled ? 8 : 40;
+        o->tune_budget = evaluator_device(c->session->evaluator)->modelled ? 5 : 40;
     }
 }
 

@@ -24,7 +24,7 @@ struct campaign_options {
     const char *ablate;           /* NULL: none */
     uint64_t seed;
     int64_t steps;       /* < 0: CAMPAIGN_STEPS */
-    int64_t tune_budget; /* < 0: 8 on a modelled device, 40 on a real one */
+    int64_t tune_budget; /* < 0: 5 on a modelled device, 40 on a real one */
     int64_t plateau;     /* ends after so many steps without a new best; 0: CAMPAIGN_PLATEAU */
     double deadline_s, wall_s, gpu_s, until_sol; /* 0: none */
 };
