@@ -47,6 +47,14 @@ static void path_text(const struct jpath *at, struct buf *out)
     }
 }
 
+void jread_path(const struct jpath *at, char *ret, size_t size)
+{
+    auto_buf struct buf path;
+    buf_init(&path, 4096);
+    path_text(at, &path);
+    snprintf(ret, size, "%s", path.len ? path.at : "");
+}
+
 int jread_fail(const struct jpath *at, struct err *err, const char *format, ...)
 {
     char text[sizeof(err->text)];

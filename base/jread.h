@@ -27,6 +27,9 @@ int jread_parse(const char *text, size_t len, json_t **ret, struct err *err);
 /* The same from a file; the error starts with the path of the file. */
 int jread_file(const char *path, json_t **ret, struct err *err);
 
+/* "launches[0].grid[1]"; "" for the root. Cut where it is longer than `size`. */
+void jread_path(const struct jpath *at, char *ret, size_t size);
+
 /* Sets "a.b[2]: text" and returns ERR_INVALID. */
 int jread_fail(const struct jpath *at, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

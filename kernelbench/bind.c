@@ -7,27 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-int bind_fail(struct binder *b, const char *place, const char *format, ...)
+int bind_fail(struct binder *b, const struct jpath *place, const char *format, ...)
 {
-    char text[1024];
+    char text[1024], where[PLACE_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return err_set(b->err, ERR_INVALID, "%s at shape %s: %s", place, b->shape->name, text);
+    jread_path(place, where, sizeof(where));
+    return err_set(b->err, ERR_INVALID, "%s at shape %s: %s", where, b->shape->name, text);
 }
 
-int bind_eval(struct binder *b, const char *place, const struct expr *expr, int64_t *ret)
+int bind_eval(struct binder *b, const struct jpath *place, const struct expr *expr, int64_t *ret)
 {
     int r = expr_eval(expr, &b->scope, ret, b->err);
     if (r < 0) {
-        err_wrap(b->err, "%s at shape %s", place, b->shape->name);
+        char where[PLACE_MAX];
+        jread_path(place, where, sizeof(where));
+        err_wrap(b->err, "%s at shape %s", where, b->shape->name);
     }
     return r;
 }
 
 /* Names of the plan must not hide names of the task: an expression would mean something else. */
-static int check_name(struct binder *b, const char *place, const char *name)
+static int check_name(struct binder *b, const struct jpath *place, const char *name)
 {
     const char *what = NULL;
     if (symbols_find(&b->shape->symbols, name)) {
@@ -38,28 +41,27 @@ static int check_name(struct binder *b, const char *place, const char *name)
     for (size_t i = 0; i < b->task->n_scalars; i++) {
         what = str_eq(b->task->scalars[i].name, name) ? "scalar" : what;
     }
-    return what ? err_set(b->err, ERR_INVALID, "%s: the task has a %s of this name, choose another",
-                          place, what)
+    return what ? jread_fail(place, b->err, "the task has a %s of this name, choose another", what)
                 : 0;
 }
 
 /* Unknown symbols are faults even where evaluation at this shape doesn't reach them. */
 static int check_unreached(struct binder *b)
 {
-    char place[PLACE_MAX];
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < b->plan->n_whens; i++) {
-        snprintf(place, sizeof(place), "when[%zu].if", i);
-        r = expr_check(b->plan->whens[i].condition, &b->scope, b->err);
+    const struct plan *plan = b->plan;
+    for (size_t i = 0; i < plan->n_whens; i++) {
+        int r = expr_check(plan->whens[i].condition, &b->scope, b->err);
+        if (r < 0) {
+            return err_wrap(b->err, "when[%zu].if", i), r;
+        }
     }
-    for (size_t i = 0; r == 0 && i < b->plan->n_constraints; i++) {
-        snprintf(place, sizeof(place), "constraints[%zu]", i);
-        r = expr_check(b->plan->constraints[i], &b->scope, b->err);
+    for (size_t i = 0; i < plan->n_constraints; i++) {
+        int r = expr_check(plan->constraints[i], &b->scope, b->err);
+        if (r < 0) {
+            return err_wrap(b->err, "constraints[%zu]", i), r;
+        }
     }
-    if (r < 0) {
-        err_wrap(b->err, "%s", place);
-    }
-    return r;
+    return 0;
 }
 
 static int bind_params(struct binder *b)
@@ -69,11 +71,11 @@ static int bind_params(struct binder *b)
     b->device[1] = (struct symbol) { "max_shared", b->facts->max_shared };
     b->device_scope = (struct symbols) { b->device, ARRAY_LEN(b->device), &b->shape->symbols };
     b->scope = (struct symbols) { b->params, plan->n_params, &b->device_scope };
+    struct jpath params = { NULL, "params", 0 };
     for (size_t i = 0; i < plan->n_params; i++) {
-        char place[PLACE_MAX];
-        snprintf(place, sizeof(place), "params.%s", plan->params[i].name);
+        struct jpath place = { &params, plan->params[i].name, 0 };
         b->params[i] = (struct symbol) { plan->params[i].name, plan->params[i].value };
-        int r = check_name(b, place, plan->params[i].name);
+        int r = check_name(b, &place, plan->params[i].name);
         if (r < 0) {
             return r;
         }
@@ -110,20 +112,20 @@ static int bind_tensor(struct binder *b, const struct tensor *tensor, struct bou
 static int bind_scratch(struct binder *b, size_t index, struct bound_buffer *buffer)
 {
     const struct plan_scratch *scratch = &b->plan->scratch[index];
-    char place[PLACE_MAX];
-    snprintf(place, sizeof(place), "scratch[%zu].name", index);
-    int r = check_name(b, place, scratch->name);
+    struct jpath all = { NULL, "scratch", 0 }, one = { &all, NULL, index };
+    struct jpath name = { &one, "name", 0 }, shape = { &one, "shape", 0 };
+    int r = check_name(b, &name, scratch->name);
     *buffer = (struct bound_buffer) { .name = scratch->name, .dtype = scratch->dtype,
                                       .role = TENSOR_ROLE_SCRATCH, .count = 1,
                                       .domain = DOMAIN_KIND_REAL };
     for (size_t i = 0; r == 0 && i < scratch->rank; i++) {
-        snprintf(place, sizeof(place), "scratch[%zu].shape[%zu]", index, i);
-        r = bind_eval(b, place, scratch->dims[i], &buffer->inner);
+        struct jpath place = { &shape, NULL, i };
+        r = bind_eval(b, &place, scratch->dims[i], &buffer->inner);
         if (r == 0 && buffer->inner < 1) {
-            r = bind_fail(b, place, "\"%s\" is %lld, it must be at least 1",
+            r = bind_fail(b, &place, "\"%s\" is %lld, it must be at least 1",
                           expr_text(scratch->dims[i]), (long long)buffer->inner);
         } else if (r == 0 && __builtin_mul_overflow(buffer->count, buffer->inner, &buffer->count)) {
-            r = bind_fail(b, place, "more elements than fit in 64 bits");
+            r = bind_fail(b, &place, "more elements than fit in 64 bits");
         }
     }
     return r;
@@ -186,11 +188,11 @@ static int bind_options(struct binder *b)
     for (size_t i = 0; i < plan->n_params; i++) {
         options[n++] = define(b, b->params[i].name, b->params[i].value);
     }
+    struct jpath defines = { NULL, "defines", 0 };
     for (size_t i = 0; i < plan->n_defines; i++) {
-        char place[PLACE_MAX];
+        struct jpath place = { &defines, plan->defines[i].name, 0 };
         int64_t value;
-        snprintf(place, sizeof(place), "defines.%s", plan->defines[i].name);
-        int r = bind_eval(b, place, plan->defines[i].value, &value);
+        int r = bind_eval(b, &place, plan->defines[i].value, &value);
         if (r < 0) {
             return r;
         }

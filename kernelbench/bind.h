@@ -3,11 +3,12 @@
 /*
  * Binding a plan at one shape, in two files: bind.c does parameters, buffers and compile options,
  * bind_launch.c the launches. Internal to this folder; candidate_bind is the way in. Every fault is
- * ERR_INVALID with the place in the plan and the name of the shape.
+ * ERR_INVALID with the place in the plan and the name of the shape. Places are paths on the stack,
+ * and become text only in an error.
  */
 #include "kernelbench/candidate.h"
 
-enum { PLACE_MAX = 128 };
+enum { PLACE_MAX = 256 };
 
 struct binder {
     const struct task *task;
@@ -22,11 +23,11 @@ struct binder {
 };
 
 /* "PLACE at shape NAME: text"; ERR_INVALID. */
-int bind_fail(struct binder *b, const char *place, const char *format, ...)
+int bind_fail(struct binder *b, const struct jpath *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The value of an expression of the plan in the binder's scope. */
-int bind_eval(struct binder *b, const char *place, const struct expr *expr, int64_t *ret);
+int bind_eval(struct binder *b, const struct jpath *place, const struct expr *expr, int64_t *ret);
 
 /* The steps of "launches" or "prepare", once parameters and buffers are bound. */
 int bind_steps(struct binder *b, bool prepare, const struct plan_launch *from, size_t n,

@@ -2,12 +2,13 @@
 #include "kernelbench/bind.h"
 #include "base/util.h"
 
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Limits of every CUDA device this project targets (compute capability 8.0 and up). */
 enum { THREADS_MAX = 1024, BLOCK_Z_MAX = 64, GRID_YZ_MAX = 65535, CLUSTER_MAX = 8 };
 
-static int unknown_name(struct binder *b, const char *place, const char *name)
+static int unknown_name(struct binder *b, const struct jpath *place, const char *name)
 {
     const char *known[TASK_TENSORS_MAX * 2 + PLAN_SCRATCH_MAX + PLAN_PARAMS_MAX + TASK_SYMBOLS_MAX
                       + 2];
@@ -29,7 +30,7 @@ static int unknown_name(struct binder *b, const char *place, const char *name)
                      near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-static int unknown_buffer(struct binder *b, const char *place, const char *name)
+static int unknown_buffer(struct binder *b, const struct jpath *place, const char *name)
 {
     const char *known[TASK_TENSORS_MAX + PLAN_SCRATCH_MAX];
     for (size_t i = 0; i < b->bound->n_buffers; i++) {
@@ -55,7 +56,7 @@ static int64_t find_buffer(const struct bound *bound, const char *name)
  * `prepare` runs once for a set of weights, outside the timing: it may see what is the same in
  * every run, and nothing else.
  */
-static int check_prepare(struct binder *b, const char *place, int64_t index)
+static int check_prepare(struct binder *b, const struct jpath *place, int64_t index)
 {
     const struct bound_buffer *buffer = &b->bound->buffers[index];
     if (buffer->role == TENSOR_ROLE_WEIGHT || buffer->role == TENSOR_ROLE_SCRATCH) {
@@ -65,7 +66,7 @@ static int check_prepare(struct binder *b, const char *place, int64_t index)
                      buffer->name, tensor_role_name(buffer->role));
 }
 
-static int bind_arg(struct binder *b, const char *place, const struct plan_arg *arg, bool prepare,
+static int bind_arg(struct binder *b, const struct jpath *place, const struct plan_arg *arg, bool prepare,
                     struct bound_arg *ret)
 {
     ret->kind = BOUND_ARG_KIND_INT;
@@ -91,15 +92,14 @@ static int bind_arg(struct binder *b, const char *place, const struct plan_arg *
     return 0;
 }
 
-static int bind_memset(struct binder *b, const char *step, const struct plan_launch *from,
+static int bind_memset(struct binder *b, const struct jpath *step, const struct plan_launch *from,
                        bool prepare, struct bound_launch *to)
 {
-    char place[PLACE_MAX + 16];
-    snprintf(place, sizeof(place), "%s.memset", step);
+    struct jpath place = { step, "memset", 0 };
     to->buffer = find_buffer(b->bound, from->buffer);
     to->value = from->value;
     if (to->buffer < 0) {
-        return unknown_buffer(b, place, from->buffer);
+        return unknown_buffer(b, &place, from->buffer);
     }
     enum tensor_role role = b->bound->buffers[to->buffer].role;
     if (role == TENSOR_ROLE_OUTPUT && !prepare) {
@@ -107,36 +107,38 @@ static int bind_memset(struct binder *b, const char *step, const struct plan_lau
     }
     return role == TENSOR_ROLE_SCRATCH
         ? 0
-        : bind_fail(b, place, "\"%s\" is an %s: only %s can be set", from->buffer,
+        : bind_fail(b, &place, "\"%s\" is an %s: only %s can be set", from->buffer,
                     tensor_role_name(role), prepare ? "scratch" : "outputs and scratch");
 }
 
 /* One to three sizes; missing ones are 1. */
-static int bind_dims(struct binder *b, const char *step, const char *key, size_t n,
+static int bind_dims(struct binder *b, const struct jpath *step, const char *key, size_t n,
                      struct expr *const *from, const int64_t most[3], const char *what,
                      int64_t to[3])
 {
+    struct jpath list = { step, key, 0 };
     for (size_t i = 0; i < 3; i++) {
-        char place[PLACE_MAX + 32];
-        snprintf(place, sizeof(place), "%s.%s[%zu]", step, key, i);
+        struct jpath place = { &list, NULL, i };
         to[i] = 1;
-        int r = i < n ? bind_eval(b, place, from[i], &to[i]) : 0;
+        int r = i < n ? bind_eval(b, &place, from[i], &to[i]) : 0;
         if (r < 0) {
             return r;
         }
-        if (to[i] < 1) {
-            return err_set(b->err, ERR_INVALID, "%s is %lld at shape %s: every %s is at least 1",
-                           place, (long long)to[i], b->shape->name, what);
+        if (to[i] >= 1 && to[i] <= most[i]) {
+            continue;
         }
-        if (to[i] > most[i]) {
-            return err_set(b->err, ERR_INVALID, "%s is %lld at shape %s: this %s is at most %lld",
-                           place, (long long)to[i], b->shape->name, what, (long long)most[i]);
-        }
+        char where[PLACE_MAX];
+        jread_path(&place, where, sizeof(where));
+        return to[i] < 1
+            ? err_set(b->err, ERR_INVALID, "%s is %lld at shape %s: every %s is at least 1", where,
+                      (long long)to[i], b->shape->name, what)
+            : err_set(b->err, ERR_INVALID, "%s is %lld at shape %s: this %s is at most %lld", where,
+                      (long long)to[i], b->shape->name, what, (long long)most[i]);
     }
     return 0;
 }
 
-static int check_cluster(struct binder *b, const char *step, const struct bound_launch *to)
+static int check_cluster(struct binder *b, const struct jpath *step, const struct bound_launch *to)
 {
     int64_t blocks = to->cluster[0] * to->cluster[1] * to->cluster[2];
     if (blocks > CLUSTER_MAX) {
@@ -149,8 +151,8 @@ static int check_cluster(struct binder *b, const char *step, const struct bound_
                              (long long)to->grid[i], i, (long long)to->cluster[i]);
         }
     }
-    int capability = 0;
-    bool known = sscanf(b->facts->arch, "sm_%d", &capability) == 1;
+    bool known = str_prefix(b->facts->arch, "sm_");
+    long capability = known ? strtol(b->facts->arch + strlen("sm_"), NULL, 10) : 0;
     if ((blocks > 1 || to->programmatic) && known && capability < 90) {
         return bind_fail(b, step, "%s needs sm_90 or newer, this device is %s",
                          blocks > 1 ? "a cluster" : "a programmatic launch", b->facts->arch);
@@ -158,7 +160,7 @@ static int check_cluster(struct binder *b, const char *step, const struct bound_
     return 0;
 }
 
-static int check_block(struct binder *b, const char *step, const struct bound_launch *to)
+static int check_block(struct binder *b, const struct jpath *step, const struct bound_launch *to)
 {
     int64_t threads = to->block[0] * to->block[1] * to->block[2];
     if (threads > THREADS_MAX) {
@@ -169,17 +171,16 @@ static int check_block(struct binder *b, const char *step, const struct bound_la
     return 0;
 }
 
-static int bind_shared(struct binder *b, const char *step, const struct plan_launch *from,
+static int bind_shared(struct binder *b, const struct jpath *step, const struct plan_launch *from,
                        struct bound_launch *to)
 {
-    char place[PLACE_MAX + 16];
-    snprintf(place, sizeof(place), "%s.shared", step);
-    int r = from->shared ? bind_eval(b, place, from->shared, &to->shared) : 0;
+    struct jpath place = { step, "shared", 0 };
+    int r = from->shared ? bind_eval(b, &place, from->shared, &to->shared) : 0;
     if (r == 0 && to->shared < 0) {
-        r = bind_fail(b, place, "%lld bytes, it can't be negative", (long long)to->shared);
+        r = bind_fail(b, &place, "%lld bytes, it can't be negative", (long long)to->shared);
     }
     if (r == 0 && to->shared > b->facts->max_shared) {
-        r = bind_fail(b, place,
+        r = bind_fail(b, &place,
                       "%lld bytes, a block of this device has %lld: use smaller tiles or fewer "
                       "stages, or add the constraint \"%s <= max_shared\"",
                       (long long)to->shared, (long long)b->facts->max_shared,
@@ -188,7 +189,7 @@ static int bind_shared(struct binder *b, const char *step, const struct plan_lau
     return r;
 }
 
-static int bind_kernel(struct binder *b, const char *step, const struct plan_launch *from,
+static int bind_kernel(struct binder *b, const struct jpath *step, const struct plan_launch *from,
                        bool prepare, struct bound_launch *to)
 {
     static const int64_t grid_max[] = { INT32_MAX, GRID_YZ_MAX, GRID_YZ_MAX };
@@ -216,10 +217,10 @@ static int bind_kernel(struct binder *b, const char *step, const struct plan_lau
         r = bind_shared(b, step, from, to);
     }
     to->args = arena_alloc(b->arena, from->n_args, sizeof(*to->args));
+    struct jpath list = { step, "args", 0 };
     for (size_t i = 0; r == 0 && i < from->n_args; i++) {
-        char place[PLACE_MAX + 32];
-        snprintf(place, sizeof(place), "%s.args[%zu]", step, i);
-        r = bind_arg(b, place, &from->args[i], prepare, &to->args[i]);
+        struct jpath place = { &list, NULL, i };
+        r = bind_arg(b, &place, &from->args[i], prepare, &to->args[i]);
     }
     return r;
 }
@@ -228,11 +229,11 @@ int bind_steps(struct binder *b, bool prepare, const struct plan_launch *from, s
                struct bound_launch **ret, size_t *ret_n)
 {
     struct bound_launch *steps = arena_alloc(b->arena, n, sizeof(*steps));
+    struct jpath list = { NULL, prepare ? "prepare" : "launches", 0 };
     for (size_t i = 0; i < n; i++) {
-        char step[PLACE_MAX];
-        snprintf(step, sizeof(step), "%s[%zu]", prepare ? "prepare" : "launches", i);
-        int r = from[i].kernel ? bind_kernel(b, step, &from[i], prepare, &steps[i])
-                               : bind_memset(b, step, &from[i], prepare, &steps[i]);
+        struct jpath step = { &list, NULL, i };
+        int r = from[i].kernel ? bind_kernel(b, &step, &from[i], prepare, &steps[i])
+                               : bind_memset(b, &step, &from[i], prepare, &steps[i]);
         if (r < 0) {
             return r;
         }

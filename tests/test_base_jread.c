@@ -65,6 +65,13 @@ static void test_path(void **state)
     assert_int_equal(jread_fail(NULL, &err, "no good"), ERR_INVALID);
     assert_string_equal(err_text(&err), "no good");
     assert_int_equal(jread_fail(&last, NULL, "no good"), ERR_INVALID);
+    char text[32], small[9];
+    jread_path(&last, text, sizeof(text));
+    assert_string_equal(text, "launches[3].grid[1]");
+    jread_path(&last, small, sizeof(small));
+    assert_string_equal(small, "launches");
+    jread_path(NULL, text, sizeof(text));
+    assert_string_equal(text, "");
 }
 
 static void test_object(void **state)
