@@ -134,6 +134,28 @@ static int decode_sad(struct decoder *d)
     return decode_three32(d, type == PTX_S32 ? OPS_SAD_S32 : OPS_SAD_U32, 0);
 }
 
+/* bmsk.clamp.b32, szext.wrap.s32: d, a, b. */
+static int decode_mask(struct decoder *d)
+{
+    bool extend = d->s->part[0][0] == 's', wrap = mod(d, "wrap");
+    enum ptx_type type = type_at(d, 0);
+    struct insn *in;
+    mod(d, "clamp");
+    if (extend ? type != PTX_U32 && type != PTX_S32 : type != PTX_B32)
+        return decode_refuse(d, "this type");
+    if (decode_simple(d, extend ? OPS_SZEXT : OPS_BMSK, PTX_U32, 2, &in))
+        return d->failed;
+    in->imm = (wrap ? 1 : 0) | (type == PTX_S32 ? 2 : 0);
+    return 0;
+}
+
+static int decode_fns(struct decoder *d)
+{
+    if (type_at(d, 0) != PTX_B32)
+        return decode_refuse(d, "this type");
+    return decode_three32(d, OPS_FNS, 0);
+}
+
 const struct decode_entry decode_bits_table[] = {{"popc", decode_count},
                                                  {"clz", decode_count},
                                                  {"brev", decode_count},
@@ -148,4 +170,7 @@ const struct decode_entry decode_bits_table[] = {{"popc", decode_count},
                                                  {"vabsdiff2", decode_vabsdiff},
                                                  {"vabsdiff4", decode_vabsdiff},
                                                  {"sad", decode_sad},
+    {"bmsk", decode_mask},
+    {"szext", decode_mask},
+    {"fns", decode_fns},
                                                  {NULL, NULL}};

@@ -306,8 +306,27 @@ static bool is_scalar_float(enum ptx_type t)
     return t == PTX_F16 || t == PTX_BF16 || t == PTX_F32 || t == PTX_F64;
 }
 
+/* cvt.pack.sat.u8.s32.b32 d, a, b, c; cvt.pack.sat.s16.s32 d, a, b */
+static int cvt_pack(struct decoder *d)
+{
+    bool bytes = d->s->n_operands == 4;
+    struct insn *in;
+    if (bytes)
+        type_at(d, 0);
+    enum ptx_type from = type_at(d, bytes), to = type_at(d, bytes + 1u);
+    unsigned size = ptx_type_size(to);
+    if (!mod(d, "sat") || from != PTX_S32 || size != (bytes ? 1 : 2) || ptx_type_is_float(to))
+        return decode_refuse(d, "this form");
+    if (decode_simple(d, bytes ? OPS_CVT_PACK_8 : OPS_CVT_PACK_16, PTX_B32, bytes ? 3 : 2, &in))
+        return d->failed;
+    in->imm = (int64_t)size * 8 + (ptx_type_is_signed(to) ? 0 : 128);
+    return 0;
+}
+
 static int decode_cvt(struct decoder *d)
 {
+    if (mod(d, "pack"))
+        return cvt_pack(d);
     struct cvt c = {.from = type_at(d, 0), .to = type_at(d, 1)};
     const struct ptx_operand *ops = d->s->operands;
     if (d->failed)

@@ -389,6 +389,44 @@ PURE u32 shf_r(u32 lo, u32 hi, u32 n)
     return (u32)(((u64)hi << 32 | lo) >> n);
 }
 
+/* imm: 1 to wrap (take the low five bits) rather than clamp. */
+PURE u32 bmsk(u32 pos, u32 len, u32 imm)
+{
+    pos = imm & 1 ? pos & 31 : pos;
+    len = imm & 1 ? len & 31 : len;
+    u32 ones = len < 32 ? (1u << (len & 31)) - 1 : 0xffffffff;
+    return pos < 32 ? ones << (pos & 31) : 0;
+}
+
+/* imm: as bmsk, plus 2 to extend by the sign. */
+PURE u32 szext(u32 v, u32 len, u32 imm)
+{
+    len = imm & 1 ? len & 31 : len < 32 ? len : 32;
+    u32 up = (32 - len) & 31;
+    u32 r = imm & 2 ? (u32)((s32)(v << up) >> up) : v << up >> up;
+    return len ? r : 0;
+}
+
+/* The place of the n-th set bit from `base` on, upwards or downwards. */
+PURE u32 fns(u32 mask, u32 base, s32 n)
+{
+    if (n == 0)
+        return base < 32 && mask >> base & 1 ? base : 0xffffffff;
+    s64 left = n < 0 ? -(s64)n : n;
+    for (s64 at = base; at >= 0 && at < 32; at += n < 0 ? -1 : 1)
+        if (mask >> at & 1 && --left == 0)
+            return (u32)at;
+    return 0xffffffff;
+}
+
+/* Two values clamped to imm (as clamp_to) and packed; 8-bit ones below c's lower half. */
+PURE u32 pack_sat(s32 a, s32 b, u32 c, u32 imm)
+{
+    u32 bits = imm & 127, mask = (1u << bits) - 1;
+    u32 both = ((u32)clamp_to(a, imm) & mask) << bits | ((u32)clamp_to(b, imm) & mask);
+    return bits == 8 ? c << 16 | both : both;
+}
+
 /* Packed differences. imm: 1 if both are signed, 2 to add them all to z. */
 PURE u32 vabsdiff(u32 x, u32 y, u32 z, u32 bits, u32 imm)
 {
