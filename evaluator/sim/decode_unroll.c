@@ -4,8 +4,8 @@
  * What it does was read off its output for the shipped kernels (sm_90a, CUDA 13.0): a loop of a
  * single block of up to some fifty instructions is unrolled four times (also one that the compiler
  * before it unrolled) if its end depends on a register that each turn changes by a constant.
- * The few instructions that an `if` without `else` guards become predicated ones, scheduled with
- * what is around them.
+ * The few instructions that an `if` guards become predicated ones, scheduled with what is around
+ * them.
  */
 #include "evaluator/sim/decode.h"
 
@@ -64,20 +64,33 @@ static uint32_t weight_of(const struct exec_program *p, const struct block *b)
     return weight;
 }
 
-/* `from` branches to a `then` or past it, to a `join`; nothing else leads to either. */
+/* Follows an arm of a branch through small blocks that nothing else leads to, up to where it meets
+ * other ways; false where it does something else. Marks its blocks when told to. */
+static bool follow_arm(struct exec_program *p, const uint32_t *preds, uint32_t *at, bool mark)
+{
+    for (unsigned steps = 0; steps < 4 && preds[*at] == 1; steps++) {
+        const struct block *b = &p->blocks[*at];
+        const struct insn *last = &p->insns[b->first + b->n - 1];
+        if (last->kind != INSN_JUMP || weight_of(p, b) > CONVERT_MAX)
+            return false;
+        if (mark)
+            p->insns[b->first].turns = 0;
+        *at = last->target[0];
+    }
+    return preds[*at] == 2;
+}
+
+/* Both arms of the branch meet in one place that nothing else leads to. */
 static void convert_if(struct exec_program *p, const uint32_t *preds, const struct insn *from)
 {
+    uint32_t x = from->target[0], y = from->target[1];
+    if (!follow_arm(p, preds, &x, false) || !follow_arm(p, preds, &y, false) || x != y)
+        return;
     for (unsigned k = 0; k < 2; k++) {
-        uint32_t then = from->target[k], join = from->target[1 - k];
-        const struct block *b = &p->blocks[then];
-        const struct insn *last = &p->insns[b->first + b->n - 1];
-        if (then == join || last->kind != INSN_JUMP || last->target[0] != join)
-            continue;
-        if (preds[then] != 1 || preds[join] != 2 || weight_of(p, b) > CONVERT_MAX)
-            continue;
-        p->insns[b->first].turns = 0;
-        p->insns[p->blocks[join].first].turns = 0;
+        uint32_t at = from->target[k];
+        follow_arm(p, preds, &at, true);
     }
+    p->insns[p->blocks[x].first].turns = 0;
 }
 
 static void convert_ifs(struct exec_program *p)

@@ -200,6 +200,14 @@ static double traffic(const struct shape *s, const struct grid *g, double fits, 
     return footprint(s, g, fits) + (g->blocks - fits) * slope;
 }
 
+/* The share of a block's first touches that wait for DRAM: what a wave touches and L2 hasn't got.
+ * Blocks that run at the same time ask at nearly the same time, so all its readers wait. */
+static double waiting(const struct shape *s, const struct grid *g, double wave, double moved)
+{
+    double touched = footprint(s, g, wave) * g->blocks / wave;
+    return touched > 0 ? fmin(fmax(moved, 0) / touched, 1) : 0;
+}
+
 /* Sums what the blocks that stand for the grid ask of L2, scaled to the whole. */
 static void sum_requests(const struct launch_profile *p, struct reuse *r)
 {
@@ -237,7 +245,7 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
     double fits = fitting(shapes, n, &g, capacity);
     double in_wave = footprint_of_all(shapes, n, &g, concurrent);
     double lost = in_wave > capacity ? 1 - capacity / in_wave : 0;
-    double first_touch = 0, wave_loads = 0;
+    double first_touch = 0, waited = 0;
 
     for (size_t i = 0; i < n; i++) {
         const struct shape *s = &shapes[i];
@@ -246,23 +254,19 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
         double part = s->distinct > 0 ? 1 / s->distinct : 0;
         double held = fmin((double)model_cache_held(cache, s->span) / SECTOR, all);
         double pairs = s->run < 2 ? 2 / s->run : 1; /* DRAM moves 64 bytes at a time */
+        double touched = s->loaded * g.blocks * SECTOR;
         r.dram_read += fmax(moved - held, 0) * s->loaded * part * pairs * SECTOR;
         r.dram_write += moved * s->stored * part * SECTOR;
         r.atomic_lines += all * s->atomic * part / 4;
-        first_touch += s->loaded * g.blocks * SECTOR;
-        wave_loads += footprint(s, &g, concurrent) * s->loaded * part * SECTOR;
+        first_touch += touched;
+        waited += touched * waiting(s, &g, concurrent, moved - held);
         r.spans[i].span = s->span;
         r.spans[i].footprint = all * SECTOR;
     }
     r.n_spans = (unsigned)n;
-    /* Blocks that run at the same time wait together for what DRAM brings them: of the data that a
-     * wave touches for the first time, this share isn't in L2. */
-    double waves = g.blocks / concurrent;
-    double missing = wave_loads > 0 ? fmin(r.dram_read / (waves * wave_loads), 1) : 0;
     /* What a block reads again after its L1 dropped it is in L2, unless a wave overruns that. */
     double again = fmax(r.l2_read - first_touch, 0) * lost;
-    double waited = missing * fmin(first_touch, r.l2_read) + again;
     r.dram_read = fmin(r.dram_read + again, 2 * r.l2_read);
-    r.l2_hit = r.l2_read > 0 ? fmax(1 - waited / r.l2_read, 0) : 0;
+    r.l2_hit = r.l2_read > 0 ? fmax(1 - (waited + again) / r.l2_read, 0) : 0;
     *ret_reuse = r;
 }
