@@ -97,8 +97,9 @@ static void operations(void **state)
     for (unsigned id = 1; id < OPS_COUNT; id++)
         for (unsigned round = 0; round < ROUNDS; round++) {
             /* conversions to integers have their width in imm, the others small numbers */
-            uint32_t imm = strstr(names[id], "CLAMP") || strstr(names[id], "64_FROM_F64")
-                               ? (round % 2 ? 32 : 8) | (round % 3 ? 128 : 0)
+            uint32_t imm = strstr(names[id], "CLAMP") || strstr(names[id], "CVT_PACK") ||
+                                   strstr(names[id], "64_FROM_F64")
+                               ? (round % 2 ? 16 : 8) | (round % 3 ? 128 : 0)
                                : (uint32_t)next(&s) % 6;
             for (unsigned k = 0; k < 3; k++)
                 fill(&s, in[k]);
