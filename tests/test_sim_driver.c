@@ -250,6 +250,29 @@ IN_CHILD(launches)
     free(out);
 }
 
+/* Straight-line code with more barriers than a wait that looks endless. */
+IN_CHILD(barriers_in_a_row)
+{
+    struct rig rig;
+    unsigned got;
+    (void)arg;
+    rig_open(&rig, NULL, NULL);
+    CUfunction f = rig_function(&rig,
+                                "extern \"C\" __global__ void sum(unsigned *y) {\n"
+                                "  __shared__ unsigned t[1024]; unsigned i = threadIdx.x;\n"
+                                "  t[i] = i; __syncthreads();\n"
+                                "#pragma unroll\n"
+                                "  for (int d = 512; d; d >>= 1) {\n"
+                                "    unsigned v = t[(i + d) % 1024]; __syncthreads();\n"
+                                "    t[i] += v; __syncthreads(); }\n"
+                                "  if (i == 7) *y = t[i]; }\n",
+                                "sum");
+    CUdeviceptr y = rig_alloc(&rig, 4);
+    rig_time(&rig, f, 1, 1024, 0, (void *[]){&y});
+    RIG_OK(&rig, cuMemcpyDtoH(&got, y, 4));
+    RIG_CHECK(got == 1023 * 1024 / 2);
+}
+
 IN_CHILD(function_facts)
 {
     struct rig rig;
@@ -578,6 +601,7 @@ int main(void)
         cmocka_unit_test(large_fills_are_lazy),
         cmocka_unit_test(host_memory_is_seen_by_kernels),
         cmocka_unit_test(launches),
+        cmocka_unit_test(barriers_in_a_row),
         cmocka_unit_test(function_facts),
         cmocka_unit_test(module_variables),
         cmocka_unit_test(mapped_memory),

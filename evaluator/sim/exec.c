@@ -191,6 +191,8 @@ static void start_warp(struct exec_scratch *x, uint32_t index)
     w->n_copies = w->copy_group = 0;
     w->chain = (struct chain){.ready = w->chain.ready, .pred_ready = w->chain.pred_ready};
     memset(w->barrier_lanes, 0, sizeof(w->barrier_lanes));
+    /* registers start the same in every block, and as NaN: what a kernel forgets to set shows */
+    memset(w->regs, 0xff, p->reg_bytes);
     memset(w->preds, 0, p->n_preds * sizeof(*w->preds));
     if (w->local_shadow)
         memset(w->local_shadow, 0, 32ull * p->local_bytes);
@@ -288,12 +290,12 @@ int exec_block_step(struct exec_scratch *x, uint64_t quantum, struct exec_counts
     while (done < x->n_warps) {
         struct warp *w = &x->warps[x->next_warp];
         if (!w->done) {
-            uint64_t before = x->used;
+            uint64_t before = x->used + x->releases;
             int rc = turn(x, w);
             if (rc == RUN_FAULT)
                 goto fault;
             done += w->done;
-            idle = rc == RUN_WAIT && x->used == before && !w->done ? idle + 1 : 0;
+            idle = rc == RUN_WAIT && x->used + x->releases == before && !w->done ? idle + 1 : 0;
         } else {
             idle++;
         }

@@ -247,6 +247,7 @@ static int try_release(struct exec_scratch *x, unsigned id)
     struct barrier done = *b;
     *b = (struct barrier){.all = true};
     x->barriers_used &= ~(1u << id);
+    x->releases++;
     if (x->launch->profile)
         profile_barrier(x, done.warps);
     if (x->race)

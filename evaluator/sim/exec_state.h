@@ -112,6 +112,7 @@ struct exec_scratch {
     uint64_t used; /* warp instructions of this block */
     int64_t slice; /* that the running warp may still execute */
     uint32_t next_warp;
+    uint64_t releases;   /* barriers that were passed: progress, also where no block is entered */
     uint8_t *tmp; /* 8 vectors of 256 bytes for results under a partial mask */
     struct exec_counts counts;
     struct exec_fault fault;
