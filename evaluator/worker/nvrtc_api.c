@@ -3,8 +3,11 @@
 #include "base/file.h"
 #include "base/util.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
+#include <link.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const names[] = { "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so" };
 
@@ -51,6 +54,34 @@ static void *open_anywhere(void)
     return library;
 }
 
+/*
+ * NVRTC opens its builtins by name alone, which fails where its folder isn't on the loader's path.
+ * One that is loaded already is found by that name, so it is opened here by its place: beside NVRTC.
+ */
+static void open_builtins(void *library)
+{
+    struct link_map *map = NULL;
+    if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || !map->l_name) {
+        return;
+    }
+    auto_free char *folder = realpath(map->l_name, NULL);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    if (!slash) {
+        return;
+    }
+    *slash = '\0';
+    struct dirent **found = NULL;
+    int n = scandir(folder, &found, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (str_prefix(found[i]->d_name, "libnvrtc-builtins.so.")) {
+            auto_free char *path = xprintf("%s/%s", folder, found[i]->d_name);
+            (void)!dlopen(path, RTLD_NOW | RTLD_LOCAL); /* if it fails, NVRTC says so itself */
+        }
+        free(found[i]);
+    }
+    free(found);
+}
+
 int nvrtc_api_load(const char *path, struct nvrtc_api *ret, struct err *err)
 {
     struct nvrtc_api api = { .library = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL)
@@ -61,6 +92,7 @@ int nvrtc_api_load(const char *path, struct nvrtc_api *ret, struct err *err)
                        "12.8 or newer (package cuda-nvrtc-13-0), or set CUDA_HOME",
                        path ? " at " : "", path ? path : "");
     }
+    open_builtins(api.library);
 #define X(name)                                                                                    \
     *(void **)&api.name = dlsym(api.library, #name);                                               \
     if (!api.name) {                                                                               \
