@@ -330,6 +330,8 @@ int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
     int rc = access_resolve(x, w, in, refs[in->n_dst], &a);
     if (rc)
         return rc;
+    if (in->flags)
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned k = 0; k < in->vec; k++) {
         uint8_t *dst = w->regs + refs[k];
         if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width)
@@ -355,6 +357,8 @@ int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uin
     int rc = access_resolve(x, w, in, refs[0], &a);
     if (rc)
         return rc;
+    if (in->flags) /* volatile and ordered accesses, against blocks on other host threads */
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned k = 0; k < in->vec; k++) {
         const uint8_t *src = src_at(x, w, refs[1 + k]);
         if (a.shape == ACCESS_WHOLE && in->vec == 1 && in->elem == in->width) {

@@ -216,6 +216,7 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
         return fault_at(x, w, in, (unsigned)__builtin_ctz(mask), EXEC_FAULT_TRAP, 0,
                         "trap executed");
     case INSN_FENCE:
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* other host threads run other blocks */
         if (x->race)
             race_sync(x, w);
         return 0;
