@@ -111,7 +111,8 @@ static inline void run_plogic(struct warp *w, const struct insn *in, uint32_t ma
     pred_put(w, in->p[0], r, mask);
 }
 
-/* The add.cc family: sums in 128 bits, the carry out is the bit above the width. */
+/* The add.cc family: sums in 128 bits, the carry out is the bit above the width. A difference is the
+ * sum with the complement plus one, and CC then the absence of a borrow (so on an H200). */
 static void run_carry(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
     unsigned bits = in->width * 8u;
@@ -122,7 +123,7 @@ static void run_carry(struct exec_scratch *x, struct warp *w, const struct insn 
         memcpy(&a, src_at(x, w, in->r[1]) + i * in->width, in->width);
         memcpy(&b, src_at(x, w, in->r[2]) + i * in->width, in->width);
         memcpy(&c, src_at(x, w, in->r[3]) + i * in->width, in->width);
-        unsigned ci = in->flags & CARRY_IN ? carry >> i & 1 : 0;
+        unsigned ci = in->flags & CARRY_IN ? carry >> i & 1 : in->sub == 1;
         unsigned __int128 sum;
         if (in->sub >= 2) {
             __int128 prod = in->is_signed
@@ -132,13 +133,8 @@ static void run_carry(struct exec_scratch *x, struct warp *w, const struct insn 
             a = (uint64_t)(in->sub == 3 ? prod >> bits : prod) & all;
             b = c;
         }
-        if (in->sub == 1) {
-            sum = (unsigned __int128)a - b - ci; /* CC is the borrow */
-            out |= (uint32_t)(a < b || (a == b && ci)) << i;
-        } else {
-            sum = (unsigned __int128)a + b + ci;
-            out |= (uint32_t)(sum >> bits & 1) << i;
-        }
+        sum = (unsigned __int128)a + (in->sub == 1 ? ~b & all : b) + ci;
+        out |= (uint32_t)(sum >> bits & 1) << i;
         r = (uint64_t)sum & all;
         memcpy(x->tmp + i * in->width, &r, in->width);
     }
