@@ -9,7 +9,7 @@
  * that a race may go unseen there, but none is made up.
  *
  * Epochs go on from block to block, so nothing has to be cleared in between. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "base/util.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Blocks: scratch memory, starting a block's warps, taking turns, counts. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "base/util.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cp.async: a copy is checked when it is issued and done when it is waited for, so that a kernel
  * that forgets to wait sees what it would see on a bad day. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "base/util.h"
 
 #include <stdlib.h>

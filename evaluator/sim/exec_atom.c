@@ -2,7 +2,7 @@
 /* Atomics, lane after lane. Global memory is shared with the blocks that other host threads run, so
  * every operation is a compare-and-swap loop or one of the compiler's atomics there; the same code
  * serves shared memory. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "evaluator/sim/ptx_ast.h"
 
 static uint64_t add_float(enum ptx_type type, uint64_t old, uint64_t v)

@@ -8,7 +8,7 @@
  * Times are packed: cycles since the block started in the upper half, and in the lower half those
  * of them that the path spent waiting for global memory. The larger one is the later one.
  */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 static uint64_t later(uint64_t a, uint64_t b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Words for what went wrong: "kernel k: invalid read of 4 bytes at 0x700000001000 (nothing is
  * mapped there) by thread (3,0,0) of block (1,0,0), PTX line 40, kernel.cu:12". */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "evaluator/sim/ptx_ast.h"
 
 #include <inttypes.h>

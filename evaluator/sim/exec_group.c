@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Divergence: groups of lanes, which of them runs, where they meet; and barriers. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 enum { FAIR_BLOCKS = 256 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the lanes of a warp do together: shuffles, votes, matches, reductions; and the registers
  * that depend on the moment. Each first waits for the lanes that its mask names. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 #include "evaluator/sim/ptx_ast.h"
 
 struct member { /* an instruction over the lanes of its mask operand */

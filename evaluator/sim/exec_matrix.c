@@ -7,7 +7,7 @@
  * e t + 4 e r and on, column g; of the accumulators row g + 8 (r / 2), column 2 t + r % 2. What a
  * wmma fragment looks like inside is nobody's business (PTX ISA, "wmma"): inputs go lane by lane in
  * row-major order, accumulators of 16x16 as two mma ones side by side, as in the hardware. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 enum { MAX_ELEMS = 512 };
 

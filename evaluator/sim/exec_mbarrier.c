@@ -3,7 +3,7 @@
  * phase ends when both have come to nothing. What lies in the word is nobody else's business (PTX
  * ISA, "mbarrier object"); here: pending arrivals, the count a phase begins with, bytes, the phase.
  */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 enum { PENDING_BITS = 20, EXPECTED_AT = 20, BYTES_AT = 40, BYTES_BITS = 22, PHASE_AT = 63 };
 

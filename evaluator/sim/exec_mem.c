@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Loads and stores. An access is resolved to host memory first: as one piece where all lanes lie in
  * one allocation (nearly always), else lane by lane; then values move. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Figures for the time model: the traffic of each request. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /* The loop over a warp's instructions. Arithmetic is done for all 32 lanes; where some must keep
  * their value, into a temporary vector first. Everything that has an effect beyond registers sees
  * only the active lanes. */
-#include "evaluator/sim/exec_state.h"
+#include "evaluator/sim/exec_parts.h"
 
 static inline void run_op(struct exec_scratch *x, struct warp *w, const struct insn *in,
                           uint32_t mask)

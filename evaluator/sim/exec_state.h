@@ -8,8 +8,7 @@
  *
  * A warp's lanes are split into groups with a common program point. One of them runs (`pc`,
  * `mask`), the others wait in `groups`: ready, at a barrier, or at an instruction that waits for
- * lanes of its mask. Handlers return 0, RUN_WAIT when the running group can't go on, or a fault's
- * code.
+ * lanes of its mask. What the files offer each other is in exec_parts.h.
  */
 #include "evaluator/sim/exec.h"
 #include "evaluator/sim/exec_ops.h"
@@ -112,8 +111,8 @@ struct exec_scratch {
     uint64_t used; /* warp instructions of this block */
     int64_t slice; /* that the running warp may still execute */
     uint32_t next_warp;
-    uint64_t releases;   /* barriers that were passed: progress, also where no block is entered */
-    uint8_t *tmp; /* 8 vectors of 256 bytes for results under a partial mask */
+    uint64_t releases; /* barriers that were passed: progress, also where no block is entered */
+    uint8_t *tmp;      /* 8 vectors of 256 bytes for results under a partial mask */
     struct exec_counts counts;
     struct exec_fault fault;
     struct race_state *race;
@@ -155,32 +154,7 @@ static inline void lanes_merge(const struct exec_scratch *x, uint8_t *dst, const
     x->program->ops->select[width / 4](dst, src, dst, mask);
 }
 
-/* exec_run.c: runs the warp's groups until the warp waits, ends, or its slice is used up. */
-int run_warp(struct exec_scratch *x, struct warp *w);
-
-/* exec_group.c */
-void group_enter_block(struct exec_scratch *x, struct warp *w, uint32_t block);
-int group_branch(struct exec_scratch *x, struct warp *w, uint32_t taken, const struct insn *in);
-int group_switch(struct exec_scratch *x, struct warp *w, const struct insn *in);
-bool group_next(struct exec_scratch *x,
-                struct warp *w); /* picks a ready group to run; false if there is none */
-void group_park(struct warp *w, enum group_state state, uint32_t pc, unsigned barrier);
-void group_rotate(struct exec_scratch *x, struct warp *w); /* gives way to another ready group */
-int group_exit(struct exec_scratch *x, struct warp *w);
-/* The lanes of `need` must be here: 0 when they are, RUN_WAIT when others must run first. */
-int group_sync(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t need);
-int barrier_arrive(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-int barrier_recheck(struct exec_scratch *x); /* after lanes have exited */
-int barrier_deadlock(struct exec_scratch *x);
-
-/* exec_lane.c */
-int run_warp_op(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-
-/* exec_mem.c: finds the host pointers of an access and checks it. With the addresses in register
- * `ref` plus the instruction's offset, or with those already in a->addr. */
-int access_resolve(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t ref,
-                   struct access *a);
-int access_check(struct exec_scratch *x, struct warp *w, const struct insn *in, struct access *a);
+/* Where a lane's element lies. */
 static inline uint8_t *access_at(const struct access *a, unsigned lane)
 {
     switch (a->shape) {
@@ -194,38 +168,3 @@ static inline uint8_t *access_at(const struct access *a, unsigned lane)
         return a->ptr[lane];
     }
 }
-
-int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-int run_atom(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-int run_matrix(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-int run_copy(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-void copy_commit(struct warp *w);
-void copy_wait(struct exec_scratch *x, struct warp *w, uint32_t keep);
-
-int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
-
-/* exec_profile.c */
-void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in);
-void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
-                    const struct access *a);
-void profile_barrier(struct exec_scratch *x, uint32_t warps);
-void profile_block_start(struct exec_scratch *x);
-void profile_block_end(struct exec_scratch *x);
-
-/* exec_fault.c: fills x->fault, returns RUN_FAULT. in may be NULL. */
-int fault_at(struct exec_scratch *x, const struct warp *w, const struct insn *in, unsigned lane,
-             enum exec_fault_kind kind, uint64_t addr, const char *format, ...)
-    __attribute__((format(printf, 7, 8), cold));
-int fault_access(struct exec_scratch *x, const struct warp *w, const struct insn *in,
-                 const struct access *a, unsigned lane, enum ptx_space space);
-
-/* check_race.c */
-int race_prepare(struct exec_scratch *x);
-void race_free(struct race_state *race);
-void race_block_start(struct exec_scratch *x);
-void race_arrive(struct exec_scratch *x, const struct warp *w, unsigned id);
-void race_release(struct exec_scratch *x, uint32_t warps, unsigned id);
-void race_sync(struct exec_scratch *x, const struct warp *w); /* fences, atomics */
-int race_access(struct exec_scratch *x, struct warp *w, const struct insn *in,
-                const struct access *a);
