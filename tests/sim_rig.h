@@ -141,3 +141,13 @@ double rig_time(const struct rig *rig, CUfunction f, unsigned grid, unsigned blo
                 void **params);
 double rig_time3(const struct rig *rig, CUfunction f, const unsigned grid[3],
                  const unsigned block[3], unsigned shared, void **params);
+
+/* A test in a process of its own: what it breaks, it breaks alone. Needs cmocka. */
+#define IN_CHILD(name)                                                                             \
+    static void name##_body(void *arg);                                                            \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        assert_int_equal(rig_in_child(name##_body, NULL), 0);                                      \
+    }                                                                                              \
+    static void name##_body(void *arg)
