@@ -46,6 +46,7 @@ const struct device_info *evaluator_device(const struct evaluator *evaluator);
 enum judge_depth {
     JUDGE_DEPTH_FULL,  /* five trials on every shape, timing until the interval is tight */
     JUDGE_DEPTH_QUICK, /* one trial on the default or small shape, five samples: for tuning */
+    JUDGE_DEPTH_CHECK, /* the checks of FULL and no timing: `baseline` and `timed` are ignored */
 };
 
 struct judge_request {

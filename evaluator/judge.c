@@ -290,12 +290,14 @@ static int bind_all(struct judgement *j)
 {
     const struct task *task = j->request.task;
     bool quick = j->request.depth == JUDGE_DEPTH_QUICK, modelled = j->ev->device.modelled;
+    bool timing = j->request.depth != JUDGE_DEPTH_CHECK;
     for (size_t i = 0; i < task->n_shapes; i++) {
-        const struct shape *shape = &task->shapes[i];
+        /* Untimed, the default shape (the first) comes last: what is wrong shows cheaply before. */
+        const struct shape *shape = &task->shapes[timing ? i : (i + 1) % task->n_shapes];
         struct shape_case *c = &j->cases[j->n_cases];
         bool is_default = shape->use == SHAPE_USE_DEFAULT;
         *c = (struct shape_case) { .shape = shape };
-        c->time = shape == (j->request.timed ? j->request.timed : &task->shapes[0]);
+        c->time = timing && shape == (j->request.timed ? j->request.timed : &task->shapes[0]);
         /* The simulator would need minutes for a default shape: it samples blocks and times them. */
         c->check = is_default ? !modelled || task->n_shapes == 1 : true;
         bool held_out = shape->use == SHAPE_USE_HELD_OUT && (task->specialise || quick);
