@@ -2,6 +2,7 @@
 #include "agent/options.h"
 #include "base/util.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,24 @@ static const struct option_entry entries[] = {
       "~/.local/share/warpsmith/store)", OPTION_TEXT, AT(store), 0, 0 },
     { "out", "DIR", "where results go", OPTION_TEXT, AT(out), 0, 0 },
     { "json", "FILE", "write the result as JSON; - is stdout", OPTION_TEXT, AT(json), 0, 0 },
-    { "llm", "PROVIDER", "who proposes candidates: offline (the shipped variants)", OPTION_TEXT,
-      AT(llm), 0, 0 },
+    { "llm", "PROVIDER", "who proposes candidates: offline (the shipped variants), openai:MODEL, "
+      "anthropic:MODEL, spool:DIR, replay:FILE", OPTION_TEXT, AT(llm), 0, 0 },
+    { "model", "NAME", "the model, where --llm doesn't say it", OPTION_TEXT, AT(model), 0, 0 },
+    { "base-url", "URL", "of a server with the provider's interface (default: the provider's own)",
+      OPTION_TEXT, AT(base_url), 0, 0 },
+    { "key-file", "FILE", "holds the provider's key, and is open to you alone (default: "
+      "$OPENAI_API_KEY, $ANTHROPIC_API_KEY)", OPTION_TEXT, AT(key_file), 0, 0 },
+    { "ca", "FILE", "certificates (PEM) to trust besides the system's", OPTION_TEXT, AT(ca), 0, 0 },
+    { "proxy", "URL", "for the provider (default: as https_proxy and no_proxy say)", OPTION_TEXT,
+      AT(proxy), 0, 0 },
+    { "prices", "FILE", "prices of models in USD per million tokens, before the shipped ones",
+      OPTION_TEXT, AT(prices), 0, 0 },
+    { "max-tokens", "N", "of one answer, the model's reasoning included (default 16384)",
+      OPTION_WHOLE, AT(max_tokens), 1, 1e6 },
+    { "temperature", "T", "of the model's sampling (default: left to the provider)", OPTION_REAL,
+      AT(temperature), 0, 2 },
+    { "llm-timeout", "SECONDS", "for one answer of the model (default 600)", OPTION_REAL,
+      AT(llm_timeout), 1, 86400 },
     { "start", "CANDIDATE", "begin from this candidate (default: the family's 01_*)", OPTION_TEXT,
       AT(start), 0, 0 },
     { "baseline", "CANDIDATE", "what speedup is measured against (default: the start)",
@@ -133,7 +150,7 @@ static int set(const struct command *command, const struct option_entry *e, cons
 static void set_defaults(struct options *o)
 {
     *o = (struct options) { .gpu = "auto", .llm = "offline", .seed = 1, .steps = -1, .runs = -1,
-                            .tune_budget = -1 };
+                            .tune_budget = -1, .temperature = NAN };
     o->store = getenv("WARPSMITH_STORE");
     if (!o->store || !*o->store) {
         const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");

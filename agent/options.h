@@ -27,7 +27,10 @@ struct options {
     const char *ablate;   /* --ablate NAME */
     const char *shape;    /* --shape NAME */
     const char *tuner;    /* --tuner random|exhaustive|none */
+    const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
+    int64_t max_tokens;              /* 0: the provider's default */
+    double temperature, llm_timeout; /* NAN: left out; 0: the default */
     double deadline_s, wall_s, gpu_s, until_sol;
     bool fresh, verbose, quiet, help, full;
     struct log log;
