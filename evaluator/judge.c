@@ -40,6 +40,8 @@ static void complete(struct judgement *j)
     v->phase = v->phase ? v->phase : "";
     v->relation = v->relation ? v->relation : "";
     v->sol_bound = v->sol_bound ? v->sol_bound : "";
+    v->sol_basis = v->sol_basis ? v->sol_basis : "";
+    v->throttle = v->throttle ? v->throttle : "";
     if (v->status == VERDICT_STATUS_COMPILE_ERROR || v->status == VERDICT_STATUS_PLAN_ERROR) {
         v->bottleneck = BOTTLENECK_COMPILE_ERROR;
     } else if (v->status != VERDICT_STATUS_ACCEPTED) {

@@ -86,9 +86,12 @@ static const struct member members[] = {
     { "speedup_lo", MEMBER_REAL, AT(speedup_lo) },
     { "speedup_hi", MEMBER_REAL, AT(speedup_hi) },
     { "relation", MEMBER_TEXT, AT(relation) },
+    { "throttle", MEMBER_TEXT, AT(throttle) },
+    { "shared", MEMBER_BOOL, AT(shared) },
     { "prepare_us", MEMBER_REAL, AT(prepare_us) },
     { "sol", MEMBER_REAL, AT(sol) },
     { "sol_bound", MEMBER_TEXT, AT(sol_bound) },
+    { "sol_basis", MEMBER_TEXT, AT(sol_basis) },
     { "registers", MEMBER_INT, AT(registers) },
     { "spill_bytes", MEMBER_INT, AT(spill_bytes) },
     { "shared_bytes", MEMBER_INT, AT(shared_bytes) },
@@ -123,6 +126,19 @@ static void set_real(json_t *object, const char *key, double value)
     }
 }
 
+static void set_list(json_t *object, const char *key, const double *values, size_t n)
+{
+    if (!values) {
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        double v = isfinite(values[i]) ? values[i] : 0;
+        require(json_array_append_new(list, json_real(v)) == 0);
+    }
+    set(object, key, list);
+}
+
 static json_t *time_json(const struct verdict_time *time)
 {
     json_t *object = json_object();
@@ -131,14 +147,8 @@ static json_t *time_json(const struct verdict_time *time)
     set_real(object, "hi_us", time->hi_us);
     set(object, "n", json_integer((json_int_t)time->n));
     set(object, "dropped", json_integer((json_int_t)time->dropped));
-    if (time->samples_us) {
-        json_t *samples = json_array();
-        for (size_t i = 0; i < time->n; i++) {
-            double v = time->samples_us[i];
-            require(json_array_append_new(samples, json_real(isfinite(v) ? v : 0)) == 0);
-        }
-        set(object, "samples_us", samples);
-    }
+    set_list(object, "samples_us", time->samples_us, time->n + time->dropped);
+    set_list(object, "clocks_mhz", time->clocks_mhz, time->n + time->dropped);
     return object;
 }
 
@@ -175,28 +185,29 @@ json_t *verdict_json(const struct verdict *verdict)
     return object;
 }
 
-static int parse_samples(const json_t *object, const struct jpath *at, struct arena *arena,
-                         struct verdict_time *ret, struct err *err)
+/* One number for every sample. */
+static int parse_list(const json_t *object, const char *key, const struct jpath *at,
+                      struct arena *arena, size_t n, const double **ret, struct err *err)
 {
     const json_t *list = NULL;
-    int r = jread_array(object, "samples_us", false, SAMPLES_MAX, at, &list, err);
+    int r = jread_array(object, key, false, 2 * SAMPLES_MAX, at, &list, err);
     if (r < 0 || !list) {
         return r;
     }
-    struct jpath here = { at, "samples_us", 0 };
-    if (json_array_size(list) != ret->n) {
-        return jread_fail(&here, err, "%zu samples, but n is %zu", json_array_size(list), ret->n);
+    struct jpath here = { at, key, 0 };
+    if (json_array_size(list) != n) {
+        return jread_fail(&here, err, "%zu numbers for %zu samples", json_array_size(list), n);
     }
-    double *samples = arena_alloc(arena, ret->n, sizeof(*samples));
-    for (size_t i = 0; i < ret->n; i++) {
+    double *values = arena_alloc(arena, n, sizeof(*values));
+    for (size_t i = 0; i < n; i++) {
         struct jpath element = { &here, NULL, i };
         const json_t *value = json_array_get(list, i);
         if (!json_is_number(value) || json_number_value(value) < 0) {
-            return jread_fail(&element, err, "expected a time");
+            return jread_fail(&element, err, "expected a number that isn't negative");
         }
-        samples[i] = json_number_value(value);
+        values[i] = json_number_value(value);
     }
-    ret->samples_us = samples;
+    *ret = values;
     return 0;
 }
 
@@ -228,8 +239,12 @@ static int parse_time(const json_t *json, const char *key, struct arena *arena,
     }
     time.n = (size_t)n;
     time.dropped = (size_t)dropped;
+    size_t all = time.n + time.dropped;
     if (r == 0) {
-        r = parse_samples(object, &here, arena, &time, err);
+        r = parse_list(object, "samples_us", &here, arena, all, &time.samples_us, err);
+    }
+    if (r == 0) {
+        r = parse_list(object, "clocks_mhz", &here, arena, all, &time.clocks_mhz, err);
     }
     if (r == 0) {
         *ret = time;
@@ -308,6 +323,18 @@ static double copy_real(double value)
     return isnan(value) ? 0 : bounded(value);
 }
 
+static const double *copy_list(const double *values, size_t n, struct arena *arena)
+{
+    if (!values) {
+        return NULL;
+    }
+    double *copy = arena_alloc(arena, n, sizeof(*copy));
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = isfinite(values[i]) ? values[i] : 0;
+    }
+    return copy;
+}
+
 static struct verdict_time copy_time(const struct verdict_time *time, struct arena *arena)
 {
     if (time->n == 0) {
@@ -317,13 +344,8 @@ static struct verdict_time copy_time(const struct verdict_time *time, struct are
     copy.median_us = copy_real(time->median_us);
     copy.lo_us = copy_real(time->lo_us);
     copy.hi_us = copy_real(time->hi_us);
-    if (time->samples_us) {
-        double *samples = arena_alloc(arena, time->n, sizeof(*samples));
-        for (size_t i = 0; i < time->n; i++) {
-            samples[i] = isfinite(time->samples_us[i]) ? time->samples_us[i] : 0;
-        }
-        copy.samples_us = samples;
-    }
+    copy.samples_us = copy_list(time->samples_us, time->n + time->dropped, arena);
+    copy.clocks_mhz = copy_list(time->clocks_mhz, time->n + time->dropped, arena);
     return copy;
 }
 

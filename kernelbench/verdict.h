@@ -35,8 +35,10 @@ enum bottleneck {
 
 struct verdict_time {
     double median_us, lo_us, hi_us; /* median and its 95 % interval */
-    size_t n, dropped;
-    const double *samples_us;       /* n of them, in the order taken */
+    size_t n, dropped;              /* samples that count, and those that don't */
+    /* Every sample in the order taken, n + dropped of them (a run that didn't start in time is 0);
+     * the i-th of candidate and baseline are a pair. With the SM clock during each, 0: not known. */
+    const double *samples_us, *clocks_mhz;
 };
 
 struct verdict {
@@ -48,9 +50,12 @@ struct verdict {
     struct verdict_time time, baseline; /* n == 0: not taken */
     double speedup, speedup_lo, speedup_hi; /* 0: no baseline */
     const char *relation;                   /* "faster", "same", "slower", "ambiguous", "" */
+    const char *throttle; /* what held the clocks back meanwhile: "sw_power_cap, ...", "" */
+    bool shared;          /* another process was on the GPU meanwhile */
     double prepare_us;
     double sol;            /* share of the physical bound, 0 if unknown */
     const char *sol_bound; /* "memory", "compute", "" */
+    const char *sol_basis; /* what the bound is: "measured", "theoretical", "modelled", "" */
     enum bottleneck bottleneck;
     int registers, spill_bytes, shared_bytes;
     double occupancy;

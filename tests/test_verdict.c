@@ -11,13 +11,14 @@
 
 static struct verdict full(void)
 {
-    static const double samples[] = { 3.5, 3.25, 0 };
+    static const double samples[] = { 3.5, 3.25, 0, 3.75 }, clocks[] = { 1980, 1965, 0, 1980 };
     return (struct verdict) {
         .status = VERDICT_STATUS_ACCEPTED, .phase = "done", .detail = "7 trials, 3 shapes",
         .modelled = true, .nondeterministic = true,
-        .time = { 3.5, 3.25, 4, 3, 1, samples },
-        .baseline = { 7, 6.5, 7.5, 30, 0, NULL },
+        .time = { 3.5, 3.25, 4, 3, 1, samples, clocks },
+        .baseline = { 7, 6.5, 7.5, 30, 0, NULL, NULL },
         .speedup = 2, .speedup_lo = 1.9, .speedup_hi = 2.1, .relation = "faster",
+        .throttle = "sw_power_cap", .shared = true, .sol_basis = "measured",
         .prepare_us = 12.5, .sol = 0.5, .sol_bound = "memory",
         .bottleneck = BOTTLENECK_MEMORY_BOUND, .registers = 40, .spill_bytes = 8,
         .shared_bytes = 1024, .occupancy = 0.75, .max_error = 1e-6, .device = "aa",
@@ -59,7 +60,7 @@ static void test_round_trip(void **state)
     struct verdict verdict = full(), back;
     auto_arena struct arena *arena = arena_new();
     json_t *json = verdict_json(&verdict);
-    assert_int_equal(json_object_size(json), 29);
+    assert_int_equal(json_object_size(json), 32);
     assert_int_equal(verdict_parse(json, arena, &back, NULL), 0);
     json_t *again = verdict_json(&back);
     assert_true(json_equal(json, again));
@@ -70,7 +71,11 @@ static void test_round_trip(void **state)
     assert_true(back.modelled && back.nondeterministic);
     assert_int_equal(back.time.n, 3);
     assert_int_equal(back.time.dropped, 1);
-    assert_memory_equal(back.time.samples_us, verdict.time.samples_us, 3 * sizeof(double));
+    assert_memory_equal(back.time.samples_us, verdict.time.samples_us, 4 * sizeof(double));
+    assert_memory_equal(back.time.clocks_mhz, verdict.time.clocks_mhz, 4 * sizeof(double));
+    assert_true(back.shared);
+    assert_string_equal(back.throttle, "sw_power_cap");
+    assert_string_equal(back.sol_basis, "measured");
     assert_int_equal(back.baseline.n, 30);
     assert_null(back.baseline.samples_us);
     assert_true(back.speedup_hi == 2.1 && back.max_error == 1e-6 && back.device_s == 1.5);
@@ -90,7 +95,7 @@ static void test_copy(void **state)
     verdicts[2].speedup = (double)NAN;
     verdicts[2].speedup_hi = (double)INFINITY;
     verdicts[2].max_error = (double)-INFINITY;
-    verdicts[2].time = (struct verdict_time) { (double)INFINITY, (double)NAN, 2, 3, 0, odd };
+    verdicts[2].time = (struct verdict_time) { (double)INFINITY, (double)NAN, 2, 3, 0, odd, odd };
     verdicts[2].baseline = (struct verdict_time) { .median_us = 5 }; /* n is 0: not taken */
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
         auto_arena struct arena *arena = arena_new();
@@ -172,9 +177,12 @@ static void test_bad(void **state)
           "time.median_us: -1 is outside 0..1.79769e+308" },
         { "{\"status\": \"crash\","
           " \"baseline\": {\"n\": 2, \"median_us\": 1, \"samples_us\": [1]}}",
-          "baseline.samples_us: 1 samples, but n is 2" },
+          "baseline.samples_us: 1 numbers for 2 samples" },
         { "{\"status\": \"crash\", \"time\": {\"n\": 1, \"median_us\": 1, \"samples_us\": [-1]}}",
-          "time.samples_us[0]: expected a time" },
+          "time.samples_us[0]: expected a number that isn't negative" },
+        { "{\"status\": \"crash\", \"time\": {\"n\": 1, \"dropped\": 1, \"median_us\": 1,"
+          " \"samples_us\": [1, 2], \"clocks_mhz\": [1980]}}",
+          "time.clocks_mhz: 1 numbers for 2 samples" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         auto_arena struct arena *arena = arena_new();
