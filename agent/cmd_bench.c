@@ -12,7 +12,7 @@
 
 static const struct bench *const benches[] = {
     &bench_overhead, &bench_deadlines, &bench_evaluate, &bench_families,
-    &bench_correlation, &bench_device,
+    &bench_correlation, &bench_device, &bench_exploits,
 };
 
 void bench_figure(struct bench_report *report, const char *name, double value, const char *unit,
@@ -92,6 +92,10 @@ static int run_bench(const struct options *o)
     if (!bench) {
         return EXIT_USAGE;
     }
+    if (o->n_args > 1 && bench != &bench_exploits) {
+        fprintf(stderr, "warpsmith bench %s: takes no names, got \"%s\"\n", bench->name, o->args[1]);
+        return EXIT_USAGE;
+    }
     struct bench_report report = { .figures = json_object(), .all_ok = true,
                                    .out = str_eq(o->json, "-") ? NULL : stdout };
     struct err err = { 0 };
@@ -108,13 +112,14 @@ static int run_bench(const struct options *o)
 const struct command command_bench = {
     .name = "bench",
     .summary = "measure this program on this machine, beside its bars",
-    .usage = "bench [NAME] [options]",
+    .usage = "bench [NAME [PART...]] [options]",
     .help = "Without a name: lists the benches. Figures are measured on this machine, now; a modelled time is\n"
             "labelled so. Exit code 1 if a bar isn't reached.\n\n"
             "  warpsmith bench overhead\n"
-            "  warpsmith bench evaluate --gpu 0 --json -",
+            "  warpsmith bench evaluate --gpu 0 --json -\n"
+            "  warpsmith bench exploits --gpu sim 01_stale_output",
     .takes = "gpu out json steps runs seed jobs deadline full verbose",
     .args_min = 0,
-    .args_max = 1,
+    .args_max = 64,
     .run = run_bench,
 };
