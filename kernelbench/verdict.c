@@ -92,6 +92,9 @@ static const struct member members[] = {
     { "sol", MEMBER_REAL, AT(sol) },
     { "sol_bound", MEMBER_TEXT, AT(sol_bound) },
     { "sol_basis", MEMBER_TEXT, AT(sol_basis) },
+    { "bottleneck_why", MEMBER_TEXT, AT(bottleneck_why) },
+    { "joules", MEMBER_REAL, AT(joules) },
+    { "profile", MEMBER_TEXT, AT(profile) },
     { "registers", MEMBER_INT, AT(registers) },
     { "spill_bytes", MEMBER_INT, AT(spill_bytes) },
     { "shared_bytes", MEMBER_INT, AT(shared_bytes) },
@@ -176,6 +179,10 @@ json_t *verdict_json(const struct verdict *verdict)
         put_member(object, verdict, &members[i]);
     }
     set(object, "bottleneck", json_string(bottlenecks[verdict->bottleneck]));
+    json_t *counters = counters_json(&verdict->counters);
+    if (counters) {
+        set(object, "counters", counters);
+    }
     if (verdict->time.n) {
         set(object, "time", time_json(&verdict->time));
     }
@@ -313,6 +320,7 @@ int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, 
         r = parse_time(json, "baseline", arena, &verdict.baseline, err);
     }
     if (r == 0) {
+        counters_parse(json_object_get(json, "counters"), &verdict.counters);
         *ret = verdict;
     }
     return r;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "kernelbench/counter.h"
 
 #define VERDICT_STATUS_LIST(X)                                                                     \
     X(ACCEPTED, "accepted") X(COMPILE_ERROR, "compile_error") X(PLAN_ERROR, "plan_error")          \
@@ -57,6 +58,10 @@ struct verdict {
     const char *sol_bound; /* "memory", "compute", "" */
     const char *sol_basis; /* what the bound is: "measured", "theoretical", "modelled", "" */
     enum bottleneck bottleneck;
+    const char *bottleneck_why; /* the figures that decided, where counters did; else "" */
+    struct counters counters;   /* of a profiled run; none known: not profiled */
+    double joules;              /* of one run, back to back with others; 0: not measured */
+    const char *profile;        /* what a profile couldn't say and why: "counters not available: ..." */
     int registers, spill_bytes, shared_bytes;
     double occupancy;
     double max_error;      /* largest absolute error seen in an accepted run */

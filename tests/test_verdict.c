@@ -20,7 +20,10 @@ static struct verdict full(void)
         .speedup = 2, .speedup_lo = 1.9, .speedup_hi = 2.1, .relation = "faster",
         .throttle = "sw_power_cap", .shared = true, .sol_basis = "measured",
         .prepare_us = 12.5, .sol = 0.5, .sol_bound = "memory",
-        .bottleneck = BOTTLENECK_MEMORY_BOUND, .registers = 40, .spill_bytes = 8,
+        .bottleneck = BOTTLENECK_MEMORY_BOUND, .bottleneck_why = "dram 71 % of peak",
+        .counters = { 1ull << COUNTER_DRAM | 1ull << COUNTER_TIME,
+                      { [COUNTER_DRAM] = 71.5, [COUNTER_TIME] = 66 } },
+        .joules = 0.08, .profile = "energy not available", .registers = 40, .spill_bytes = 8,
         .shared_bytes = 1024, .occupancy = 0.75, .max_error = 1e-6, .device = "aa",
         .arch = "sm_90a", .driver = "13.0", .compiler = "NVRTC 13.0", .task = "bb",
         .candidate = "cc",
@@ -60,7 +63,7 @@ static void test_round_trip(void **state)
     struct verdict verdict = full(), back;
     auto_arena struct arena *arena = arena_new();
     json_t *json = verdict_json(&verdict);
-    assert_int_equal(json_object_size(json), 32);
+    assert_int_equal(json_object_size(json), 36);
     assert_int_equal(verdict_parse(json, arena, &back, NULL), 0);
     json_t *again = verdict_json(&back);
     assert_true(json_equal(json, again));
@@ -81,6 +84,9 @@ static void test_round_trip(void **state)
     assert_true(back.speedup_hi == 2.1 && back.max_error == 1e-6 && back.device_s == 1.5);
     assert_int_equal(back.bottleneck, BOTTLENECK_MEMORY_BOUND);
     assert_int_equal(back.gate_version, 3);
+    assert_string_equal(back.bottleneck_why, "dram 71 % of peak");
+    assert_true(back.joules == 0.08 && back.counters.known == verdict.counters.known);
+    assert_true(counters_get(&back.counters, COUNTER_DRAM) == 71.5);
     assert_string_equal(back.candidate, "cc");
 }
 
@@ -120,7 +126,7 @@ static void test_sparse(void **state)
     (void)state;
     auto_arena struct arena *arena = arena_new();
     struct verdict verdict;
-    json_t *json = json_pack("{s:s, s:s, s:i}", "status", "timeout", "phase", "check", "joules", 3);
+    json_t *json = json_pack("{s:s, s:s, s:i}", "status", "timeout", "phase", "check", "colour", 3);
     assert_int_equal(verdict_parse(json, arena, &verdict, NULL), 0);
     json_decref(json);
     assert_int_equal(verdict.status, VERDICT_STATUS_TIMEOUT);
