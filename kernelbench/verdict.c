@@ -100,6 +100,10 @@ static const struct member members[] = {
     { "shared_bytes", MEMBER_INT, AT(shared_bytes) },
     { "occupancy", MEMBER_REAL, AT(occupancy) },
     { "max_error", MEMBER_REAL, AT(max_error) },
+    { "precision_error", MEMBER_REAL, AT(precision_error) },
+    { "precision_limit", MEMBER_REAL, AT(precision_limit) },
+    { "remarks", MEMBER_TEXT, AT(remarks) },
+    { "degenerate", MEMBER_TEXT, AT(degenerate) },
     { "device", MEMBER_TEXT, AT(device) },
     { "arch", MEMBER_TEXT, AT(arch) },
     { "driver", MEMBER_TEXT, AT(driver) },
@@ -109,6 +113,13 @@ static const struct member members[] = {
     { "gate_version", MEMBER_INT, AT(gate_version) },
     { "compile_s", MEMBER_REAL, AT(compile_s) },
     { "device_s", MEMBER_REAL, AT(device_s) },
+};
+
+/* In an object of their own, which is there if a sanitizer was asked for. */
+static const struct member sanitizer_members[] = {
+    { "tool", MEMBER_TEXT, AT(sanitizer.tool) },
+    { "errors", MEMBER_INT, AT(sanitizer.errors) },
+    { "text", MEMBER_TEXT, AT(sanitizer.text) },
 };
 
 static void set(json_t *object, const char *key, json_t *value)
@@ -179,6 +190,13 @@ json_t *verdict_json(const struct verdict *verdict)
         put_member(object, verdict, &members[i]);
     }
     set(object, "bottleneck", json_string(bottlenecks[verdict->bottleneck]));
+    if (verdict->sanitizer.tool && *verdict->sanitizer.tool) {
+        json_t *sanitizer = json_object();
+        for (size_t i = 0; i < ARRAY_LEN(sanitizer_members); i++) {
+            put_member(sanitizer, verdict, &sanitizer_members[i]);
+        }
+        set(object, "sanitizer", sanitizer);
+    }
     json_t *counters = counters_json(&verdict->counters);
     if (counters) {
         set(object, "counters", counters);
@@ -313,6 +331,10 @@ int verdict_parse(const json_t *json, struct arena *arena, struct verdict *ret, 
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(members); i++) {
         r = take_member(json, &members[i], arena, &verdict, err);
     }
+    const json_t *sanitizer = json_object_get(json, "sanitizer");
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(sanitizer_members); i++) {
+        r = take_member(sanitizer, &sanitizer_members[i], arena, &verdict, err);
+    }
     if (r == 0) {
         r = parse_time(json, "time", arena, &verdict.time, err);
     }
@@ -377,6 +399,9 @@ void verdict_copy(const struct verdict *verdict, struct arena *arena, struct ver
     struct verdict copy = *verdict;
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         copy_member(verdict, &members[i], arena, &copy);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(sanitizer_members); i++) {
+        copy_member(verdict, &sanitizer_members[i], arena, &copy);
     }
     copy.time = copy_time(&verdict->time, arena);
     copy.baseline = copy_time(&verdict->baseline, arena);

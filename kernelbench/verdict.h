@@ -42,6 +42,13 @@ struct verdict_time {
     const double *samples_us, *clocks_mhz;
 };
 
+/* compute-sanitizer's findings in an untimed run of its own, or the simulator's own diagnoses. */
+struct verdict_sanitizer {
+    const char *tool; /* "memcheck, racecheck", "simulator", "not available"; "": not asked for */
+    int errors;
+    const char *text; /* the first findings, or why it isn't available */
+};
+
 struct verdict {
     enum verdict_status status;
     const char *phase;  /* where it ended: "compile", "bind", "check", "time", "done" */
@@ -65,6 +72,10 @@ struct verdict {
     int registers, spill_bytes, shared_bytes;
     double occupancy;
     double max_error;      /* largest absolute error seen in an accepted run */
+    double precision_error, precision_limit; /* RMS over the outputs' spread, where nearest its limit */
+    const char *remarks;    /* allowed, but worth knowing: "kernel k reads a clock; ...", "" */
+    struct verdict_sanitizer sanitizer;
+    const char *degenerate; /* trivial candidates that pass this task: "zeros, constant"; "" */
     const char *device, *arch, *driver, *compiler, *task, *candidate; /* hex ids */
     int gate_version;
     double compile_s, device_s;
