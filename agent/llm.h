@@ -80,6 +80,7 @@ struct llm_options {
     double temperature;   /* NAN: left out */
     double timeout_s;     /* of one try, whole; 0: 600 */
     double stall_s;       /* without a byte in the middle of an answer; 0: 60 */
+    double backoff_s;     /* before the first retry, doubled from there; 0: 0.5 */
     int max_in_flight;    /* 0: 256 */
     int retries;          /* -1: 6; of failures that cost nothing (429, 5xx, no connection) */
     int repeats;          /* -1: 1; of a try that was sent whole and got no answer: may be billed twice */
