@@ -21,20 +21,24 @@ struct device {
     struct known_times times;
     bool has_gate;
     struct turn turn;
+    struct nvml nvml;
+    char nvml_says[256]; /* why it isn't available */
     struct channel channel;
 };
 
-static json_t *hello(const struct gpu *gpu, const struct seal *seal)
+static json_t *hello(const struct device *d, const struct seal *seal)
 {
+    const struct gpu *gpu = &d->gpu;
     json_t *device = json_pack(
         "{s:s,s:s,s:s,s:[i,i],s:i,s:i,s:i,s:I,s:f,s:f,s:s,s:b}", "name", gpu->name, "uuid",
         gpu->uuid, "arch", gpu->arch, "cc", gpu->major, gpu->minor, "sm_count", gpu->sm_count,
         "max_shared", gpu->max_shared, "l2_bytes", gpu->l2_bytes, "total_memory",
         (json_int_t)gpu->total_memory, "clock_mhz", gpu->clock_khz / 1e3, "memory_bandwidth",
         gpu->bandwidth, "driver", gpu->driver, "modelled", gpu->modelled);
-    return json_pack("{s:s,s:o,s:f,s:{s:i,s:b}}", "role", "device", "device", device, "context_ms",
-                     gpu->context_ms, "sealed", "landlock", seal->landlock, "seccomp",
-                     seal->seccomp);
+    return json_pack("{s:s,s:o,s:f,s:{s:b,s:s,s:s},s:{s:i,s:b}}", "role", "device", "device",
+                     device, "context_ms", gpu->context_ms, "nvml", "available",
+                     d->nvml.device != NULL, "driver", d->nvml.driver, "why", d->nvml_says,
+                     "sealed", "landlock", seal->landlock, "seccomp", seal->seccomp);
 }
 
 static int reply(struct device *d, json_t *json, struct err *err)
@@ -77,7 +81,8 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     if (r < 0) {
         return reply(d, refusal(&why), err);
     }
-    struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel };
+    struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel,
+                                 &d->nvml };
     return reply(d, judge_run(&tools, job, arena), err);
 }
 
@@ -134,7 +139,11 @@ static int start(struct device *d, const struct device_config *config, struct se
     int r = gpu_open(config->driver, config->gpu, &d->gpu, err);
     r = r < 0 ? r : slabs_init(&d->slabs, &d->gpu, config->plain_memory, err);
     if (r == 0 && !d->gpu.modelled) {
+        struct err why = { 0 };
         turn_open(&d->turn, d->gpu.uuid);
+        if (nvml_open(NULL, d->gpu.uuid, &d->nvml, &why) < 0) {
+            snprintf(d->nvml_says, sizeof(d->nvml_says), "%.250s", err_text(&why));
+        }
     }
     if (r == 0 && !config->unsealed) {
         seal_limits();
@@ -165,7 +174,7 @@ int device_serve(const struct device_config *config)
     struct err err = { 0 };
     struct seal seal = { 0 };
     int r = start(&d, config, &seal, &err);
-    json_t *first = r == 0 ? hello(&d.gpu, &seal)
+    json_t *first = r == 0 ? hello(&d, &seal)
                            : json_pack("{s:s,s:s}", "role", "device", "error", err_text(&err));
     int sent = channel_send(&d.channel, FRAME_TYPE_HELLO, first, NULL, 0, NULL);
     if (r < 0 || sent < 0) {

@@ -7,6 +7,12 @@
 
 enum { THREADS = 256 };
 
+/* As in gate.cu. */
+struct stamps {
+    uint64_t hold_cycles, hold_ns, late, longest_ns, multiprocessor, cycles, ns, after_cycles,
+        after_ns;
+};
+
 const char *gate_mode_name(enum gate_mode mode)
 {
     static const char *const names[]
@@ -24,7 +30,8 @@ static int find_kernels(struct gate *gate, struct err *err)
         { "gate_fill", &gate->fill }, { "gate_normalise", &gate->normalise },
         { "gate_norm", &gate->norm }, { "gate_compare", &gate->compare },
         { "gate_same", &gate->same }, { "gate_zones", &gate->zones },
-        { "gate_hold", &gate->hold }, { "gate_shared", &gate->shared },
+        { "gate_hold", &gate->hold }, { "gate_stamp", &gate->stamp },
+        { "gate_shared", &gate->shared },
     };
     for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
         int r = gpu_check(gate->gpu, gate->gpu->cu.cuModuleGetFunction(kernels[i].at, gate->module,
@@ -46,7 +53,7 @@ static int make_memory(struct gate *gate, struct err *err)
     } pieces[] = {
         { &gate->slots, GATE_SLOTS * sizeof(struct gate_comparison) },
         { &gate->zone_table, GATE_ZONES * sizeof(struct gate_zone) },
-        { &gate->held, 4 * sizeof(uint64_t) },
+        { &gate->held, sizeof(struct stamps) },
     };
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
         int r = gpu_check(gpu, gpu->cu.cuMemAlloc(pieces[i].at, pieces[i].bytes), "cuMemAlloc",
@@ -246,16 +253,30 @@ void gate_release(struct gate *gate)
     __atomic_store_n((uint32_t *)(uintptr_t)gate->flag, gate->turn, __ATOMIC_RELEASE);
 }
 
-int gate_held(struct gate *gate, double *ret_mhz, bool *ret_late, struct err *err)
+int gate_stamp(struct gate *gate, struct err *err)
 {
-    uint64_t held[3];
-    int r = gpu_check(gate->gpu, gate->gpu->cu.cuMemcpyDtoH(held, gate->held, sizeof(held)),
+    void *args[] = { &gate->held };
+    return gpu_launch(gate->gpu, gate->stamp, (unsigned)gate->gpu->sm_count, 1, 0, args, err);
+}
+
+int gate_held(struct gate *gate, struct gate_held *ret, struct err *err)
+{
+    static const uint64_t enough_ns = 10000; /* the timer's steps are too coarse below */
+    struct stamps s;
+    int r = gpu_check(gate->gpu, gate->gpu->cu.cuMemcpyDtoH(&s, gate->held, sizeof(s)),
                       "cuMemcpyDtoH", err);
     if (r < 0) {
         return r;
     }
-    /* Below this the global timer's steps are too coarse to say anything. */
-    *ret_mhz = held[1] >= 10000 ? (double)held[0] / (double)held[1] * 1e3 : 0;
-    *ret_late = held[2] != 0;
+    uint64_t cycles = s.hold_cycles, ns = s.hold_ns;
+    *ret = (struct gate_held) { .late = s.late != 0, .longest_us = (double)s.longest_ns * 1e-3 };
+    if (s.after_ns > s.ns) {
+        ret->window_us = (double)(s.after_ns - s.ns) * 1e-3;
+    }
+    if (s.after_ns > s.ns + enough_ns) {
+        cycles = s.after_cycles - s.cycles;
+        ns = s.after_ns - s.ns;
+    }
+    ret->mhz = ns >= enough_ns ? (double)cycles / (double)ns * 1e3 : 0;
     return 0;
 }

@@ -468,23 +468,55 @@ __device__ u64 globaltimer()
     return t;
 }
 
+__device__ u32 multiprocessor()
+{
+    u32 id;
+    asm volatile("mov.u32 %0, %%smid;" : "=r"(id));
+    return id;
+}
+
+/* Two readings of the SM clock and of the time, on one multiprocessor. */
+struct stamps {
+    u64 hold_cycles, hold_ns;   /* what the hold took, */
+    u64 late, longest_ns;       /* whether it gave up, the longest it wasn't let run */
+    u64 multiprocessor, cycles, ns; /* at its end */
+    u64 after_cycles, after_ns; /* after what was timed; 0: not taken */
+};
+
 /*
  * Holds the stream until the host sets *flag to `turn` (or later), so that what is queued behind
- * runs without gaps. Gives up after `timeout` ns. out[0] cycles of the SM clock, out[1] ns, for
- * the clock's rate just before what is timed; out[2] 1 after a timeout.
+ * runs without gaps. Gives up after `timeout` ns. A long step of the timer between two looks means
+ * that something else had the GPU.
  */
 extern "C" __global__ void gate_hold(const volatile u32 *flag, u32 turn, u64 timeout,
-                                     volatile u64 *out)
+                                     volatile stamps *out)
 {
-    u64 start = globaltimer(), cycles = clock64(), now = start;
+    u64 start = globaltimer(), cycles = clock64(), now = start, longest = 0;
     bool late = false;
     while ((int)(*flag - turn) < 0 && !late) {
-        now = globaltimer();
+        u64 next = globaltimer();
+        longest = next - now > longest ? next - now : longest;
+        now = next;
         late = now - start > timeout;
     }
-    out[1] = globaltimer() - start;
-    out[0] = clock64() - cycles;
-    out[2] = late;
+    out->after_cycles = out->after_ns = 0;
+    out->late = late;
+    out->longest_ns = longest;
+    out->multiprocessor = multiprocessor();
+    u64 at = clock64(), ns = globaltimer();
+    out->hold_cycles = at - cycles;
+    out->hold_ns = ns - start;
+    out->cycles = at;
+    out->ns = ns;
+}
+
+/* After what was timed: the same readings on the same multiprocessor, by whichever block is there. */
+extern "C" __global__ void gate_stamp(volatile stamps *out)
+{
+    if (multiprocessor() == out->multiprocessor) {
+        out->after_cycles = clock64();
+        out->after_ns = globaltimer();
+    }
 }
 
 /* Leaves a pattern in shared memory, so that a kernel that reads what it didn't write stands out. */

@@ -40,10 +40,10 @@ enum { GATE_SLOTS = 512, GATE_ZONES = 512 };
 struct gate {
     struct gpu *gpu;
     CUmodule module;
-    CUfunction fill, normalise, norm, compare, same, zones, hold, shared;
+    CUfunction fill, normalise, norm, compare, same, zones, hold, stamp, shared;
     CUdeviceptr slots;      /* GATE_SLOTS comparisons */
     CUdeviceptr zone_table; /* GATE_ZONES zones */
-    CUdeviceptr held;       /* what gate_hold wrote: cycles, ns, timed out */
+    CUdeviceptr held;       /* what gate_hold and gate_stamp wrote */
     volatile uint32_t *flag; /* host memory that gate_hold watches */
     CUdeviceptr flag_device;
     uint32_t turn;
@@ -85,6 +85,14 @@ int gate_poison_shared(struct gate *gate, uint32_t pattern, struct err *err);
 /* What is queued after gate_hold waits until gate_release (or `timeout_ns`). */
 int gate_hold(struct gate *gate, uint64_t timeout_ns, struct err *err);
 void gate_release(struct gate *gate);
-/* Of the last hold, once the stream has passed it: the SM clock in MHz (0: not known), and whether
- * it gave up waiting. */
-int gate_held(struct gate *gate, double *ret_mhz, bool *ret_late, struct err *err);
+/* Queued after what was timed, for gate_held. */
+int gate_stamp(struct gate *gate, struct err *err);
+
+struct gate_held {
+    double mhz;       /* SM clock between hold and stamp (without one: during the hold); 0: unknown */
+    double window_us; /* from the hold's end to the stamp; 0 without one */
+    double longest_us; /* that the hold wasn't let run: some microseconds where the GPU is ours */
+    bool late;        /* the hold gave up waiting */
+};
+/* Of the last hold, once the stream has passed it. */
+int gate_held(struct gate *gate, struct gate_held *ret, struct err *err);

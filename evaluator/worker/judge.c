@@ -98,8 +98,8 @@ static void describe_acceptance(struct judge *j)
 json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena)
 {
     struct judge j = { .gpu = tools->gpu, .slabs = tools->slabs, .gate = tools->gate,
-                       .times = tools->times, .channel = tools->channel, .job = job,
-                       .arena = arena, .phase = "load", .started = clock_ns() };
+                       .times = tools->times, .channel = tools->channel, .nvml = tools->nvml,
+                       .job = job, .arena = arena, .phase = "load", .started = clock_ns() };
     j.verdict.modelled = j.gpu->modelled;
     if (j.gpu->modelled) {
         slabs_drop_all(j.slabs);

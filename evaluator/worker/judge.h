@@ -11,6 +11,7 @@
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/gate.h"
 #include "evaluator/worker/job.h"
+#include "evaluator/worker/nvml.h"
 #include "evaluator/worker/program.h"
 #include "evaluator/worker/rig.h"
 #include "evaluator/worker/slab.h"
@@ -34,6 +35,7 @@ struct judge_tools {
     struct gate *gate;
     struct known_times *times;
     const struct channel *channel;
+    const struct nvml *nvml; /* never NULL; says itself what isn't available */
 };
 
 struct judge {
@@ -42,6 +44,7 @@ struct judge {
     struct gate *gate;
     struct known_times *times;
     const struct channel *channel;
+    const struct nvml *nvml;
     const struct job *job;
     struct arena *arena;
     struct verdict verdict;

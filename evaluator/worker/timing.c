@@ -3,6 +3,8 @@
 #include "evaluator/worker/timing.h"
 #include "base/util.h"
 
+#include <math.h>
+
 enum { QUEUE_MAX = 500 }; /* launches that are queued one by one; more become a graph */
 
 static int point_side(struct timing *t, struct side *side, bool is_baseline)
@@ -54,7 +56,6 @@ static int measure(struct timing *t)
     int r = slab_take(j->slabs, MAX(2 * (size_t)j->gpu->l2_bytes, 1 << 20), &t->flush, &j->err);
     r = r < 0 ? r : rig_place(&t->rig, false, &j->err);
     r = r < 0 ? r : warm_up(t, &j->verdict.prepare_us);
-    timing_draw_audits(t);
     t->check = (struct check) { &t->rig, &t->candidate.program, &t->reference, t->scale,
                                 TIMING_TRIAL_WEIGHTS };
     r = r < 0 ? r : point_side(t, &t->candidate, false);
@@ -70,20 +71,69 @@ static int measure(struct timing *t)
     return r;
 }
 
+static const double *rounded(struct arena *arena, const double *values, size_t n, double unit)
+{
+    double *copy = arena_alloc(arena, n, sizeof(*copy));
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = round(values[i] / unit) * unit;
+    }
+    return copy;
+}
+
+static void summarise(const struct timing *t, const struct series *series, double clock,
+                      struct verdict_time *ret)
+{
+    double us[SERIES_MAX];
+    size_t n = series_kept(series, clock, us);
+    *ret = (struct verdict_time) { .n = n, .dropped = series->n - n };
+    if (n == 0) {
+        return;
+    }
+    struct interval interval;
+    struct arena *arena = t->judge->arena;
+    stats_median(us, n, t->alpha, &interval);
+    ret->median_us = interval.median;
+    ret->lo_us = interval.lo;
+    ret->hi_us = interval.hi;
+    ret->samples_us = rounded(arena, series->us, series->n, 1e-3);
+    ret->clocks_mhz = t->judge->gpu->modelled ? NULL
+                                              : rounded(arena, series->mhz, series->n, 1);
+}
+
+/* Baseline over candidate. A baseline that was much slower has a few pairs only: then the candidate's
+ * further samples say more than those. */
+static void compare(const struct timing *t, double clock, struct interval *ret)
+{
+    const struct verdict_time *time = &t->judge->verdict.time, *base = &t->judge->verdict.baseline;
+    *ret = (struct interval) { 0 };
+    if (!t->baseline_done) {
+        series_ratio(&t->baseline.series, &t->candidate.series, clock, t->alpha, ret);
+    }
+    if (ret->median <= 0) {
+        *ret = (struct interval) { base->median_us / time->median_us, base->lo_us / time->hi_us,
+                                   base->hi_us / time->lo_us };
+    }
+}
+
 static int conclude(struct timing *t)
 {
     struct verdict *v = &t->judge->verdict;
-    timing_summarise(t, &t->candidate, &v->time);
+    char throttle[128];
+    double clock = series_clock(&t->candidate.series, &t->baseline.series);
+    summarise(t, &t->candidate.series, clock, &v->time);
+    nvml_throttle_text(t->throttle, throttle, sizeof(throttle));
+    v->throttle = arena_strdup(t->judge->arena, throttle);
+    v->shared = t->shared;
     if (v->time.n == 0) {
         return judge_decide(t->judge, VERDICT_STATUS_TIMEOUT,
                             "no timed run ended within %.0f s", (double)TIMING_HOLD_NS * 1e-9);
     }
     if (t->has_baseline) {
-        timing_summarise(t, &t->baseline, &v->baseline);
+        summarise(t, &t->baseline.series, clock, &v->baseline);
     }
     if (v->baseline.n) {
         struct interval ratio;
-        timing_compare(t, &v->time, &v->baseline, &ratio);
+        compare(t, clock, &ratio);
         v->speedup = ratio.median;
         v->speedup_lo = ratio.lo;
         v->speedup_hi = ratio.hi;

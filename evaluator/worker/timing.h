@@ -2,15 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside of timing: timing.c conducts, timing_sample.c takes samples on a GPU, timing_modelled.c on
- * one whose clock is a model.
+ * one whose clock is a model; series.h says what samples mean.
  */
 #include "evaluator/worker/judge.h"
 #include "evaluator/worker/roof.h"
-#include "evaluator/worker/stats.h"
+#include "evaluator/worker/series.h"
 
 enum {
-    TIMING_SAMPLES_MAX = 1000,
-    TIMING_AUDITS_MAX = 6,
+    TIMING_AUDITS_MAX = 30,
     TIMING_TRIAL_FIRST = 1000,  /* trial numbers of timed inputs start here */
     TIMING_TRIAL_WEIGHTS = 900, /* the one set of weights that timing uses */
 };
@@ -22,8 +21,7 @@ struct side {
     struct program program;
     const CUdeviceptr *at[RIG_SETS];
     CUgraphExec graph[RIG_SETS]; /* NULL: launches one by one */
-    size_t n, late;
-    double us[TIMING_SAMPLES_MAX], mhz[TIMING_SAMPLES_MAX];
+    struct series series;
 };
 
 struct timing {
@@ -39,19 +37,17 @@ struct timing {
     double alpha;
     bool has_baseline, baseline_done;
     size_t n_audits, audits[TIMING_AUDITS_MAX];
+    unsigned throttle; /* reasons seen between batches, as nvml.h has them */
+    bool shared;       /* somebody else was on the GPU */
+    struct {
+        size_t set;
+        bool candidate_first;
+    } draw[2 * RIG_SETS]; /* for the next pairs */
 };
 
 int timing_record(struct timing *timing, CUevent event);
 int timing_elapsed(struct timing *timing, double *ret_us);
-/* Picks the samples whose outputs will be checked. */
-void timing_draw_audits(struct timing *timing);
 /* Pairs of candidate and baseline until the interval is tight or time is up. */
 int timing_take_samples(struct timing *timing);
-void timing_summarise(const struct timing *timing, const struct side *side,
-                      struct verdict_time *ret);
-/* Baseline over candidate: the value is the ratio of the medians, the interval comes from the pairs
- * where both were sampled throughout, else from the two intervals. */
-void timing_compare(const struct timing *timing, const struct verdict_time *time,
-                    const struct verdict_time *base, struct interval *ret);
 
 int timing_modelled(struct timing *timing);

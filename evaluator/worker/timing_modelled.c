@@ -39,7 +39,7 @@ static int run_side(struct timing *t, struct side *side, const CUdeviceptr *at,
     int r = side->program.n_prepare ? run_timed(t, side, at, true, ret_prepare_us) : 0;
     r = r < 0 ? r : run_timed(t, side, at, false, &us);
     if (r == 0) {
-        side->us[side->n++] = us;
+        side->series.us[side->series.n++] = us;
     }
     return r;
 }
@@ -50,7 +50,7 @@ static int run_baseline(struct timing *t)
     double ignored = 0;
     for (size_t i = 0; i < ARRAY_LEN(known->at); i++) {
         if (known->at[i].us > 0 && id_eq(&known->at[i].id, &t->one->baseline_id)) {
-            t->baseline.us[t->baseline.n++] = known->at[i].us;
+            t->baseline.series.us[t->baseline.series.n++] = known->at[i].us;
             return 0;
         }
     }
@@ -58,7 +58,7 @@ static int run_baseline(struct timing *t)
     if (r == 0) {
         size_t slot = known->next++ % ARRAY_LEN(known->at);
         known->at[slot].id = t->one->baseline_id;
-        known->at[slot].us = t->baseline.us[0];
+        known->at[slot].us = t->baseline.series.us[0];
     }
     return r;
 }

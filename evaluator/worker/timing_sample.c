@@ -7,16 +7,13 @@
 #include "base/util.h"
 #include "evaluator/worker/timing.h"
 
-#include <math.h>
-#include <string.h>
-
-enum { BASELINE_SHORT = 5 }; /* samples of a baseline that is much slower */
+enum { BASELINE_SHORT = 5, /* samples of a baseline that is much slower */
+       AUDITS_LEAST = 4 };
 static const double slow_baseline = 1.5; /* times slower: enough is known after BASELINE_SHORT */
 static const double seconds_enough = 1;  /* once the least number of samples is there */
 static const double seconds_most = 2;    /* even before; a few samples of a slow kernel must do */
-static const double audit_seconds = 0.06; /* for runs of the reference between samples */
-static const double width_wanted = 0.01;
-static const double clock_lowest = 0.75; /* of the median clock; slower samples are dropped */
+static const double audit_seconds = 0.3; /* for runs of the reference between samples */
+static const double foreign_us = 500; /* a gap in our own work: another process had the GPU */
 
 static int queue(struct timing *t, struct side *side, size_t set)
 {
@@ -62,17 +59,20 @@ int timing_record(struct timing *t, CUevent event)
                      &t->judge->err);
 }
 
-/* One timed run on set `set`. A run whose hold gave up is marked by a negative time. */
-static int sample(struct timing *t, struct side *side, size_t set, double *ret_us, double *ret_mhz)
+/* One timed run on set `set`. A run whose hold gave up takes 0 us. */
+static int sample(struct timing *t, struct side *side, size_t set)
 {
     struct judge *j = t->judge;
-    bool late = false;
+    struct series *series = &side->series;
+    struct gate_held held;
+    double us = 0;
     int r = flush(t);
     r = r < 0 ? r : gate_hold(j->gate, TIMING_HOLD_NS, &j->err);
     r = r < 0 ? r : timing_record(t, t->start);
     if (r == 0) {
         r = queue(t, side, set);
         int after = timing_record(t, t->stop);
+        after = after < 0 ? after : gate_stamp(j->gate, &j->err);
         r = r < 0 ? r : after;
         gate_release(j->gate);
     }
@@ -80,10 +80,13 @@ static int sample(struct timing *t, struct side *side, size_t set, double *ret_u
     if (r < 0) {
         return judge_failed(j, side->who, r);
     }
-    r = gate_held(j->gate, ret_mhz, &late, &j->err);
-    r = r < 0 ? r : timing_elapsed(t, ret_us);
-    if (r == 0 && late) {
-        *ret_us = -1;
+    r = gate_held(j->gate, &held, &j->err);
+    r = r < 0 ? r : timing_elapsed(t, &us);
+    if (r == 0) {
+        series->us[series->n] = held.late ? 0 : us;
+        series->mhz[series->n++] = held.mhz;
+        t->shared = t->shared || held.longest_us > foreign_us
+            || (held.window_us > us + foreign_us && !held.late);
     }
     return r;
 }
@@ -97,16 +100,6 @@ static int renew(struct timing *t, size_t set, uint64_t trial)
                                           trial % 2 ? RIG_POISON_B : RIG_POISON_A, &j->err);
 }
 
-static void keep(struct side *side, double us, double mhz)
-{
-    if (us < 0) {
-        side->late++;
-        return;
-    }
-    side->us[side->n] = us;
-    side->mhz[side->n++] = mhz;
-}
-
 static bool audited(const struct timing *t, size_t i)
 {
     for (size_t k = 0; k < t->n_audits; k++) {
@@ -117,26 +110,45 @@ static bool audited(const struct timing *t, size_t i)
     return false;
 }
 
+static uint32_t drawn_below(uint32_t n)
+{
+    uint32_t r;
+    random_bytes(&r, sizeof(r));
+    return r % n;
+}
+
+/* Which set the i-th pair runs on, and who runs first: every combination once in a few pairs, in an
+ * order drawn anew, so that neither side has a place that is its own. */
+static void draw_pair(struct timing *t, size_t i, size_t *ret_set, bool *ret_candidate_first)
+{
+    size_t n = 2 * t->rig.n_sets, at = i % n;
+    for (size_t k = 0; at == 0 && k < n; k++) {
+        size_t other = drawn_below((uint32_t)k + 1);
+        t->draw[k] = t->draw[other];
+        t->draw[other].set = k / 2;
+        t->draw[other].candidate_first = k % 2 == 0;
+    }
+    *ret_set = t->draw[at].set;
+    *ret_candidate_first = t->draw[at].candidate_first;
+}
+
 /* The i-th pair. The candidate's outputs are checked now and then, when it can't know. */
 static int pair(struct timing *t, size_t i)
 {
     struct judge *j = t->judge;
-    size_t set = i % t->rig.n_sets;
+    size_t set;
+    bool first;
     uint64_t trial = TIMING_TRIAL_FIRST + i;
     bool with_baseline = t->has_baseline && !t->baseline_done;
+    draw_pair(t, i, &set, &first);
     int r = rig_fill(&t->rig, &t->rig.sets[set], RIG_PART_INPUTS, trial, GATE_MODE_OWN, &j->err);
     for (int turn = 0; r == 0 && turn < 2; turn++) {
-        bool is_candidate = (turn == 1) == (i % 2 == 0) || !with_baseline;
-        struct side *side = is_candidate ? &t->candidate : &t->baseline;
-        if (!with_baseline && turn == 1) {
-            break;
+        bool is_candidate = (turn == 0) == first;
+        if (!is_candidate && !with_baseline) {
+            continue;
         }
-        double us = 0, mhz = 0;
         r = renew(t, set, trial);
-        r = r < 0 ? r : sample(t, side, set, &us, &mhz);
-        if (r == 0) {
-            keep(side, us, mhz);
-        }
+        r = r < 0 ? r : sample(t, is_candidate ? &t->candidate : &t->baseline, set);
         if (r == 0 && is_candidate && audited(t, i)) {
             r = check_outputs(j, &t->check, &t->rig.sets[set], trial, GATE_MODE_OWN,
                               ", in a timed run");
@@ -145,104 +157,51 @@ static int pair(struct timing *t, size_t i)
     return r;
 }
 
-/* Samples whose clock was well below the others' say nothing of the kernel. */
-static size_t filter(const struct side *side, double *ret_us)
-{
-    double known[TIMING_SAMPLES_MAX];
-    size_t n_known = 0, n = 0;
-    for (size_t i = 0; i < side->n; i++) {
-        if (side->mhz[i] > 0) {
-            known[n_known++] = side->mhz[i];
-        }
-    }
-    struct interval clock = { 0 };
-    if (n_known) {
-        stats_median(known, n_known, STATS_ALPHA_ONE, &clock);
-    }
-    for (size_t i = 0; i < side->n; i++) {
-        if (side->mhz[i] <= 0 || side->mhz[i] >= clock_lowest * clock.median) {
-            ret_us[n++] = side->us[i];
-        }
-    }
-    return n;
-}
-
-void timing_summarise(const struct timing *t, const struct side *side, struct verdict_time *ret)
-{
-    double us[TIMING_SAMPLES_MAX];
-    size_t n = filter(side, us);
-    *ret = (struct verdict_time) { .n = n, .dropped = side->n - n + side->late };
-    if (n == 0) {
-        return;
-    }
-    struct interval interval;
-    stats_median(us, n, t->alpha, &interval);
-    ret->median_us = interval.median;
-    ret->lo_us = interval.lo;
-    ret->hi_us = interval.hi;
-    double *samples = arena_alloc(t->judge->arena, n, sizeof(*samples));
-    memcpy(samples, us, n * sizeof(*samples));
-    ret->samples_us = samples;
-}
-
-/* Baseline over candidate: from the pairs where both were sampled throughout, else from the two
- * intervals. The value is the ratio of the medians that are shown. */
-void timing_compare(const struct timing *t, const struct verdict_time *time,
-                          const struct verdict_time *base, struct interval *ret)
-{
-    *ret = (struct interval) { base->median_us / time->median_us, base->lo_us / time->hi_us,
-                               base->hi_us / time->lo_us };
-    if (t->candidate.n != t->baseline.n || t->candidate.late || t->baseline.late) {
-        return;
-    }
-    double ratios[TIMING_SAMPLES_MAX];
-    for (size_t i = 0; i < t->candidate.n; i++) {
-        ratios[i] = log(t->baseline.us[i] / t->candidate.us[i]);
-    }
-    struct interval log_ratio;
-    stats_median(ratios, t->candidate.n, t->alpha, &log_ratio);
-    ret->lo = MIN(ret->median, exp(log_ratio.lo));
-    ret->hi = MAX(ret->median, exp(log_ratio.hi));
-}
-
-static bool tight(const struct timing *t)
-{
-    struct verdict_time time, base;
-    timing_summarise(t, &t->candidate, &time);
-    if (time.n == 0 || time.hi_us - time.lo_us > width_wanted * time.median_us) {
-        return false;
-    }
-    if (!t->has_baseline || t->baseline_done) {
-        return true;
-    }
-    struct interval ratio;
-    timing_summarise(t, &t->baseline, &base);
-    timing_compare(t, &time, &base, &ratio);
-    return base.n > 0 && stats_width(&ratio) <= width_wanted;
-}
-
 static void maybe_end_baseline(struct timing *t)
 {
-    struct interval time, base;
-    if (!t->has_baseline || t->baseline_done || t->baseline.n < BASELINE_SHORT
-        || t->candidate.n < BASELINE_SHORT) {
+    double time_us[SERIES_MAX], base_us[SERIES_MAX];
+    if (!t->has_baseline || t->baseline_done || t->candidate.series.n < BASELINE_SHORT) {
         return;
     }
-    stats_median(t->candidate.us, t->candidate.n, STATS_ALPHA_ONE, &time);
-    stats_median(t->baseline.us, t->baseline.n, STATS_ALPHA_ONE, &base);
+    double clock = series_clock(&t->candidate.series, &t->baseline.series);
+    size_t n_time = series_kept(&t->candidate.series, clock, time_us);
+    size_t n_base = series_kept(&t->baseline.series, clock, base_us);
+    struct interval time, base;
+    if (n_time < BASELINE_SHORT || n_base < BASELINE_SHORT) {
+        return;
+    }
+    stats_median(time_us, n_time, STATS_ALPHA_ONE, &time);
+    stats_median(base_us, n_base, STATS_ALPHA_ONE, &base);
     t->baseline_done = base.median > slow_baseline * time.median;
 }
 
-/* Samples to audit, drawn anew for every job: as many as cost little, one at least. */
-void timing_draw_audits(struct timing *t)
+/* Samples to audit, drawn anew for every job: as many as cost little, some in any case, because a
+ * kernel that is right by a coin must not pass. */
+static void draw_audits(struct timing *t)
 {
     double once = t->judge->reference_seconds;
-    t->n_audits = once > 0 ? (size_t)MAX(1, MIN(audit_seconds / once, TIMING_AUDITS_MAX)) : 1;
-    for (size_t k = 0; k < t->n_audits; k++) {
-        uint32_t r;
-        random_bytes(&r, sizeof(r));
+    size_t most = MIN(t->judge->job->samples_min, TIMING_AUDITS_MAX);
+    size_t wanted = once > 0 ? (size_t)MIN(audit_seconds / once, TIMING_AUDITS_MAX) : 0;
+    t->n_audits = 0;
+    while (t->n_audits < MIN(MAX(wanted, AUDITS_LEAST), most)) {
         /* One early, in case a slow kernel gets no further. */
-        t->audits[k] = r % (k == 0 ? BASELINE_SHORT : t->judge->job->samples_min);
+        size_t of = t->n_audits == 0 ? MIN(BASELINE_SHORT, most) : t->judge->job->samples_min;
+        size_t at = drawn_below((uint32_t)of);
+        if (!audited(t, at)) {
+            t->audits[t->n_audits++] = at;
+        }
+    }
+}
+
+/* Between batches: what the driver says of clocks and of others. */
+static void look_around(struct timing *t)
+{
+    unsigned reasons = 0, others = 0;
+    if (nvml_throttle(t->judge->nvml, &reasons) == 0) {
+        t->throttle |= reasons;
+    }
+    if (nvml_others(t->judge->nvml, &others) == 0) {
+        t->shared = t->shared || others > 0;
     }
 }
 
@@ -251,28 +210,38 @@ static double seconds_since(uint64_t start)
     return (double)(clock_ns() - start) * 1e-9;
 }
 
-int timing_take_samples(struct timing *t)
+static int batch(struct timing *t, size_t *i, size_t look, uint64_t start)
 {
-    const struct job *job = t->judge->job;
-    size_t most = MIN(job->samples_max, TIMING_SAMPLES_MAX), look = MIN(job->samples_min, most);
-    uint64_t start = clock_ns();
-    t->alpha = look < most ? STATS_ALPHA_FOUR_LOOKS : STATS_ALPHA_ONE;
-    for (size_t i = 0; i < most;) {
-        for (; i < look; i++) {
-            int r = pair(t, i);
-            if (r < 0) {
-                return r;
-            }
-            maybe_end_baseline(t);
-            if (seconds_since(start) > seconds_most && i + 1 >= BASELINE_SHORT) {
-                return 0;
-            }
+    for (; *i < look; (*i)++) {
+        int r = pair(t, *i);
+        if (r < 0) {
+            return r;
         }
-        if (tight(t) || seconds_since(start) > seconds_enough) {
-            break;
+        maybe_end_baseline(t);
+        if (seconds_since(start) > seconds_most && *i + 1 >= BASELINE_SHORT) {
+            return 0;
         }
-        look = MIN(2 * look, most);
     }
     return 0;
 }
 
+int timing_take_samples(struct timing *t)
+{
+    const struct job *job = t->judge->job;
+    size_t most = MIN(job->samples_max, SERIES_MAX), look = MIN(job->samples_min, most), i = 0;
+    uint64_t start = clock_ns();
+    t->alpha = look < most ? STATS_ALPHA_FOUR_LOOKS : STATS_ALPHA_ONE;
+    draw_audits(t);
+    look_around(t);
+    for (;;) {
+        int r = batch(t, &i, look, start);
+        look_around(t);
+        bool paired = t->has_baseline && !t->baseline_done;
+        if (r < 0 || i < look || i >= most || seconds_since(start) > seconds_enough
+            || series_enough(&t->candidate.series, paired ? &t->baseline.series : NULL,
+                             t->alpha)) {
+            return r;
+        }
+        look = MIN(2 * look, most);
+    }
+}
