@@ -27,7 +27,7 @@ struct entry {
     struct image image;
     char *log;
     char *bytes;
-    json_t *kernels;
+    json_t *kernels, *findings;
     bool ready;
     int lent; /* callbacks that hold the image now: it isn't evicted */
     uint64_t used;
@@ -64,6 +64,7 @@ static void entry_free(struct entry *e)
     free(e->log);
     free(e->bytes);
     json_decref(e->kernels);
+    json_decref(e->findings);
     free(e);
 }
 
@@ -95,7 +96,7 @@ static void image_key(const struct compiler *c, const struct compile_request *r,
     const char *compiler = json_string_value(json_object_get(hello, "compiler"));
     const char *kind = c->ptx ? "ptx" : "cubin";
     const struct id_part parts[] = {
-        { "image 1", 7 },
+        { "image 2", 7 },
         { compiler ? compiler : "", compiler ? strlen(compiler) : 0 },
         { c->arch, strlen(c->arch) },
         { kind, strlen(kind) },
@@ -120,12 +121,13 @@ static void publish(struct entry *e)
     e->image.log = e->log ? e->log : "";
     e->image.bytes = e->bytes;
     e->image.kernels = e->kernels;
+    e->image.findings = e->findings;
     e->ready = true;
 }
 
 /*
  * A file is three parts, the first two a line each: the hash of what follows it, as hex; JSON
- * {"seconds", "kernels", "log"}; the image.
+ * {"seconds", "kernels", "findings", "log"}; the image.
  */
 static bool parse_file(const char *text, size_t len, struct entry *e)
 {
@@ -149,6 +151,7 @@ static bool parse_file(const char *text, size_t len, struct entry *e)
     memcpy(e->bytes, line_end + 1, e->image.len);
     e->log = xstrdup(log ? log : "");
     e->kernels = json_incref(json_object_get(head, "kernels"));
+    e->findings = json_incref(json_object_get(head, "findings"));
     e->image.seconds = json_number_value(json_object_get(head, "seconds"));
     json_decref(head);
     return true;
@@ -180,6 +183,9 @@ static void file_text(const struct entry *e, struct buf *out)
     jwrite_real(&w, "seconds", e->image.seconds);
     if (e->kernels) {
         jwrite_tree(&w, "kernels", e->kernels);
+    }
+    if (e->findings) {
+        jwrite_tree(&w, "findings", e->findings);
     }
     jwrite_string(&w, "log", e->image.log);
     jwrite_close(&w, '}');
@@ -253,6 +259,7 @@ static void take_result(struct entry *e, const struct pool_result *result)
     int64_t offset = json_integer_value(json_array_get(part, 0));
     int64_t len = json_integer_value(json_array_get(part, 1));
     e->image.ok = json_is_true(json_object_get(json, "ok"));
+    e->findings = json_incref(json_object_get(json, "findings"));
     if (e->image.ok) {
         bool inside = offset >= 0 && len > 0 && (uint64_t)offset <= result->blob_len
             && (uint64_t)len <= result->blob_len - (uint64_t)offset;

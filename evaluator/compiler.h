@@ -22,6 +22,7 @@ struct image {
     const void *bytes;
     size_t len;
     const json_t *kernels; /* {"softmax": {"registers": .., "spill_bytes": .., "shared": ..}} */
+    const json_t *findings; /* what the PTX does that a gate may refuse: worker/refuse.h */
     double seconds;        /* of the compile, also when it came from the cache */
     bool cached;
 };

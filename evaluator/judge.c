@@ -7,6 +7,8 @@
 #include "base/frame.h"
 #include "base/util.h"
 #include "evaluator/judge_internal.h"
+#include "evaluator/profile.h"
+#include "evaluator/judge_refuse.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +44,9 @@ static void complete(struct judgement *j)
     v->sol_bound = v->sol_bound ? v->sol_bound : "";
     v->sol_basis = v->sol_basis ? v->sol_basis : "";
     v->throttle = v->throttle ? v->throttle : "";
+    v->bottleneck_why = v->bottleneck_why ? v->bottleneck_why : "";
+    v->profile = v->profile ? v->profile : "";
+    v->remarks = v->remarks ? v->remarks : "";
     if (v->status == VERDICT_STATUS_COMPILE_ERROR || v->status == VERDICT_STATUS_PLAN_ERROR) {
         v->bottleneck = BOTTLENECK_COMPILE_ERROR;
     } else if (v->status != VERDICT_STATUS_ACCEPTED) {
@@ -140,6 +145,7 @@ static void on_judged(void *ud, const struct pool_result *result)
     switch (result->code) {
     case 0: {
         double compile_s = j->verdict.compile_s, device_s = j->verdict.device_s;
+        const char *remarks = j->verdict.remarks;
         int registers = j->verdict.registers, spill = j->verdict.spill_bytes;
         int shared = j->verdict.shared_bytes;
         struct err err = { 0 };
@@ -154,6 +160,7 @@ static void on_judged(void *ud, const struct pool_result *result)
             return;
         }
         j->verdict = v;
+        j->verdict.remarks = remarks;
         j->verdict.compile_s = compile_s;
         j->verdict.device_s = device_s;
         j->verdict.registers = v.registers ? v.registers : registers;
@@ -201,6 +208,27 @@ static void add_resources(struct judgement *j, const json_t *kernels)
     }
 }
 
+/* Ends the judgement if what was compiled does what no gate could make harmless. */
+static bool refuse(struct judgement *j, enum side side, const struct image *image)
+{
+    if (side == SIDE_REFERENCE || !image) {
+        return false;
+    }
+    bool candidates = side == SIDE_CANDIDATE;
+    const struct plan *plan = (candidates ? j->request.candidate : j->request.baseline)->plan;
+    auto_free char *why = judge_refusal(plan, image->findings);
+    if (why && candidates) {
+        end_with(j, VERDICT_STATUS_UNSUPPORTED, "compile", why);
+    } else if (why) {
+        auto_free char *text = xprintf("the baseline is refused: %s", why);
+        end_broken(j, ERR_UNSUPPORTED, text);
+    } else if (candidates) {
+        auto_free char *remarks = judge_remarks(j->verdict.remarks, image->findings);
+        j->verdict.remarks = arena_strdup(j->arena, remarks);
+    }
+    return why != NULL;
+}
+
 static void on_compiled(void *ud, int code, const struct image *image, const char *error)
 {
     struct unit *unit = ud;
@@ -216,6 +244,8 @@ static void on_compiled(void *ud, int code, const struct image *image, const cha
                  text);
     } else if (code < 0) {
         end_broken(j, code, error);
+    } else if (refuse(j, unit->side, image)) {
+        return;
     } else if (!image->ok && candidates) {
         end_with(j, VERDICT_STATUS_COMPILE_ERROR, "compile", image->log);
     } else if (!image->ok) {

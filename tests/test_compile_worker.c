@@ -188,6 +188,22 @@ static void test_system_files_stay_out_of_the_log(void **state)
         "__device__ char s[] = {\n#embed \"/etc/passwd\"\n};\n",
         "extern \"C\" __global__ void k() { asm(\"\\n#include \\\"/etc/passwd\\\"\\n\"); }\n",
         "extern \"C\" __global__ void k() { asm(\".include \\\"/etc/passwd\\\"\"); }\n",
+        "extern \"C\" __global__ void k() { asm(\".inc\" \"bin \\\"/etc/passwd\\\";\"); }\n",
+        "extern \"C\" __global__ void k() { asm(\"\\n#inc\" \"lude \\\"/etc/passwd\\\"\\n\"); }\n",
+        "extern \"C\" __global__ void k() { asm(\"\\043include </etc/passwd>\"); }\n",
+        "asm(\".inc\" \"bin \\\"/etc/passwd\\\";\");\nextern \"C\" __global__ void k() { bad; }\n",
+        "__device__ char s[] = {\n_Pragma(\"include /etc/passwd\") bad\n};\n",
+        "#pragma include \"/etc/passwd\"\n#pragma GCC dependency \"/etc/passwd\"\nint x = bad;\n",
+        "#line 1 \"/etc/passwd\"\nint x = bad;\n",
+        "#include __FILE__\n",
+        "#include_next \"/etc/passwd\"\n",
+        "import \"/etc/passwd\";\n",
+        "#ifdef __has_include\n#if __has_include(\"/etc/passwd\")\n#error found root:\n#endif\n#endif\n"
+        "int x = bad;\n",
+        "#ifdef __has_embed\n#if __has_embed(\"/etc/passwd\")\n#error found root:\n#endif\n#endif\n"
+        "int x = bad;\n",
+        "#include <../../../../../../etc/passwd>\n",
+        "#include \"/dev/stdin\"\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
         struct answer a;
@@ -195,6 +211,39 @@ static void test_system_files_stay_out_of_the_log(void **state)
         const char *log = text(&a, "log");
         if (ok(&a) || strstr(log, "root:") || strstr(log, "hunter2") || !strstr(log, "error")) {
             fail_msg("source %zu: ok %d, log: %s", i, ok(&a), log);
+        }
+        answer_done(&a);
+    }
+}
+
+/* What the PTX does is reported; what ptxas can't link, too. */
+static void test_findings(void **state)
+{
+    struct peer *peer = *state;
+    static const struct {
+        const char *source, *rule;
+        int line;
+    } cases[] = {
+        { "\nextern \"C\" __global__ void k() {\n asm(\"griddep\" \"control.launch_dependents;\");\n}\n",
+          "dependent_launch", 3 },
+        { "extern \"C\" __global__ void k(float **x) {\n *x = new float[4];\n}\n", "device_heap",
+          2 },
+        { "extern \"C\" __device__ int cudaDeviceSynchronize();\n"
+          "extern \"C\" __global__ void k(int *x) {\n *x = cudaDeviceSynchronize();\n}\n",
+          "device_runtime", 3 },
+        { "extern \"C\" __global__ void k() { asm(\"// \\\\\");\n}\n", "unreadable", 1 },
+        { "extern \"C\" __global__ void k(long long *x) {\n x[0] = clock64();\n}\n", "clock", 2 },
+        { "__managed__ int m;\nextern \"C\" __global__ void k() { m++; }\n", "managed_memory", 0 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct answer a;
+        assert_true(peer_compile(peer, "sm_90a", cases[i].source, NULL, &a));
+        const json_t *first = json_array_get(json_object_get(a.json, "findings"), 0);
+        const char *rule = json_string_value(json_object_get(first, "rule"));
+        json_int_t line = json_integer_value(json_object_get(first, "source_line"));
+        if (!rule || !str_eq(rule, cases[i].rule) || line != cases[i].line) {
+            fail_msg("source %zu: %s, line %lld, log %s", i, rule ? rule : "nothing",
+                     (long long)line, text(&a, "log"));
         }
         answer_done(&a);
     }
@@ -291,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_errors_show_numbered_lines),
         cmocka_unit_test(test_ptxas_errors_are_shown),
         cmocka_unit_test(test_system_files_stay_out_of_the_log),
+        cmocka_unit_test(test_findings),
         cmocka_unit_test(test_options_are_checked),
         cmocka_unit_test(test_odd_bytes),
         cmocka_unit_test(test_log_is_capped),

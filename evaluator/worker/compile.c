@@ -6,6 +6,7 @@
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/compile_log.h"
 #include "evaluator/worker/nvrtc_api.h"
+#include "evaluator/worker/refuse.h"
 #include "evaluator/worker/scan.h"
 #include "evaluator/worker/seal.h"
 
@@ -194,6 +195,13 @@ static json_t *failure(const char *log)
     return json_pack("{s:b,s:o}", "ok", 0, "log", text);
 }
 
+/* What the PTX does that the agent may refuse or remark on. */
+static json_t *findings(const struct output *o)
+{
+    struct refuse_finding found[REFUSE_FINDINGS_MAX];
+    return refuse_json(found, o->ptx ? refuse_scan(o->ptx, strlen(o->ptx), found) : 0);
+}
+
 static int send_output(const struct compiler *c, const struct output *o, double seconds,
                        struct err *err)
 {
@@ -204,9 +212,10 @@ static int send_output(const struct compiler *c, const struct output *o, double 
     size_t start = blob.len;
     put_ptx_head(kernels, &blob);
     buf_add(&blob, o->ptx, strlen(o->ptx));
-    json_t *json = json_pack("{s:b,s:s,s:f,s:[i,I],s:[I,I],s:o}", "ok", 1, "log", "", "seconds",
+    json_t *json = json_pack("{s:b,s:s,s:f,s:[i,I],s:[I,I],s:o,s:o}", "ok", 1, "log", "", "seconds",
                              seconds, "cubin", 0, (json_int_t)start, "ptx", (json_int_t)start,
-                             (json_int_t)(blob.len - start), "kernels", kernels);
+                             (json_int_t)(blob.len - start), "kernels", kernels, "findings",
+                             findings(o));
     if (!json || blob.failed) {
         json_decref(json);
         json = failure("error: a kernel's name can't be written as text");
@@ -262,7 +271,9 @@ static int serve_job(const struct compiler *c, const json_t *job, const char *so
         if (log.len == 0) {
             buf_printf(&log, "error: %s\n", err_text(&why));
         }
-        r = send_failure(c, log.at, err);
+        json_t *json = failure(log.at);
+        json_object_set_new(json, "findings", findings(&out)); /* ptxas may not know the symbol */
+        r = channel_send(&c->channel, FRAME_TYPE_RESULT, json, NULL, 0, err);
     }
     output_done(&out);
     return r;
