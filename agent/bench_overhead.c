@@ -18,15 +18,17 @@
 enum { OVERHEAD_TASKS = 100, OVERHEAD_STEPS = 40 };
 
 /* A new candidate for every ask: the parent with another comment. */
-static void ask_instant(const struct provider *provider, const struct ask *ask, proposal_cb done,
-                        void *ud)
+static void ask_instant(const struct provider *provider, const struct ask *ask, struct talk **talk,
+                        const struct verdict *failed, proposal_cb done, void *ud)
 {
     (void)provider;
+    (void)talk;
+    (void)failed;
     auto_free char *plan = json_canonical(ask->parent->plan->json);
     auto_free char *source = xprintf("// step %llu\n%s", (unsigned long long)ask->step,
                                      ask->family->variants[0]->source);
     struct err err = { 0 };
-    struct proposal p = { .strategy = "", .title = "instant" };
+    struct proposal p = { .strategy = "", .title = "instant", .summary = "", .status = "" };
     p.code = candidate_parse(plan, strlen(plan), source, strlen(source), &p.candidate, &err);
     p.error = err.text;
     if (p.code == 0 && ask->choice->n_strategies) {
@@ -35,7 +37,7 @@ static void ask_instant(const struct provider *provider, const struct ask *ask, 
     done(ud, &p);
 }
 
-static const struct provider instant = { "instant", NULL, ask_instant };
+static const struct provider instant = { .name = "instant", .ask = ask_instant };
 
 static int write_tasks(const char *folder, char **paths, size_t n, struct err *err)
 {

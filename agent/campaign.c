@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/campaign_internal.h"
+#include "agent/provider_model.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -15,28 +16,16 @@ static char *make_id(void)
     return xprintf("c%08llx%02x%02x", (unsigned long long)time(NULL), salt[0], salt[1]);
 }
 
-static json_t *options_json(const struct campaign *c)
-{
-    const struct campaign_options *o = &c->options;
-    return json_pack("{s:s*, s:s*, s:s, s:s*, s:s*, s:I, s:f, s:f, s:f, s:f, s:f}", "start",
-                     o->start, "baseline", o->baseline, "llm", c->provider->name, "tuner", o->tuner,
-                     "ablate", o->ablate, "tune_budget", (json_int_t)o->tune_budget, "deadline_s",
-                     o->deadline_s, "wall_s", o->wall_s, "gpu_s", o->gpu_s, "until_sol",
-                     o->until_sol, "seconds", campaign_seconds(c));
-}
-
 int campaign_save(struct campaign *c, const char *status, struct err *err)
 {
-    json_t *extra = options_json(c);
-    auto_free char *text = json_canonical(extra);
-    json_decref(extra);
-    const struct device_info *d = evaluator_device(c->session->evaluator);
+    auto_free char *text = campaign_options_text(c);
+    const struct device_info *d = session_device(c->session);
     bool over = !str_eq(status, "running");
     struct campaign_record record = {
         .id = c->id,
         .status = status,
         .device = d->name,
-        .llm = c->provider->name,
+        .llm = c->options.llm ? c->options.llm : c->provider->name,
         .baseline = c->options.baseline,
         .n_tasks = c->options.n_tasks,
         .tasks = c->options.tasks,
@@ -63,42 +52,98 @@ static void set_defaults(struct campaign *c)
         o->steps = CAMPAIGN_STEPS;
     }
     if (o->tune_budget < 0) {
-        o->tune_budget = evaluator_device(c->session->evaluator)->modelled ? 5 : 40;
+        o->tune_budget = session_device(c->session)->modelled ? 5 : 40;
     }
+    o->samples = o->samples < 1 ? 1 : o->samples;
+    o->repairs = o->repairs < 0 ? CAMPAIGN_REPAIRS : o->repairs;
+    c->budget.usd_most = o->usd;
+    c->budget.tokens_most = o->tokens;
 }
 
-/* Everything that can be found wrong before the first step is found here. */
-static int prepare(struct campaign *c, const struct provider *provider, struct err *err)
+/* What makes no sense is said before anything is opened or kept. */
+static int check_options(struct campaign *c, struct err *err)
 {
-    int r = 0;
-    c->provider = provider;
-    if (!provider) {
-        r = provider_find(c->options.llm, &c->provider, err);
+    const struct campaign_options *o = &c->options;
+    if (o->ablate && !select_ablation_parse(o->ablate, &c->ablation)) {
+        return err_set(err, ERR_INVALID, "--ablate %s: there are flat, random, no-prefix, "
+                       "no-position, no-local, frozen and none", o->ablate);
     }
-    if (r == 0 && c->options.ablate && !select_ablation_parse(c->options.ablate, &c->ablation)) {
-        r = err_set(err, ERR_INVALID, "--ablate %s: there are flat, random, no-prefix, no-position, "
-                    "no-local, frozen and none", c->options.ablate);
+    if (o->tuner && !str_eq(o->tuner, "none") && !str_eq(o->tuner, "random")
+        && !str_eq(o->tuner, "exhaustive")) {
+        return err_set(err, ERR_INVALID, "--tuner %s: there are random, exhaustive and none",
+                       o->tuner);
     }
-    const char *tuner = c->options.tuner;
-    if (r == 0 && tuner && !str_eq(tuner, "none") && !str_eq(tuner, "random")
-        && !str_eq(tuner, "exhaustive")) {
-        r = err_set(err, ERR_INVALID, "--tuner %s: there are random, exhaustive and none", tuner);
+    if (o->n_tasks < 1 || o->n_tasks > CAMPAIGN_TASKS_MAX) {
+        return err_set(err, ERR_INVALID, "a campaign has 1 to %d tasks", CAMPAIGN_TASKS_MAX);
     }
-    if (r == 0 && (c->options.n_tasks < 1 || c->options.n_tasks > CAMPAIGN_TASKS_MAX)) {
-        r = err_set(err, ERR_INVALID, "a campaign has 1 to %d tasks", CAMPAIGN_TASKS_MAX);
+    if (o->samples > CAMPAIGN_SAMPLES_MAX) {
+        return err_set(err, ERR_INVALID, "--samples %lld: at most %d", (long long)o->samples,
+                       CAMPAIGN_SAMPLES_MAX);
     }
-    c->runs = r == 0 ? xcalloc(c->options.n_tasks, sizeof(*c->runs)) : NULL;
-    for (size_t i = 0; r == 0 && i < c->options.n_tasks; i++) {
+    return 0;
+}
+
+static int open_provider(struct campaign *c, const struct provider *given, struct err *err)
+{
+    const char *llm = c->options.llm;
+    if (given || !llm || str_eq(llm, "offline")) {
+        c->provider = given ? given : provider_offline();
+        return 0;
+    }
+    int r = provider_model_new(c, &c->own_provider, err);
+    c->provider = c->own_provider;
+    return r;
+}
+
+static int open_runs(struct campaign *c, struct err *err)
+{
+    c->runs = xcalloc(c->options.n_tasks, sizeof(*c->runs));
+    for (size_t i = 0; i < c->options.n_tasks; i++) {
         c->n_runs++;
-        r = run_init(&c->runs[i], c, c->options.tasks[i], err);
+        int r = run_init(&c->runs[i], c, c->options.tasks[i], err);
         for (size_t k = 0; r == 0 && k < i; k++) {
             if (str_eq(c->runs[k].task->name, c->runs[i].task->name)) {
                 r = err_set(err, ERR_INVALID, "task %s is named twice", c->runs[i].task->name);
             }
         }
+        if (r < 0) {
+            return r;
+        }
     }
-    set_defaults(c);
-    return r;
+    return 0;
+}
+
+/* Everything that can be found wrong before the first step is found here. */
+static int prepare(struct campaign *c, const struct provider *provider, struct err *err)
+{
+    int r = check_options(c, err);
+    if (r == 0) {
+        set_defaults(c);
+    }
+    r = r < 0 ? r : open_provider(c, provider, err);
+    return r < 0 ? r : open_runs(c, err);
+}
+
+int campaign_family(struct campaign *c, const char *name, const struct catalog_family **ret,
+                    struct err *err)
+{
+    for (struct family_entry *e = c->families; e; e = e->next) {
+        if (str_eq(e->name, name)) {
+            *ret = &e->family;
+            return 0;
+        }
+    }
+    struct family_entry *e = xcalloc(1, sizeof(*e));
+    int r = catalog_family(name, &e->family, err);
+    if (r < 0) {
+        free(e);
+        return r;
+    }
+    e->name = xstrdup(name);
+    e->next = c->families;
+    c->families = e;
+    *ret = &e->family;
+    return 0;
 }
 
 static struct campaign *new_campaign(struct session *session)
@@ -110,33 +155,13 @@ static struct campaign *new_campaign(struct session *session)
     return c;
 }
 
-static const char *keep(struct campaign *c, const char *s)
-{
-    return s && *s ? arena_strdup(c->arena, s) : NULL;
-}
-
-static void copy_options(struct campaign *c, const struct campaign_options *o)
-{
-    c->options = *o;
-    const char **tasks = arena_alloc(c->arena, o->n_tasks + 1, sizeof(*tasks));
-    for (size_t i = 0; i < o->n_tasks; i++) {
-        tasks[i] = arena_strdup(c->arena, o->tasks[i]);
-    }
-    c->options.tasks = tasks;
-    c->options.start = keep(c, o->start);
-    c->options.baseline = keep(c, o->baseline);
-    c->options.llm = keep(c, o->llm);
-    c->options.tuner = keep(c, o->tuner);
-    c->options.ablate = keep(c, o->ablate);
-}
-
 int campaign_new(struct session *session, const struct campaign_options *options,
                  const struct provider *provider, struct campaign **ret, struct err *err)
 {
     struct campaign *c = new_campaign(session);
     c->id = make_id();
     c->started_s = (int64_t)time(NULL);
-    copy_options(c, options);
+    campaign_options_copy(c, options);
     int r = prepare(c, provider, err);
     r = r < 0 ? r : campaign_lock_take(store_path(session->store), c->id, &c->lock, err);
     r = r < 0 ? r : campaign_save(c, "running", err);
@@ -148,38 +173,9 @@ int campaign_new(struct session *session, const struct campaign_options *options
     return 0;
 }
 
-static int read_options(struct campaign *c, const struct campaign_record *record, struct err *err)
-{
-    json_t *json = NULL;
-    int r = jread_parse(record->extra, strlen(record->extra), &json, err);
-    if (r < 0) {
-        return r;
-    }
-    struct campaign_options o = {
-        .tasks = record->tasks,
-        .n_tasks = record->n_tasks,
-        .start = json_string_value(json_object_get(json, "start")),
-        .baseline = json_string_value(json_object_get(json, "baseline")),
-        .llm = record->llm,
-        .tuner = json_string_value(json_object_get(json, "tuner")),
-        .ablate = json_string_value(json_object_get(json, "ablate")),
-        .seed = (uint64_t)record->seed,
-        .steps = record->steps,
-        .tune_budget = json_integer_value(json_object_get(json, "tune_budget")),
-        .deadline_s = json_number_value(json_object_get(json, "deadline_s")),
-        .wall_s = json_number_value(json_object_get(json, "wall_s")),
-        .gpu_s = json_number_value(json_object_get(json, "gpu_s")),
-        .until_sol = json_number_value(json_object_get(json, "until_sol")),
-    };
-    c->earlier_s = json_number_value(json_object_get(json, "seconds"));
-    copy_options(c, &o);
-    json_decref(json);
-    return 0;
-}
-
 static int check_device(struct campaign *c, const struct campaign_record *record, struct err *err)
 {
-    const struct device_info *d = evaluator_device(c->session->evaluator);
+    const struct device_info *d = session_device(c->session);
     if (str_eq(record->device, d->name)) {
         return 0;
     }
@@ -189,8 +185,8 @@ static int check_device(struct campaign *c, const struct campaign_record *record
                    c->id, record->device, d->name);
 }
 
-int campaign_resume(struct session *session, const char *id, const struct provider *provider,
-                    struct campaign **ret, struct err *err)
+int campaign_resume(struct session *session, const char *id, const struct campaign_options *changes,
+                    const struct provider *provider, struct campaign **ret, struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
     struct campaign_record record;
@@ -206,13 +202,14 @@ int campaign_resume(struct session *session, const char *id, const struct provid
     c->started_s = record.started_s;
     r = campaign_lock_take(store_path(session->store), c->id, &c->lock, err);
     r = r < 0 ? r : check_device(c, &record, err);
-    r = r < 0 ? r : read_options(c, &record, err);
+    r = r < 0 ? r : campaign_options_read(c, &record, changes, err);
     r = r < 0 ? r : prepare(c, provider, err);
     for (size_t i = 0; r == 0 && i < c->n_runs; i++) {
         bool pending = false;
         r = run_load(&c->runs[i], &pending, err);
-        c->runs[i].phase = pending ? RUN_PHASE_TUNE : RUN_PHASE_NEXT;
+        c->runs[i].phase = pending ? RUN_PHASE_SAMPLES : RUN_PHASE_NEXT;
     }
+    r = r < 0 ? r : ledger_budget(session->store, c->id, &c->budget, err);
     r = r < 0 ? r : campaign_save(c, "running", err);
     if (r < 0) {
         campaign_free(c);
@@ -258,15 +255,14 @@ void campaign_stop(struct campaign *c)
 
 bool campaign_over_budget(const struct campaign *c, const char **ret_why)
 {
-    double device_s = 0;
-    for (size_t i = 0; i < c->n_runs; i++) {
-        device_s += c->runs[i].device_s;
+    if (c->replay) {
+        return false; /* where it ended stands in the record */
     }
     if (c->options.wall_s > 0 && campaign_seconds(c) >= c->options.wall_s) {
         *ret_why = "the wall-clock budget is used up";
         return true;
     }
-    if (c->options.gpu_s > 0 && device_s >= c->options.gpu_s) {
+    if (c->options.gpu_s > 0 && c->device_s >= c->options.gpu_s) {
         *ret_why = "the budget of device seconds is used up";
         return true;
     }
@@ -283,17 +279,112 @@ static bool waiting(const struct campaign *c)
     return !c->stopping && c->n_done < c->n_runs;
 }
 
+/* The wall clock is hard: what is under way is cancelled, and stays open for a resume. */
+static void on_wall(uv_timer_t *timer)
+{
+    struct campaign *c = timer->data;
+    for (size_t i = 0; i < c->n_runs && !c->stopping; i++) {
+        struct run *run = &c->runs[i];
+        if (run->phase != RUN_PHASE_DONE) {
+            run_stop(run);
+            run_end(run, run_best(run) == NULL, "the wall-clock budget is used up");
+        }
+    }
+}
+
+/* Is every run over, or waiting for nothing but replies from outside? */
+static bool only_outside(const struct campaign *c, size_t *ret_waiting)
+{
+    struct provider_facts facts = { 0 };
+    size_t asking = 0;
+    if (!c->provider->facts) {
+        return false;
+    }
+    c->provider->facts(c->provider, &facts);
+    for (size_t i = 0; i < c->n_runs; i++) {
+        const struct run *run = &c->runs[i];
+        if (run->phase == RUN_PHASE_DONE) {
+            continue;
+        }
+        if (run->phase != RUN_PHASE_SAMPLES || run->committing) {
+            return false;
+        }
+        for (size_t k = 0; k < run->step.n_samples; k++) {
+            const struct sample *s = &run->step.samples[k];
+            if (!s->settled && !s->asking) {
+                return false;
+            }
+            asking += s->asking;
+        }
+    }
+    *ret_waiting = facts.waiting;
+    return asking > 0 && facts.waiting == asking && facts.pending == asking;
+}
+
+enum { OUTSIDE_EVERY_MS = 100, OUTSIDE_TIMES = 3 };
+
+/* A few looks in a row, so that a reply that lies there already has been seen. */
+static void on_look(uv_timer_t *timer)
+{
+    struct campaign *c = timer->data;
+    size_t n = 0;
+    c->looks = only_outside(c, &n) ? c->looks + 1 : 0;
+    if (c->looks < OUTSIDE_TIMES || c->stopping) {
+        return;
+    }
+    c->awaited = n;
+    stop_runs(c);
+}
+
+static uv_timer_t *start_timer(struct campaign *c, uv_timer_cb fn, uint64_t ms, uint64_t again)
+{
+    uv_timer_t *timer = xcalloc(1, sizeof(*timer));
+    uv_timer_init(&c->session->loop, timer);
+    timer->data = c;
+    uv_timer_start(timer, fn, ms, again);
+    return timer;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void stop_timer(uv_timer_t *timer)
+{
+    if (timer) {
+        uv_close((uv_handle_t *)timer, on_timer_closed);
+    }
+}
+
+static const char *final_status(const struct campaign *c)
+{
+    return c->awaited           ? "waiting"
+        : c->code == 0          ? "done"
+        : c->code == ERR_CANCELED ? "canceled"
+                                  : "failed";
+}
+
 int campaign_run(struct campaign *c, struct err *err)
 {
+    uv_timer_t *wall = NULL, *look = NULL;
+    if (c->options.wall_s > 0 && !c->replay) {
+        double left = MAX(0.0, c->options.wall_s - campaign_seconds(c));
+        wall = start_timer(c, on_wall, (uint64_t)(left * 1000) + 1, 0);
+    }
+    if (c->options.no_wait) {
+        look = start_timer(c, on_look, OUTSIDE_EVERY_MS, OUTSIDE_EVERY_MS);
+    }
     for (size_t i = 0; i < c->n_runs; i++) {
         c->runs[i].ready = true;
         run_step(&c->runs[i]);
     }
     while (waiting(c) && uv_run(&c->session->loop, UV_RUN_ONCE)) {
     }
-    const char *status = c->code == 0 ? "done" : c->code == ERR_CANCELED ? "canceled" : "failed";
+    stop_timer(wall);
+    stop_timer(look);
     struct err save = { 0 };
-    int r = campaign_save(c, status, &save);
+    int r = campaign_save(c, final_status(c), &save);
     if (c->code < 0) {
         return err_set(err, c->code, "campaign %s: %s", c->id, err_text(&c->err));
     }
@@ -310,6 +401,14 @@ void campaign_free(struct campaign *c)
         run_done(&c->runs[i]);
     }
     free(c->runs);
+    provider_model_free(c->own_provider);
+    while (c->families) {
+        struct family_entry *e = c->families;
+        c->families = e->next;
+        catalog_family_done(&e->family);
+        free(e->name);
+        free(e);
+    }
     campaign_lock_drop(c->lock);
     arena_free(c->arena);
     free(c->id);
@@ -319,6 +418,26 @@ void campaign_free(struct campaign *c)
 const char *campaign_id(const struct campaign *c)
 {
     return c->id;
+}
+
+size_t campaign_awaited(const struct campaign *c, const char **ret_where)
+{
+    struct provider_facts facts = { .where = "" };
+    if (c->provider->facts) {
+        c->provider->facts(c->provider, &facts);
+    }
+    *ret_where = facts.where;
+    return c->awaited;
+}
+
+const char *campaign_llm(const struct campaign *c, const char **ret_model)
+{
+    struct provider_facts facts = { .model = "" };
+    if (c->provider->facts) {
+        c->provider->facts(c->provider, &facts);
+    }
+    *ret_model = facts.model;
+    return c->provider->name;
 }
 
 size_t campaign_runs(const struct campaign *c)
@@ -343,13 +462,16 @@ void campaign_result(const struct campaign *c, size_t index, struct campaign_res
     *ret = (struct campaign_result) {
         .task = run->task->name,
         .family = run->task->family,
-        .status = run->phase == RUN_PHASE_DONE && !run->failed ? "done" : "failed",
+        .status = run->phase == RUN_PHASE_DONE ? (run->failed ? "failed" : "done")
+            : c->awaited                       ? "waiting"
+                                               : "failed",
         .why = run->why,
         .attempts = (int64_t)run->n_attempts,
         .device_s = run->device_s,
     };
     for (size_t i = 0; i < run->n_attempts; i++) {
-        ret->accepted += run->attempts[i].verdict.status == VERDICT_STATUS_ACCEPTED;
+        const struct attempt *a = &run->attempts[i];
+        ret->accepted += a->judged && a->verdict.status == VERDICT_STATUS_ACCEPTED;
     }
     if (best) {
         ret->best = best->candidate;

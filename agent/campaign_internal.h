@@ -1,10 +1,17 @@
 #pragma once
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared by campaign.c (lifecycle, budgets), run.c (one task's steps), run_attempts.c (what was tried)
- * and run_store.c (what is durable, and how a run is brought back from it).
+ * Shared by campaign.c (lifecycle, budgets), run.c (one task's steps), sample.c (one proposal from
+ * question to verdict), run_attempts.c (what was tried), run_ask.c (what a provider is told),
+ * run_teach.c (what an attempt teaches) and run_store.c (what is durable, and the way back).
+ *
+ * Every result from outside (a reply, a verdict, a tuner's sample) is durable under a key that
+ * follows from campaign, task and attempt before it is acted on. So a step that was cut off is
+ * simply done again: what was answered or judged before is found, and only the rest is asked for.
  */
+#include "agent/budget.h"
 #include "agent/campaign.h"
+#include "agent/ledger.h"
 #include "agent/tuning.h"
 #include "base/rng.h"
 #include "graph/htg_learn.h"
@@ -15,60 +22,88 @@ enum { RUN_ELITE = 4 };
 
 /* One finished attempt, as the run needs it for later steps. */
 struct attempt {
-    int64_t seq, parent; /* seq of the parent; -1: none */
-    struct id id;
+    int64_t seq, step, parent; /* parent: its seq; -1: none */
+    struct id id;                /* zeros if no candidate came of it */
     struct candidate *candidate; /* as judged (tuned); NULL: it can't be a parent or baseline again */
+    bool judged;
     struct verdict verdict;      /* its strings: the run's arena */
+    const char *status;          /* a verdict's, or why there is none */
+    const char *why;             /* without a verdict: what happened */
     const char *direction, *strategy, *variant, *title;
     enum select_outcome outcome;
-    double gain;
+    double gain, device_s;
     size_t tuned;
 };
 
 enum run_phase {
-    RUN_PHASE_NEXT,  /* stop, or begin a step */
-    RUN_PHASE_ASK,   /* waiting for the provider */
-    RUN_PHASE_KEEP,  /* waiting for choice and candidate to be durable */
-    RUN_PHASE_TUNE,
-    RUN_PHASE_JUDGE,
-    RUN_PHASE_SCORE, /* waiting for attempt and verdict to be durable */
+    RUN_PHASE_NEXT,    /* stop, or begin a step */
+    RUN_PHASE_KEEP,    /* waiting for the choice to be durable */
+    RUN_PHASE_SAMPLES, /* samples are under way */
+    RUN_PHASE_SCORE,   /* waiting for attempts and verdicts to be durable */
     RUN_PHASE_DONE,
+};
+
+struct run;
+
+/* One proposal of a step on its way: asked for, judged, mended, tuned. */
+struct sample {
+    struct run *run;
+    struct ask ask;
+    struct talk *talk;
+    struct candidate *candidate;     /* as proposed, then as tuned; NULL: none came */
+    const char *base;                /* id of the candidate as proposed */
+    const char *strategy, *variant, *title, *summary;
+    bool invented;
+    const char *status, *why;        /* without a candidate */
+    struct verdict verdict;
+    const char *verdict_key;
+    bool judged, tuning_done, settled, over_budget;
+    struct candidate *untuned;       /* while its tuned form is judged: what stands if that fails */
+    struct verdict untuned_verdict;
+    const char *untuned_key;
+    size_t tuned, repairs;
+    const char *tuning_text;         /* JSON of the tuning's summary, or NULL */
+    double device_s;
+    double gain;
+    enum select_outcome outcome;
+    bool asking;
+    struct judgement *judgement;
+    struct tuning *tuning;
 };
 
 /* The step in hand. */
 struct step {
-    int64_t seq, parent;
+    int64_t seq, number, parent; /* seq of its first sample; number 0 is the start */
+    int64_t order, learn_order; /* of its choice and its lessons, among all of the campaign */
     struct arena *arena;
     struct choice *choice;       /* NULL for the start */
-    const char *choice_json;     /* as kept */
-    struct candidate *candidate; /* as proposed, then as tuned */
-    const char *direction, *strategy, *variant, *title;
-    const char *base;   /* id of the candidate as proposed */
-    size_t tuned;
-    const char *tuning; /* JSON of the tuning's summary, or NULL */
-    struct verdict verdict;
-    const char *verdict_key;
-    double gain;
-    enum select_outcome outcome;
+    const char *direction;
+    size_t n_samples, n_settled;
+    struct sample *samples;
 };
 
 struct run {
     struct campaign *campaign;
     struct arena *arena;
     struct task *task;
-    struct catalog_family family;
+    const struct catalog_family *family; /* the campaign's */
     struct candidate *start;    /* as given */
     struct candidate *baseline; /* as given, or NULL: the tuned start */
     struct attempt *attempts;
     size_t n_attempts, room;
+    int64_t n_steps;            /* finished; the start counts */
     enum run_phase phase;
     struct step step;
-    struct judgement *judgement;
-    struct tuning *tuning;
     bool ready, stepping, committing, failed;
     const char *why;
     double device_s;
     int64_t since_best;
+};
+
+struct family_entry {
+    char *name;
+    struct catalog_family family;
+    struct family_entry *next;
 };
 
 struct campaign {
@@ -77,16 +112,23 @@ struct campaign {
     char *id;
     struct campaign_options options;
     const struct provider *provider;
+    struct provider *own_provider; /* a model's, to be freed; NULL */
+    struct budget budget;
     enum select_ablation ablation;
     struct campaign_lock *lock;
+    struct family_entry *families;
     struct run *runs;
     size_t n_runs, n_done;
+    int64_t order;         /* of the next choice or lesson */
+    double device_s;       /* of all tasks */
+    struct replay *replay; /* NULL: a live campaign */
     campaign_event_fn on_event;
     void *event_ud;
     uint64_t began_ns;
     int64_t started_s;
     double earlier_s; /* of earlier processes, when resumed */
     bool stopping;
+    size_t looks, awaited; /* no_wait: looks in a row with nothing but replies to come; those */
     int code;
     struct err err;
 };
@@ -95,7 +137,29 @@ struct campaign {
 int run_init(struct run *run, struct campaign *campaign, const char *task, struct err *err);
 void run_done(struct run *run);
 void run_step(struct run *run);
+/* Cancels what is under way. */
 void run_stop(struct run *run);
+/* Ends it: the reason stands in its result. */
+void run_end(struct run *run, bool failed, const char *why);
+void run_emit(struct run *run, const struct sample *sample, enum campaign_event_kind kind,
+              const char *text);
+/* A sample has its verdict, or none will come. */
+void run_sample_settled(struct run *run);
+/* Room for the step's samples, their asks filled. */
+void run_make_samples(struct run *run, size_t n);
+
+/* sample.c */
+void sample_begin(struct sample *sample);
+void sample_stop(struct sample *sample);
+void sample_done(struct sample *sample);
+
+/* run_ask.c */
+int run_context(const struct run *run, const struct attempt *parent, struct context *ret,
+                struct err *err);
+/* The ask of the step in hand; the choice comes later. */
+void run_ask(struct run *run, const struct attempt *parent, struct ask *ret);
+/* PICK and RECALL: the choice, or ERR_NOTFOUND when nothing is left to do. */
+int run_choose(struct run *run, const struct attempt *parent, struct ask *ask, struct err *err);
 
 /* run_attempts.c */
 const struct attempt *run_best(const struct run *run);
@@ -108,17 +172,37 @@ void run_add_attempt(struct run *run, const struct attempt *attempt);
 const struct attempt *run_pick_parent(const struct run *run, struct rng *rng);
 /* Is `seq` the attempt itself or one of its ancestors? */
 bool run_in_lineage(const struct run *run, int64_t seq, const struct attempt *of);
+/* The first step that the attempts don't hold, and its first seq. */
+int64_t run_next_seq(const struct run *run);
+
+/* run_teach.c */
+/*
+ * What a sample taught: the graph moves at once, the increments and whatever else was learned (worked
+ * examples, invented strategies) go into the batch with its attempt.
+ */
+int run_teach(struct run *run, struct sample *sample, struct store_batch *batch,
+              struct htg_increments *ret, struct err *err);
 
 /* run_store.c */
-void run_keep_step(struct run *run, store_done_fn done);
+void run_keep_choice(struct run *run, store_done_fn done);
+/* Candidate and verdict of a sample that has more to go through; nobody waits for it. */
+void run_keep_verdict(struct sample *sample);
 int run_keep_score(struct run *run, store_done_fn done, struct err *err);
 /* A verdict that the store has for this candidate; false: none that may be used. */
-bool run_known_verdict(struct run *run);
+bool run_known_verdict(struct sample *sample);
 /* Attempts that are durable, and the step that was begun after them, if there is one. */
 int run_load(struct run *run, bool *ret_pending, struct err *err);
+
+/* campaign_options.c: they live in the campaign's arena, and in its record for a resume. */
+void campaign_options_copy(struct campaign *campaign, const struct campaign_options *options);
+char *campaign_options_text(const struct campaign *campaign);
+int campaign_options_read(struct campaign *campaign, const struct campaign_record *record,
+                          const struct campaign_options *changes, struct err *err);
 
 /* campaign.c */
 void campaign_run_ended(struct campaign *campaign);
 void campaign_fail(struct campaign *campaign, int code, const char *text);
 bool campaign_over_budget(const struct campaign *campaign, const char **ret_why);
 int campaign_save(struct campaign *campaign, const char *status, struct err *err);
+int campaign_family(struct campaign *campaign, const char *name, const struct catalog_family **ret,
+                    struct err *err);

@@ -61,10 +61,22 @@ static const struct option_entry entries[] = {
       AT(deadline_s), 0.1, 86400 },
     { "wall", "SECONDS", "stop after so much time", OPTION_REAL, AT(wall_s), 0, 1e9 },
     { "gpu-seconds", "SECONDS", "stop after so much device time", OPTION_REAL, AT(gpu_s), 0, 1e9 },
+    { "usd", "DOLLARS", "hard budget for the model, over all tasks", OPTION_REAL, AT(usd), 1e-6, 1e6 },
+    { "tokens", "N", "hard budget of the model's tokens, in and out, over all tasks", OPTION_WHOLE,
+      AT(tokens), 1, 1e12 },
+    { "samples", "N", "proposals that a model makes of each choice, at once (default 1)",
+      OPTION_WHOLE, AT(samples), 1, 32 },
+    { "repairs", "N", "how often a model may mend a candidate that failed (default 2)",
+      OPTION_WHOLE, AT(repairs), 0, 4 },
+    { "no-wait", NULL, "end, with exit code 0, when only replies from outside are awaited",
+      OPTION_FLAG, AT(no_wait), 0, 0 },
+    { "record", "FILE", "write all that a replay needs", OPTION_TEXT, AT(record), 0, 0 },
     { "until-sol", "SHARE", "stop at this share of the speed of light", OPTION_REAL, AT(until_sol),
       0, 1 },
     { "fresh", NULL, "judge again what the store has a verdict of", OPTION_FLAG, AT(fresh), 0, 0 },
     { "full", NULL, "the long form", OPTION_FLAG, AT(full), 0, 0 },
+    { "profile", NULL, "hardware counters and energy of what is accepted", OPTION_FLAG, AT(profile),
+      0, 0 },
     { "quiet", NULL, "no progress", OPTION_FLAG, AT(quiet), 0, 0 },
     { "verbose", NULL, "log what happens to stderr", OPTION_FLAG, AT(verbose), 0, 0 },
     { "help", NULL, "this text", OPTION_FLAG, AT(help), 0, 0 },
@@ -150,6 +162,7 @@ static int set(const struct command *command, const struct option_entry *e, cons
 static void set_defaults(struct options *o)
 {
     *o = (struct options) { .gpu = "auto", .llm = "offline", .seed = 1, .steps = -1, .runs = -1,
+                            .samples = -1, .repairs = -1,
                             .tune_budget = -1, .temperature = NAN };
     o->store = getenv("WARPSMITH_STORE");
     if (!o->store || !*o->store) {

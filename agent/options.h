@@ -27,12 +27,14 @@ struct options {
     const char *ablate;   /* --ablate NAME */
     const char *shape;    /* --shape NAME */
     const char *tuner;    /* --tuner random|exhaustive|none */
+    const char *record;   /* --record FILE */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
     int64_t max_tokens;              /* 0: the provider's default */
+    int64_t samples, repairs, tokens; /* -1, -1, 0: none given */
     double temperature, llm_timeout; /* NAN: left out; 0: the default */
-    double deadline_s, wall_s, gpu_s, until_sol;
-    bool fresh, verbose, quiet, help, full;
+    double deadline_s, wall_s, gpu_s, until_sol, usd;
+    bool fresh, verbose, quiet, help, full, profile, no_wait;
     struct log log;
     char *owned_store;
     size_t n_args;

@@ -39,7 +39,11 @@ static void scored(const struct progress *p, const struct campaign_event *e)
     const struct verdict *v = e->verdict;
     const char *from = e->direction && *e->direction ? e->direction : "start";
     fprintf(p->out, "%-10s %2lld  %-22s %-30s ", e->task, (long long)e->seq, from, e->title);
-    if (v->status == VERDICT_STATUS_ACCEPTED) {
+    if (!v) {
+        char line[160];
+        first_line(e->text, line, sizeof(line));
+        fprintf(p->out, "%s: %s", e->status, line);
+    } else if (v->status == VERDICT_STATUS_ACCEPTED) {
         char time[32];
         time_text(v->time.median_us, time, sizeof(time));
         fprintf(p->out, "%9s%s", time, p->modelled ? " modelled" : "");
@@ -49,7 +53,11 @@ static void scored(const struct progress *p, const struct campaign_event *e)
         if (v->sol > 0) {
             fprintf(p->out, "  %3.0f%% of SOL", v->sol * 100);
         }
-        fprintf(p->out, "%s%s", e->tuned ? "  tuned" : "", e->is_best ? "  *best*" : "");
+        fprintf(p->out, "%s", e->tuned ? "  tuned" : "");
+        if (e->repairs) {
+            fprintf(p->out, "  mended %zu x", e->repairs);
+        }
+        fputs(e->is_best ? "  *best*" : "", p->out);
     } else {
         char line[160];
         first_line(v->detail, line, sizeof(line));
@@ -69,12 +77,13 @@ void progress_event(void *ud, const struct campaign_event *e)
     case CAMPAIGN_EVENT_ENDED:
         fprintf(p->out, "%-10s done: %s\n", e->task, e->text);
         break;
+    case CAMPAIGN_EVENT_ASKING:
     case CAMPAIGN_EVENT_PICKED:
     case CAMPAIGN_EVENT_JUDGING:
         if (p->terminal) {
-            fprintf(p->out, "%s  step %lld of %lld  %s  %s  %s ...", e->task, (long long)e->seq,
+            fprintf(p->out, "%s  step %lld of %lld  %s  %s  %s ...", e->task, (long long)e->step,
                     (long long)e->steps, e->direction && *e->direction ? e->direction : "start",
-                    e->title, e->kind == CAMPAIGN_EVENT_JUDGING ? e->text : "");
+                    e->title, e->kind == CAMPAIGN_EVENT_PICKED ? "" : e->text);
         }
         break;
     }

@@ -11,7 +11,7 @@
 static bool tried(const struct ask *ask, const struct candidate *variant)
 {
     for (size_t i = 0; i < ask->n_tried; i++) {
-        if (str_eq(ask->tried[i], variant->name)) {
+        if (str_eq(ask->variants[i], variant->name)) {
             return true;
         }
     }
@@ -49,10 +49,12 @@ static size_t rank(const struct choice *choice, const struct candidate *variant)
     return SIZE_MAX;
 }
 
-static void ask_offline(const struct provider *provider, const struct ask *ask, proposal_cb done,
-                        void *ud)
+static void ask_offline(const struct provider *provider, const struct ask *ask, struct talk **talk,
+                        const struct verdict *failed, proposal_cb done, void *ud)
 {
     (void)provider;
+    (void)talk;
+    (void)failed;
     const char *direction = ask->choice->directions[ask->choice->picked].id;
     const struct candidate *best = NULL;
     size_t best_rank = SIZE_MAX;
@@ -68,7 +70,7 @@ static void ask_offline(const struct provider *provider, const struct ask *ask, 
         }
     }
     struct proposal proposal = { .code = ERR_NOTFOUND, .error = "no shipped variant is left",
-                                 .strategy = "", .title = "" };
+                                 .strategy = "", .title = "", .summary = "", .status = "" };
     struct err err = { 0 };
     if (best) {
         proposal.code = candidate_with_params(best, NULL, 0, &proposal.candidate, &err);
@@ -79,13 +81,9 @@ static void ask_offline(const struct provider *provider, const struct ask *ask, 
     done(ud, &proposal);
 }
 
-static const struct provider offline = { "offline", could, ask_offline };
+static const struct provider offline = { .name = "offline", .could = could, .ask = ask_offline };
 
-int provider_find(const char *name, const struct provider **ret, struct err *err)
+const struct provider *provider_offline(void)
 {
-    if (str_eq(name, offline.name)) {
-        *ret = &offline;
-        return 0;
-    }
-    return err_set(err, ERR_INVALID, "--llm %s: there is no such provider; there is: offline", name);
+    return &offline;
 }

@@ -10,7 +10,7 @@ const struct attempt *run_best(const struct run *run)
     const struct attempt *best = NULL;
     for (size_t i = 0; i < run->n_attempts; i++) {
         const struct attempt *a = &run->attempts[i];
-        if (a->verdict.status == VERDICT_STATUS_ACCEPTED
+        if (a->judged && a->verdict.status == VERDICT_STATUS_ACCEPTED
             && (!best || a->verdict.time.median_us < best->verdict.time.median_us)) {
             best = a;
         }
@@ -21,7 +21,7 @@ const struct attempt *run_best(const struct run *run)
 const struct candidate *run_baseline(const struct run *run)
 {
     bool start_stands
-        = run->n_attempts && run->attempts[0].verdict.status == VERDICT_STATUS_ACCEPTED;
+        = run->n_attempts && run->attempts[0].judged && run->attempts[0].verdict.status == VERDICT_STATUS_ACCEPTED;
     return run->baseline ? run->baseline : start_stands ? run->attempts[0].candidate : NULL;
 }
 
@@ -50,7 +50,7 @@ static size_t find_elite(const struct run *run, size_t ret[RUN_ELITE])
     size_t n = 0;
     for (size_t i = 0; i < run->n_attempts; i++) {
         const struct verdict *v = &run->attempts[i].verdict;
-        if (v->status != VERDICT_STATUS_ACCEPTED) {
+        if (!run->attempts[i].judged || v->status != VERDICT_STATUS_ACCEPTED) {
             continue;
         }
         size_t at = n < RUN_ELITE ? n++ : RUN_ELITE;
@@ -90,13 +90,24 @@ void run_add_attempt(struct run *run, const struct attempt *attempt)
         run->attempts = xrealloc(run->attempts, run->room, sizeof(*run->attempts));
     }
     const struct attempt *best = run_best(run);
-    bool better = attempt->verdict.status == VERDICT_STATUS_ACCEPTED
+    bool better = attempt->judged && attempt->verdict.status == VERDICT_STATUS_ACCEPTED
         && (!best || attempt->verdict.time.median_us < best->verdict.time.median_us);
-    run->since_best = better ? 0 : run->since_best + 1;
+    if (attempt->step >= run->n_steps) { /* the first of its step */
+        run->n_steps = attempt->step + 1;
+        run->since_best++;
+    }
+    run->since_best = better ? 0 : run->since_best;
     struct attempt *added = &run->attempts[run->n_attempts++];
     *added = *attempt;
-    added->id = attempt->candidate->id;
+    if (attempt->candidate) {
+        added->id = attempt->candidate->id;
+    }
     drop_candidates(run);
+}
+
+int64_t run_next_seq(const struct run *run)
+{
+    return run->n_attempts ? run->attempts[run->n_attempts - 1].seq + 1 : 0;
 }
 
 const struct attempt *run_pick_parent(const struct run *run, struct rng *rng)

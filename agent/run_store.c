@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a run makes durable, and how it is brought back. CHOICES holds a step's intent (choice,
- * candidate) from before it is acted on; ATTEMPTS its end, in one batch with its verdict and with
- * what it taught. A choice without an attempt is a step that was cut off: it is judged again, never
- * asked again.
+ * What a run makes durable, and how it is brought back. CHOICES holds a step's choice from before it
+ * is acted on; ATTEMPTS its end, all its samples in one batch with their verdicts and with what they
+ * taught. A choice without an attempt is a step that was cut off: it is done again, and finds the
+ * replies (CALLS) and verdicts that are there. `order` numbers choices and lessons as the campaign
+ * made them, over all its tasks: what a replay goes by.
  */
 #include "agent/campaign_internal.h"
+#include "agent/replay.h"
 #include "base/buf.h"
 #include "base/jread.h"
 #include "base/jwrite.h"
 #include "base/util.h"
-#include "memory/node.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,157 +33,137 @@ static void put_candidate(struct store_batch *batch, const struct candidate *can
     record_put_candidate(batch, &record, NULL);
 }
 
-void run_keep_step(struct run *run, store_done_fn done)
+void run_keep_choice(struct run *run, store_done_fn done)
 {
     struct step *s = &run->step;
     struct store_batch *batch = store_batch_new();
-    put_candidate(batch, s->candidate);
     auto_buf struct buf text;
     buf_init(&text, STORE_VALUE_MAX);
     struct jwriter w = { &text, false };
     jwrite_open(&w, NULL, '{');
     jwrite_int(&w, "format", 1);
-    jwrite_string(&w, "candidate", s->base);
+    jwrite_int(&w, "order", s->order);
+    jwrite_int(&w, "step", s->number);
+    jwrite_int(&w, "first", s->seq);
+    jwrite_int(&w, "samples", (int64_t)s->n_samples);
     jwrite_int(&w, "parent", s->parent);
     jwrite_string(&w, "direction", s->direction);
-    jwrite_string(&w, "strategy", s->strategy);
-    jwrite_string(&w, "variant", s->variant);
-    jwrite_string(&w, "title", s->title);
     if (s->choice) {
         choice_write(&w, "choice", s->choice);
     }
     jwrite_close(&w, '}');
-    store_batch_put(batch, STORE_DB_CHOICES,
-                    record_attempt_key(s->arena, run->campaign->id, run->task->name, s->seq),
-                    text.at, text.len);
+    for (size_t i = 0; i < s->n_samples; i++) { /* each attempt finds its choice under its own key */
+        store_batch_put(batch, STORE_DB_CHOICES,
+                        record_attempt_key(s->arena, run->campaign->id, run->task->name,
+                                           s->seq + (int64_t)i),
+                        text.at, text.len);
+    }
     store_submit(run->campaign->session->store, batch, done, run);
 }
 
-/* What the attempt taught the graph; the same increments go into the store. */
-static int learn(struct run *run, struct htg_increments *ret, struct err *err)
+static void put_verdict(struct store_batch *batch, const struct sample *s)
 {
-    const struct step *s = &run->step;
-    ret->n = 0;
-    if (!s->choice) {
-        return 0;
-    }
-    struct htg *htg = run->campaign->session->htg;
-    bool known = s->strategy && htg_find_strategy(htg, s->strategy) >= 0;
-    struct htg_observation o = {
-        .context = s->choice->context,
-        .source = s->choice->n_sources ? s->choice->sources[0] : NULL,
-        .direction = s->direction,
-        .strategy = known ? s->strategy : NULL,
-        .task = run->task->name,
-        .gain = s->gain,
-        .failed = s->outcome == SELECT_OUTCOME_FAILED,
-        .control = s->choice->control,
-        .ablation = run->campaign->ablation,
-    };
-    return htg_observe(htg, &o, ret, err);
+    put_candidate(batch, s->candidate);
+    put_json(batch, STORE_DB_VERDICTS, s->verdict_key, verdict_json(&s->verdict));
 }
 
-/* A candidate that won becomes a worked example of its strategy. */
-static int keep_example(struct run *run, struct store_batch *batch, struct err *err)
+void run_keep_verdict(struct sample *s)
 {
-    const struct step *s = &run->step;
-    struct campaign *c = run->campaign;
-    bool learns = c->ablation != SELECT_ABLATION_FROZEN && c->ablation != SELECT_ABLATION_NONE;
-    if (!s->choice || s->outcome != SELECT_OUTCOME_GAINED || !learns
-        || htg_find_strategy(c->session->htg, s->strategy) < 0) {
-        return 0;
-    }
-    struct htg_example example = { .context = s->choice->context, .gain = s->gain };
-    char hex[ID_HEX], context[CONTEXT_KEY_MAX];
-    id_hex(&s->candidate->id, hex);
-    snprintf(example.candidate, sizeof(example.candidate), "%s", hex);
-    context_key(&example.context, CONTEXT_RUNG_EXACT, context);
-    int r = htg_add_example(c->session->htg, s->strategy, &example, err);
-    if (r < 0) {
-        return r;
-    }
-    json_t *json = json_pack("{s:s, s:s, s:s, s:f}", "strategy", s->strategy, "candidate", hex,
-                             "context", context, "gain", s->gain);
-    auto_free char *text = json_canonical(json);
-    json_decref(json);
-    auto_free char *id = xprintf("%s.%.16s", s->strategy, hex);
-    return node_put(batch, c->session->store, "example", id, text, err);
+    struct store_batch *batch = store_batch_new();
+    put_verdict(batch, s);
+    store_submit(s->run->campaign->session->store, batch, NULL, NULL);
 }
 
-static char *extra_text(const struct run *run)
+static char *extra_text(const struct run *run, const struct sample *s, int64_t order)
 {
-    const struct step *s = &run->step;
     struct buf text;
     buf_init(&text, STORE_VALUE_MAX);
     struct jwriter w = { &text, false };
     jwrite_open(&w, NULL, '{');
-    jwrite_int(&w, "parent_seq", s->parent);
+    jwrite_int(&w, "step", run->step.number);
+    jwrite_int(&w, "order", order);
+    jwrite_int(&w, "parent_seq", run->step.parent);
     jwrite_string(&w, "variant", s->variant);
     jwrite_string(&w, "title", s->title);
     jwrite_string(&w, "base", s->base);
     jwrite_int(&w, "tuned", (int64_t)s->tuned);
-    if (s->tuning) {
-        jwrite_json(&w, "tuning", s->tuning);
+    jwrite_int(&w, "repairs", (int64_t)s->repairs);
+    jwrite_real(&w, "device_s", s->device_s);
+    if (s->invented) {
+        jwrite_string(&w, "invented", s->summary);
+    }
+    if (*s->why) {
+        jwrite_string(&w, "why", s->why);
+    }
+    if (s->tuning_text) {
+        jwrite_json(&w, "tuning", s->tuning_text);
     }
     jwrite_close(&w, '}');
     return buf_take(&text);
 }
 
-int run_keep_score(struct run *run, store_done_fn done, struct err *err)
+static int put_attempt(struct run *run, struct sample *s, struct store_batch *batch, struct err *err)
 {
-    struct step *s = &run->step;
     struct campaign *c = run->campaign;
+    struct step *step = &run->step;
     struct htg_increments increments;
-    int r = learn(run, &increments, err);
+    int r = run_teach(run, s, batch, &increments, err);
     if (r < 0) {
         return r;
     }
-    struct learned *learned = arena_alloc(s->arena, increments.n + 1, sizeof(*learned));
+    struct learned *learned = arena_alloc(step->arena, increments.n + 1, sizeof(*learned));
     for (size_t i = 0; i < increments.n; i++) {
         const struct htg_increment *x = &increments.at[i];
         learned[i] = (struct learned) { x->key, x->gain, x->failed };
     }
-    char hex[ID_HEX];
-    id_hex(&s->candidate->id, hex);
-    const struct attempt *parent = NULL;
-    for (size_t i = 0; i < run->n_attempts; i++) {
-        parent = run->attempts[i].seq == s->parent ? &run->attempts[i] : parent;
+    char hex[ID_HEX] = "", parent_hex[ID_HEX] = "";
+    const struct attempt *parent = step->parent >= 0 ? run_find_attempt(run, step->parent) : NULL;
+    if (s->candidate) {
+        id_hex(&s->candidate->id, hex);
+        put_candidate(batch, s->candidate);
     }
-    char parent_hex[ID_HEX] = "";
     if (parent) {
         id_hex(&parent->id, parent_hex);
     }
-    auto_free char *extra = extra_text(run);
+    auto_free char *extra = extra_text(run, s, step->learn_order);
     struct attempt_record record = {
         .campaign = c->id,
         .task = run->task->name,
-        .seq = s->seq,
+        .seq = s->ask.seq,
         .parent = parent_hex,
         .candidate = hex,
-        .verdict = s->verdict_key,
-        .direction = s->direction,
+        .verdict = s->judged ? s->verdict_key : "",
+        .direction = step->direction,
         .strategy = s->strategy,
-        .status = verdict_status_name(s->verdict.status),
-        .control = s->choice && s->choice->control,
-        .modelled = s->verdict.modelled,
+        .status = s->status,
+        .control = step->choice && step->choice->control,
+        .modelled = s->judged && s->verdict.modelled,
         .gain = s->gain,
-        .time_us = s->verdict.time.median_us,
+        .time_us = s->judged ? s->verdict.time.median_us : 0,
         .n_learned = increments.n,
         .learned = learned,
         .extra = extra,
     };
-    struct store_batch *batch = store_batch_new();
-    if (!str_eq(hex, s->base)) { /* tuned: as proposed it was kept with its choice */
-        put_candidate(batch, s->candidate);
+    if (s->judged) {
+        put_json(batch, STORE_DB_VERDICTS, s->verdict_key, verdict_json(&s->verdict));
     }
-    put_json(batch, STORE_DB_VERDICTS, s->verdict_key, verdict_json(&s->verdict));
-    r = record_put_attempt(batch, &record, err);
-    r = r < 0 ? r : keep_example(run, batch, err);
+    return record_put_attempt(batch, &record, err);
+}
+
+int run_keep_score(struct run *run, store_done_fn done, struct err *err)
+{
+    struct step *s = &run->step;
+    struct store_batch *batch = store_batch_new();
+    int r = 0;
+    s->learn_order = run->campaign->order++;
+    for (size_t i = 0; r == 0 && i < s->n_samples; i++) {
+        r = put_attempt(run, &s->samples[i], batch, err);
+    }
     if (r < 0) {
         store_batch_free(batch);
         return r;
     }
-    store_submit(c->session->store, batch, done, run);
+    store_submit(run->campaign->session->store, batch, done, run);
     return 0;
 }
 
@@ -202,19 +183,18 @@ static int get_verdict(struct run *run, const char *key, struct verdict *ret, st
     return r;
 }
 
-bool run_known_verdict(struct run *run)
+bool run_known_verdict(struct sample *s)
 {
-    struct step *s = &run->step;
+    struct campaign *c = s->run->campaign;
     struct verdict v;
-    if (run->campaign->session->options->fresh
-        || get_verdict(run, s->verdict_key, &v, NULL) < 0) {
+    if (c->session->options->fresh || get_verdict(s->run, s->verdict_key, &v, NULL) < 0) {
         return false;
     }
-    bool final = verdict_status_final(v.status);
-    if (final) {
+    bool usable = verdict_status_final(v.status) || c->replay;
+    if (usable) {
         s->verdict = v;
     }
-    return final;
+    return usable;
 }
 
 static int get_candidate(struct run *run, const char *id, const char *name,
@@ -247,24 +227,40 @@ static int load_attempt(struct run *run, const struct attempt_record *record, st
     if (r < 0) {
         return r;
     }
+    const json_t *step = json_object_get(extra, "step");
+    const json_t *device_s = json_object_get(extra, "device_s");
     struct attempt a = {
         .seq = record->seq,
+        .step = step ? json_integer_value(step) : record->seq,
         .parent = json_integer_value(json_object_get(extra, "parent_seq")),
+        .judged = *record->verdict != '\0',
+        .status = arena_strdup(run->arena, record->status),
+        .why = text_of(run, extra, "why"),
         .direction = arena_strdup(run->arena, record->direction),
         .strategy = arena_strdup(run->arena, record->strategy),
         .variant = text_of(run, extra, "variant"),
         .title = text_of(run, extra, "title"),
+        .outcome = SELECT_OUTCOME_FAILED,
         .gain = record->gain,
+        .device_s = json_number_value(device_s),
         .tuned = (size_t)json_integer_value(json_object_get(extra, "tuned")),
     };
-    r = get_candidate(run, record->candidate, a.variant, &a.candidate, err);
-    r = r < 0 ? r : get_verdict(run, record->verdict, &a.verdict, err);
-    if (r == 0) {
+    if (*record->candidate) {
+        r = get_candidate(run, record->candidate, a.variant, &a.candidate, err);
+    }
+    if (r == 0 && a.judged) {
+        r = get_verdict(run, record->verdict, &a.verdict, err);
         bool ran = a.verdict.status == VERDICT_STATUS_ACCEPTED;
         a.outcome = !ran              ? SELECT_OUTCOME_FAILED
             : a.gain >= HTG_WIN_GAIN  ? SELECT_OUTCOME_GAINED
                                       : SELECT_OUTCOME_SAME;
-        run->device_s += a.verdict.device_s;
+        a.device_s = device_s ? a.device_s : a.verdict.device_s;
+    }
+    if (r == 0) {
+        run->device_s += a.device_s;
+        run->campaign->device_s += a.device_s;
+        run->campaign->order
+            = MAX(run->campaign->order, json_integer_value(json_object_get(extra, "order")) + 1);
         run_add_attempt(run, &a);
     } else {
         candidate_free(a.candidate);
@@ -273,11 +269,12 @@ static int load_attempt(struct run *run, const struct attempt_record *record, st
     return r;
 }
 
-/* A step that was begun and not finished: its choice and candidate as they were kept. */
+/* A step that was begun and not finished: its choice as it was kept, its samples from the start. */
 static int load_step(struct run *run, bool *ret_pending, struct err *err)
 {
     struct step *s = &run->step;
-    *s = (struct step) { .seq = (int64_t)run->n_attempts, .arena = arena_new() };
+    *s = (struct step) { .seq = run_next_seq(run), .number = run->n_steps, .arena = arena_new(),
+                         .direction = "" };
     const void *at;
     size_t len;
     int r = store_get(run->campaign->session->store, STORE_DB_CHOICES,
@@ -291,15 +288,16 @@ static int load_step(struct run *run, bool *ret_pending, struct err *err)
     json_t *json = NULL;
     r = jread_parse(at, len, &json, err);
     if (r == 0) {
+        const json_t *choice = json_object_get(json, "choice");
+        const json_t *samples = json_object_get(json, "samples");
         s->parent = json_integer_value(json_object_get(json, "parent"));
         s->direction = text_of(run, json, "direction");
-        s->strategy = text_of(run, json, "strategy");
-        s->variant = text_of(run, json, "variant");
-        s->title = text_of(run, json, "title");
-        s->base = text_of(run, json, "candidate");
-        r = get_candidate(run, s->base, s->variant, &s->candidate, err);
-        const json_t *choice = json_object_get(json, "choice");
-        r = r == 0 && choice ? choice_parse(choice, s->arena, &s->choice, err) : r;
+        s->order = json_integer_value(json_object_get(json, "order"));
+        run->campaign->order = MAX(run->campaign->order, s->order + 1);
+        r = choice ? choice_parse(choice, s->arena, &s->choice, err) : 0;
+        if (r == 0) {
+            run_make_samples(run, samples ? (size_t)json_integer_value(samples) : 1);
+        }
         *ret_pending = r == 0;
     }
     json_decref(json);

@@ -140,12 +140,22 @@ void session_close(struct session *s)
     *s = (struct session) { 0 };
 }
 
+const struct device_info *session_device(const struct session *s)
+{
+    return s->recorded ? s->recorded : evaluator_device(s->evaluator);
+}
+
+int session_gate(const struct session *s)
+{
+    return s->recorded ? s->recorded_gate : EVALUATOR_GATE_VERSION;
+}
+
 char *session_verdict_key(const struct session *s, struct arena *arena, const struct task *task,
                           const struct candidate *candidate, const struct candidate *baseline)
 {
-    const struct device_info *d = evaluator_device(s->evaluator);
+    const struct device_info *d = session_device(s);
     char gate[32];
-    snprintf(gate, sizeof(gate), "strict %d", EVALUATOR_GATE_VERSION);
+    snprintf(gate, sizeof(gate), "strict %d", session_gate(s));
     const struct id_part parts[] = {
         { candidate->id.bytes, sizeof(candidate->id.bytes) },
         { task->id.bytes, sizeof(task->id.bytes) },

@@ -26,12 +26,17 @@ struct session {
     struct store *store;
     struct htg *htg;
     struct evaluator *evaluator;
+    const struct device_info *recorded; /* a replay's device, in place of an evaluator; NULL */
+    int recorded_gate;                  /* and the version of the gate that judged on it */
     bool loop_open;
 };
 
 int session_open(struct session *session, const struct options *options, int parts,
                  struct err *err);
 void session_close(struct session *session);
+/* The device that candidates are judged on, and the gate's version. */
+const struct device_info *session_device(const struct session *session);
+int session_gate(const struct session *session);
 
 /* The key a verdict is kept and found again under. `baseline` may be NULL. */
 char *session_verdict_key(const struct session *session, struct arena *arena,

@@ -30,6 +30,7 @@ struct tuning {
     size_t n_samples, in_flight, width;
     struct flight *flights[TUNING_FLIGHT_MAX];
     uv_timer_t later;
+    double device_s;
     int code;
     char *error;
 };
@@ -48,9 +49,9 @@ static char *config_text(const struct space *space, const int64_t *config)
 /* TASK/CANDIDATE/DEVICE/CONFIG: what the samples of one space on one device share comes first. */
 static char *sample_key(const struct tuning *t, const char *text)
 {
-    const struct device_info *d = evaluator_device(t->session->evaluator);
+    const struct device_info *d = session_device(t->session);
     auto_free char *where = xprintf("%s|%s|%s|%s|%d", d->name, d->uuid, d->driver, d->compiler,
-                                    EVALUATOR_GATE_VERSION);
+                                    session_gate(t->session));
     struct id id;
     char task[ID_HEX], candidate[ID_HEX], device[ID_HEX], config[ID_HEX];
     id_hex(&t->options.task->id, task);
@@ -95,7 +96,8 @@ static bool known_sample(struct tuning *t, const char *text, const char **ret_st
     const char *name = json_string_value(json_object_get(json, "status"));
     double us = json_number_value(json_object_get(json, "us"));
     enum verdict_status status;
-    bool good = name && verdict_status_parse(name, &status) && verdict_status_final(status)
+    bool good = name && verdict_status_parse(name, &status)
+        && (verdict_status_final(status) || t->options.known_only)
         && (status != VERDICT_STATUS_ACCEPTED || us > 0);
     if (good) {
         *ret_status = verdict_status_name(status);
@@ -142,7 +144,7 @@ static void finish(struct tuning *t)
 {
     struct tuning_result result = { .code = t->code, .error = t->error,
                                     .algorithm = tuner_name(t->tuner), .n = t->n_samples,
-                                    .samples = t->samples };
+                                    .samples = t->samples, .device_s = t->device_s };
     const struct tuner_sample *best = tuner_best(t->tuner);
     if (t->code == 0 && best) {
         struct symbol params[PLAN_PARAMS_MAX];
@@ -177,6 +179,7 @@ static void on_judged(void *ud, int code, const struct verdict *verdict, const c
         bool ran = verdict->status == VERDICT_STATUS_ACCEPTED && verdict->time.median_us > 0;
         const char *status = verdict_status_name(verdict->status);
         double us = ran ? verdict->time.median_us : (double)NAN;
+        t->device_s += verdict->device_s;
         keep_sample(t, f->text, status, us);
         add_sample(t, f->config, f->text, status, us);
     }
@@ -230,6 +233,10 @@ static void launch_more(struct tuning *t)
         if (known_sample(t, text, &status, &us)) {
             add_sample(t, config, text, status, us);
             free(text);
+        } else if (t->options.known_only) {
+            t->code = ERR_NOTFOUND;
+            t->error = xprintf("the record has no sample of config %s", text);
+            free(text);
         } else if (launch(t, config, text) < 0) {
             break;
         }
@@ -251,7 +258,7 @@ int tuning_start(struct session *session, const struct tuning_options *options, 
     long cores = uv_available_parallelism();
     t->width = (size_t)MAX(2, MIN(2 * cores, TUNING_FLIGHT_MAX));
     int r = space_init(&t->space, options->task, &options->task->shapes[0],
-                       options->candidate->plan, &evaluator_device(session->evaluator)->facts, err);
+                       options->candidate->plan, &session_device(session)->facts, err);
     r = r < 0 ? r
               : tuner_new(options->algorithm, &t->space, options->budget, options->seed, &t->tuner,
                           err);

@@ -16,6 +16,7 @@ struct tuning_options {
     const char *algorithm;             /* as in tuner_new */
     size_t budget;
     uint64_t seed, deadline_ms;
+    bool known_only; /* a replay: nothing is measured, a config without a sample is an error */
 };
 
 struct tuning_sample {
@@ -31,6 +32,7 @@ struct tuning_result {
     size_t n;
     const struct tuning_sample *samples; /* in the order they came */
     struct candidate *best; /* tuned, the callback's to free; NULL: no config ran */
+    double device_s;        /* spent now, not what was known */
 };
 
 /* All but `best` lives until the callback returns. */

@@ -44,7 +44,7 @@ static const struct field CALL[] = {
 
 static const char *const CAMPAIGN_MORE[] = {"tasks"};
 static const char *const ATTEMPT_MORE[] = {"learned"};
-static const char *const CAMPAIGN_STATUS[] = {"running", "done", "failed", "canceled"};
+static const char *const CAMPAIGN_STATUS[] = {"running", "waiting", "done", "failed", "canceled"};
 static const char *const CALL_STATE[] = {"intent", "answered", "failed"};
 
 char *record_key(struct arena *arena, const char *const *parts, size_t n)

@@ -23,7 +23,7 @@ char *record_call_key(struct arena *arena, const char *campaign, const char *tas
 
 struct campaign_record {
     const char *id;
-    const char *status; /* "running", "done", "failed", "canceled" */
+    const char *status; /* "running", "waiting" (for replies), "done", "failed", "canceled" */
     const char *device, *llm, *baseline;
     size_t n_tasks;
     const char *const *tasks;

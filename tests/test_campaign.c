@@ -173,7 +173,7 @@ static void test_stop_and_resume(void **state)
     size_t before, after;
     char *first = walk(f, id, "softmax", &before);
     assert_int_equal(before, 2);
-    assert_int_equal(campaign_resume(&f->session, id, NULL, &c, &err), 0);
+    assert_int_equal(campaign_resume(&f->session, id, NULL, NULL, &c, &err), 0);
     assert_int_equal(campaign_run(c, &err), 0);
     char *second = walk(f, id, "softmax", &after);
     assert_true(after > before);
@@ -190,10 +190,10 @@ static void test_resume_of_a_running_campaign_is_refused(void **state)
     struct campaign_options o = options_for(one_task, 1);
     struct campaign *c = start(f, &o), *again = NULL;
     struct err err = { 0 };
-    assert_int_equal(campaign_resume(&f->session, campaign_id(c), NULL, &again, &err), ERR_BUSY);
+    assert_int_equal(campaign_resume(&f->session, campaign_id(c), NULL, NULL, &again, &err), ERR_BUSY);
     assert_int_equal(campaign_run(c, &err), 0);
     campaign_free(c);
-    assert_int_equal(campaign_resume(&f->session, "nosuch", NULL, &again, &err), ERR_NOTFOUND);
+    assert_int_equal(campaign_resume(&f->session, "nosuch", NULL, NULL, &again, &err), ERR_NOTFOUND);
 }
 
 static void test_many_tasks_at_once(void **state)
@@ -295,7 +295,7 @@ static int run_child(const char *store)
     struct campaign *c = NULL;
     int r = record_list_campaigns(s.store, arena, &records, &n, &err);
     r = r < 0 ? r
-        : n   ? campaign_resume(&s, records[0].id, NULL, &c, &err)
+        : n   ? campaign_resume(&s, records[0].id, NULL, NULL, &c, &err)
               : campaign_new(&s, &o, NULL, &c, &err);
     r = r < 0 ? r : campaign_run(c, &err);
     if (r < 0) {

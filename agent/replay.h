@@ -1,0 +1,3 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+struct replay;

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * LEARN: what one sample teaches, in one place. Called once for each attempt, in the order in which
+ * attempts become durable, just before their batch is submitted: what is changed in the graph here
+ * and what is put into the batch take effect together, or the campaign ends.
+ */
+#include "agent/campaign_internal.h"
+#include "base/jread.h"
+#include "base/util.h"
+#include "memory/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The gain, for direction, edge, strategy and trust. */
+static int teach_gain(struct run *run, const struct sample *s, struct htg_increments *ret,
+                      struct err *err)
+{
+    const struct choice *choice = run->step.choice;
+    struct htg *htg = run->campaign->session->htg;
+    bool known = *s->strategy && htg_find_strategy(htg, s->strategy) >= 0;
+    struct htg_observation o = {
+        .context = choice->context,
+        .source = choice->n_sources ? choice->sources[0] : NULL,
+        .direction = run->step.direction,
+        .strategy = known ? s->strategy : NULL,
+        .task = run->task->name,
+        .gain = s->gain,
+        .failed = s->outcome == SELECT_OUTCOME_FAILED,
+        .control = choice->control,
+        .ablation = run->campaign->ablation,
+    };
+    return htg_observe(htg, &o, ret, err);
+}
+
+/* A candidate that won becomes a worked example of its strategy. */
+static int teach_example(struct run *run, const struct sample *s, struct store_batch *batch,
+                         struct err *err)
+{
+    struct campaign *c = run->campaign;
+    if (s->outcome != SELECT_OUTCOME_GAINED || htg_find_strategy(c->session->htg, s->strategy) < 0) {
+        return 0;
+    }
+    struct htg_example example = { .context = run->step.choice->context, .gain = s->gain };
+    char hex[ID_HEX], context[CONTEXT_KEY_MAX];
+    id_hex(&s->candidate->id, hex);
+    snprintf(example.candidate, sizeof(example.candidate), "%s", hex);
+    context_key(&example.context, CONTEXT_RUNG_EXACT, context);
+    int r = htg_add_example(c->session->htg, s->strategy, &example, err);
+    if (r < 0) {
+        return r;
+    }
+    json_t *json = json_pack("{s:s, s:s, s:s, s:f}", "strategy", s->strategy, "candidate", hex,
+                             "context", context, "gain", s->gain);
+    auto_free char *text = json_canonical(json);
+    json_decref(json);
+    auto_free char *id = xprintf("%s.%.16s", s->strategy, hex);
+    return node_put(batch, c->session->store, "example", id, text, err);
+}
+
+int run_teach(struct run *run, struct sample *s, struct store_batch *batch,
+              struct htg_increments *ret, struct err *err)
+{
+    enum select_ablation ablation = run->campaign->ablation;
+    bool learns = ablation != SELECT_ABLATION_FROZEN && ablation != SELECT_ABLATION_NONE;
+    ret->n = 0;
+    if (!run->step.choice || !s->judged) {
+        return 0; /* the start; or nothing came, which is the model's doing and not a direction's */
+    }
+    int r = teach_gain(run, s, ret, err);
+    return r == 0 && learns ? teach_example(run, s, batch, err) : r;
+}
