@@ -15,7 +15,7 @@
 #include "kernelbench/task.h"
 #include "kernelbench/verdict.h"
 
-enum { EVALUATOR_GATE_VERSION = 1 };
+enum { EVALUATOR_GATE_VERSION = 2 };
 
 struct evaluator;
 struct judgement;

@@ -15,6 +15,9 @@ static void write_case(struct jwriter *w, const struct task *task, const struct 
     jwrite_string(w, "shape", c->shape->name);
     jwrite_bool(w, "check", c->check);
     jwrite_bool(w, "time", c->time);
+    int64_t terms = 1;
+    task_accumulation(task, c->shape, &terms, NULL);
+    jwrite_int(w, "accumulation", terms);
     jwrite_open(w, "scalars", '[');
     for (size_t i = 0; i < task->n_scalars; i++) {
         jwrite_open(w, NULL, '{');
@@ -71,7 +74,9 @@ static void write_rules(struct jwriter *w, const struct judgement *j)
 {
     const struct task *task = j->request.task;
     bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
-    jwrite_int(w, "trials", quick ? 1 : 5);
+    jwrite_int(w, "trials", quick ? 1 : JUDGE_TRIALS);
+    jwrite_bool(w, "deterministic", task->deterministic);
+    jwrite_int(w, "roundings", task->roundings);
     jwrite_real(w, "check_seconds", 2); /* a slow reference may leave it at two trials a shape */
     jwrite_open(w, "samples", '{');
     jwrite_int(w, "min", quick ? 5 : 30);

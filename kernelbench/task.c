@@ -127,7 +127,7 @@ static int read_tolerance(const json_t *doc, struct task *task, struct err *err)
     return r < 0 ? r : jread_real(tolerance, "rtol", true, 0, 1, &here, &task->rtol, err);
 }
 
-/* "flops" and "bytes": known at every shape, and not negative there. */
+/* "flops", "bytes", "accumulation": known at every shape, and not negative there. */
 static int read_count(const json_t *doc, const char *key, struct task *task, struct expr **ret,
                       struct err *err)
 {
@@ -226,7 +226,7 @@ static int read_head(const json_t *doc, struct task *task, struct err *err)
     static const char *const known[] = {
         "format", "name", "family", "shapes", "held_out", "inputs", "weights", "inout", "scalars",
         "outputs", "alias", "tolerance", "flops", "flops_minimum", "bytes", "precision",
-        "specialise", "reference",
+        "specialise", "reference", "accumulation", "roundings", "deterministic",
     };
     int64_t format;
     int r = jread_object(doc, NULL, known, ARRAY_LEN(known), err);
@@ -241,6 +241,12 @@ static int read_head(const json_t *doc, struct task *task, struct err *err)
     }
     if (r == 0) {
         r = jread_bool(doc, "specialise", false, NULL, &task->specialise, err);
+    }
+    if (r == 0) {
+        r = jread_bool(doc, "deterministic", false, NULL, &task->deterministic, err);
+    }
+    if (r == 0) {
+        r = jread_int(doc, "roundings", false, 0, 64, NULL, &task->roundings, err);
     }
     if (r == 0) {
         r = jread_bool(doc, "flops_minimum", false, NULL, &task->flops_minimum, err);
@@ -269,7 +275,31 @@ static int read_all(const json_t *doc, const char *source, struct task *task, st
     if (r == 0) {
         r = read_count(doc, "bytes", task, &task->bytes, err);
     }
+    if (r == 0) {
+        r = read_count(doc, "accumulation", task, &task->accumulation, err);
+    }
     return r < 0 ? r : read_reference(doc, source, task, err);
+}
+
+int task_accumulation(const struct task *task, const struct shape *shape, int64_t *ret,
+                      struct err *err)
+{
+    int64_t most = 1, dim = 0;
+    int r = 0;
+    if (task->accumulation) {
+        r = expr_eval(task->accumulation, &shape->symbols, &most, err);
+    }
+    for (size_t i = 0; r == 0 && !task->accumulation && i < task->n_tensors; i++) {
+        const struct tensor *tensor = &task->tensors[i];
+        for (size_t k = 0; r == 0 && tensor->role != TENSOR_ROLE_OUTPUT && k < tensor->rank; k++) {
+            r = expr_eval(tensor->dims[k], &shape->symbols, &dim, err);
+            most = MAX(most, dim);
+        }
+    }
+    if (r == 0) {
+        *ret = MAX(most, 1);
+    }
+    return r;
 }
 
 static int task_of_json(const json_t *doc, const char *source, struct task **ret, struct err *err)

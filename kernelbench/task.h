@@ -76,7 +76,10 @@ struct task {
     struct expr *flops, *bytes; /* NULL if not given */
     bool flops_minimum;         /* `flops` is a true lower bound, so it makes a physical floor */
     bool specialise;            /* held-out shapes are not used for correctness */
-    const char *precision;      /* "f32", "tf32", "bf16", "f16" */
+    bool deterministic;         /* two runs on the same inputs must give the same bits */
+    const char *precision;      /* "f32", "tf32", "bf16", "f16": of operands; sums are f32 or wider */
+    struct expr *accumulation;  /* terms of the longest sum; NULL: see task_accumulation */
+    int64_t roundings; /* intermediates that may be rounded to `precision` on the way */
     const char *reference_source;
     struct plan *reference_plan; /* NULL for a task whose oracle is not a kernel */
 };
@@ -90,6 +93,11 @@ void task_free(struct task *task);
 
 const struct shape *task_shape(const struct task *task, const char *name);
 const struct tensor *task_tensor(const struct task *task, const char *name);
+
+/* Terms of the longest sum at a shape. Where the task doesn't say: the largest dimension of what it
+ * reads, which is what most sums run over. */
+int task_accumulation(const struct task *task, const struct shape *shape, int64_t *ret,
+                      struct err *err);
 
 /* Number of elements of a tensor at a shape; ERR_INVALID if a size is not positive or overflows. */
 int tensor_count(const struct tensor *tensor, const struct symbols *symbols, int64_t *ret,

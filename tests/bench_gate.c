@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Judges every shipped kernel on a device and prints one line each: status, seconds the device
- * worker took, time, speedup over the family's first variant, share of the speed of light.
+ * worker took, time, speedup over the family's first variant, share of the speed of light; and how
+ * the RMS error under the task's own inputs compares with what the declared precision allows, at
+ * the shape where it comes nearest.
  *
  * usage: bench_gate [driver library] [family]   (default: the simulator, all families)
  */
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -38,11 +41,14 @@ static void print(const char *task, const char *name, const json_t *v)
 {
     const json_t *time = json_object_get(v, "time"), *base = json_object_get(v, "baseline");
     printf("%-12s %-24s %-12s judge %.3f s  %9.2f us [%.2f, %.2f] n %d (-%d)  base %.2f us n %d  "
-           "x%.2f %s  sol %.2f %s  %s %s\n", task, name, text(v, "status"), number(v, "device_s"),
+           "x%.2f %s  sol %.2f %s  %s  rms %.2e of %.2e: margin %.1f  %s\n", task, name, text(v, "status"), number(v, "device_s"),
            number(time, "median_us"), number(time, "lo_us"), number(time, "hi_us"),
            (int)number(time, "n"), (int)number(time, "dropped"), number(base, "median_us"),
            (int)number(base, "n"), number(v, "speedup"), text(v, "relation"), number(v, "sol"),
-           text(v, "sol_bound"), text(v, "bottleneck"), text(v, "detail"));
+           text(v, "sol_bound"), text(v, "bottleneck"), number(v, "precision_error"),
+           number(v, "precision_limit"),
+           number(v, "precision_limit") / fmax(number(v, "precision_error"), 1e-300),
+           text(v, "detail"));
     fflush(stdout);
 }
 

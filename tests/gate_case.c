@@ -253,7 +253,10 @@ static json_t *one_case(struct parts *p, const struct gate_request *request,
                                                  "dtype", dtype_name(task->scalars[i].dtype),
                                                  "value", task->scalars[i].value));
     }
-    return json_pack("{s:s,s:b,s:b,s:o,s:o,s:o,s:o}", "shape", shape->name, "check",
+    int64_t terms = 1;
+    task_accumulation(task, shape, &terms, NULL);
+    return json_pack("{s:s,s:I,s:b,s:b,s:o,s:o,s:o,s:o}", "shape", shape->name,
+                     "accumulation", (json_int_t)terms, "check",
                      !timed || !p->bench->modelled, "time", timed, "scalars", scalars, "reference",
                      side(p, shape, task->reference_plan, task->reference_source), "candidate",
                      side(p, shape, c->plan, c->source), "baseline",
@@ -283,9 +286,10 @@ json_t *gate_judge(struct gate_bench *b, const struct gate_request *request)
                                                  p.task->aliases[i][1]));
     }
     json_t *job = json_pack(
-        "{s:s,s:s,s:i,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt",
+        "{s:s,s:s,s:i,s:I,s:b,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
-        request->trials ? request->trials : 5, "samples", "min",
+        request->trials ? request->trials : 8, "roundings", (json_int_t)p.task->roundings,
+        "deterministic", p.task->deterministic, "samples", "min",
         request->samples_min ? request->samples_min : 30, "max",
         request->samples_max ? request->samples_max : 240, "images", p.images, "tolerance", "atol",
         p.task->atol, "rtol", p.task->rtol, "aliases", aliases, "floor", floor_json(p.task), "cases", cases);

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/util.h"
-#include "evaluator/worker/judge.h"
+#include "evaluator/worker/compare.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Slots of the gate's results. */
-enum { SLOT_ZONES = 0, SLOT_NORM = 1, SLOT_COMPARE = 1 + TASK_TENSORS_MAX,
-       SLOT_SAME = 1 + 2 * TASK_TENSORS_MAX, SLOTS = 1 + 3 * TASK_TENSORS_MAX };
-
-enum { TRIALS_MODELLED = 8 }; /* on all shapes together, on the simulator */
+enum { TRIALS_DEFAULT = 5 }; /* of a shape that isn't small */
 
 static void checks(const struct judge *j, bool on)
 {
@@ -72,31 +67,7 @@ static int judge_zones(struct judge *j, struct check *c, const struct gate_compa
                         (unsigned long long)zones->wrong, where);
 }
 
-/* Without protection in hardware, inputs are compared with the reference's copy afterwards. */
-static int judge_inputs(struct judge *j, struct check *c)
-{
-    const struct rig_buffers *set = &c->rig->sets[0];
-    struct gate_comparison found[SLOTS];
-    int r = gate_clear(j->gate, &j->err);
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        if (!rig_is_output(&set->buffers[i])) {
-            r = gate_same(j->gate, set->at[i], c->rig->reference.at[i],
-                          rig_bytes(&set->buffers[i]), SLOT_SAME + (int)i, &j->err);
-        }
-    }
-    r = r < 0 ? r : gate_read(j->gate, SLOTS, found, &j->err);
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        if (found[SLOT_SAME + i].wrong && !rig_is_aliased(c->rig, i)) {
-            r = judge_decide(j, VERDICT_STATUS_INCORRECT,
-                             "the candidate changed the input %s at shape %s", set->buffers[i].name,
-                             c->rig->one->shape);
-        }
-    }
-    return r;
-}
-
-/* Makes the expected outputs: inputs anew from the key, in memory that the candidate never had. */
-static int run_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
+int check_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
 {
     struct rig *rig = c->rig;
     uint64_t weights = c->weights == CHECK_SAME ? trial : c->weights;
@@ -116,167 +87,43 @@ static int run_reference(struct judge *j, struct check *c, uint64_t trial, enum 
     return r;
 }
 
-/* Size of the expected outputs; says whether every one is finite. */
-static int measure_expected(struct judge *j, struct check *c, double *ret_rms, bool *ret_finite)
+/* Expected outputs for the inputs of `trial`, then one or two sets (NULL: none) against them. */
+static int check_sets(struct judge *j, struct check *c, const struct rig_buffers *set,
+                      const struct rig_buffers *other, uint64_t trial, enum gate_mode mode,
+                      const char *when)
 {
-    struct rig *rig = c->rig;
-    struct gate_comparison found[SLOTS];
-    int r = gate_clear(j->gate, &j->err);
-    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
-        const struct bound_buffer *b = &rig->reference.buffers[i];
-        if (rig_is_output(b)) {
-            r = gate_norm(j->gate, rig->reference.at[i], b, j->job->atol, SLOT_NORM + (int)i,
-                          &j->err);
-        }
+    struct expected expected = { 0 };
+    int r = rig_reveal(c->rig, true, &j->err);
+    r = r < 0 ? r : check_reference(j, c, trial, mode);
+    r = r < 0 ? r : compare_measure(j, c, &expected);
+    if (r == 0 && mode == GATE_MODE_OWN) {
+        memcpy(c->scale, expected.rms, c->rig->n_tensors * sizeof(*c->scale));
+        j->insignificant = j->insignificant || !expected.significant;
     }
-    r = r < 0 ? r : gate_read(j->gate, SLOTS, found, &j->err);
-    bool significant = false;
-    *ret_finite = true;
-    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
-        const struct gate_comparison *f = &found[SLOT_NORM + i];
-        ret_rms[i] = sqrt(f->expected2 / (double)MAX(rig->reference.buffers[i].count, 1));
-        *ret_finite = *ret_finite && f->not_finite == 0;
-        significant = significant || f->significant > 0;
+    if (r == 0 && !expected.finite && mode != GATE_MODE_OWN) {
+        j->dropped++;
+        return rig_reveal(c->rig, false, &j->err);
     }
-    j->degenerate = j->degenerate || (r == 0 && !significant);
-    return r;
-}
-
-static double fetch(struct judge *j, CUdeviceptr at, enum dtype dtype, uint64_t index,
-                    uint64_t *ret_bits)
-{
-    size_t size = dtype_size(dtype);
-    uint64_t bits = 0;
-    j->gpu->cu.cuMemcpyDtoH(&bits, at + index * size, size);
-    *ret_bits = bits;
-    float f;
-    double d;
-    uint32_t low = (uint32_t)bits;
-    switch (dtype) {
-    case DTYPE_F64: memcpy(&d, &bits, 8); return d;
-    case DTYPE_BF16: low <<= 16; /* fall through */
-    case DTYPE_F32: memcpy(&f, &low, 4); return f;
-    case DTYPE_F16: {
-        int exponent = (low >> 10) & 31, mantissa = low & 1023;
-        d = exponent == 31 ? (mantissa ? NAN : INFINITY)
-            : exponent     ? ldexp(1024 + mantissa, exponent - 25)
-                           : ldexp(mantissa, -24);
-        return low & 0x8000 ? -d : d;
+    if (r == 0 && j->slabs->plain && set == &c->rig->sets[0]) {
+        r = compare_inputs(j, c);
     }
-    case DTYPE_I64: return (double)(int64_t)bits;
-    case DTYPE_I32: return (int32_t)low;
-    case DTYPE_I16: return (int16_t)low;
-    case DTYPE_I8: return (int8_t)low;
-    default: return (double)low;
-    }
-}
-
-static int decide_wrong(struct judge *j, struct check *c, const struct rig_buffers *set, size_t i,
-                        const struct gate_comparison *found, double atol, enum gate_mode mode,
-                        const char *when)
-{
-    const struct bound_buffer *b = &set->buffers[i];
-    uint64_t bits, want;
-    double expected = fetch(j, c->rig->reference.at[i], b->dtype, found->first, &want);
-    double got = fetch(j, set->at[i], b->dtype, found->first, &bits);
-    size_t size = dtype_size(b->dtype);
-    uint64_t mask = size == 8 ? ~0ull : (1ull << (8 * size)) - 1;
-    uint64_t a = rig_poison_word(RIG_POISON_A) * 0x100000001ull & mask;
-    uint64_t p = rig_poison_word(RIG_POISON_B) * 0x100000001ull & mask;
-    bool never = size >= 2 && (bits == a || bits == p);
-    uint64_t inner = (uint64_t)MAX(b->inner, 1);
-    return judge_decide(
-        j, VERDICT_STATUS_INCORRECT,
-        "output %s: %llu of %lld elements are wrong at shape %s (%s%s); the first at index %llu "
-        "(row %llu, column %llu): expected %.9g, got %.9g%s; largest error %.3g, relative error of "
-        "the whole tensor %.3g; tolerance %.3g + %.3g * |expected|",
-        b->name, (unsigned long long)found->wrong, (long long)b->count, c->rig->one->shape,
-        gate_mode_name(mode), when, (unsigned long long)found->first,
-        (unsigned long long)(found->first / inner), (unsigned long long)(found->first % inner),
-        isnan(expected) ? NAN : expected, isnan(got) ? NAN : got, never ? " (never written)" : "",
-        gate_max_error(found),
-        found->expected2 > 0 ? sqrt(found->error2 / found->expected2) : 0.0, atol, j->job->rtol);
-}
-
-/* The tolerance's absolute part is meant for outputs of the size that the task's own inputs give;
- * other inputs scale it with the outputs. */
-static double scaled_atol(const struct judge *j, const struct check *c, size_t i, double rms)
-{
-    double own = c->scale[i];
-    return j->job->atol * (own > 0 && rms > own ? rms / own : 1);
-}
-
-static int compare(struct judge *j, struct check *c, const struct rig_buffers *set,
-                   const double *rms, enum gate_mode mode, const char *when)
-{
-    struct gate_comparison found[SLOTS];
-    int r = gate_clear(j->gate, &j->err);
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        if (rig_is_output(&set->buffers[i])) {
-            r = gate_compare(j->gate, c->rig->reference.at[i], set->at[i], &set->buffers[i],
-                             scaled_atol(j, c, i, rms[i]), j->job->rtol, SLOT_COMPARE + (int)i,
-                             &j->err);
-        }
-    }
-    r = r < 0 ? r : gate_read(j->gate, SLOTS, found, &j->err);
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        struct gate_comparison *f = &found[SLOT_COMPARE + i];
-        f->expected2 = rms[i] * rms[i] * (double)set->buffers[i].count;
-        if (f->wrong) {
-            return decide_wrong(j, c, set, i, f, scaled_atol(j, c, i, rms[i]), mode, when);
-        }
-        if (mode == GATE_MODE_OWN) { /* others have outputs of another size */
-            j->verdict.max_error = MAX(j->verdict.max_error, gate_max_error(f));
-        }
-    }
-    return r;
+    r = r < 0 ? r : compare_outputs(j, c, set, &expected, mode, when);
+    r = r < 0 || !other ? r : compare_outputs(j, c, other, &expected, mode,
+                                              ", another run on the same inputs");
+    return r < 0 ? r : rig_reveal(c->rig, false, &j->err);
 }
 
 int check_outputs(struct judge *j, struct check *c, struct rig_buffers *set, uint64_t trial,
                   enum gate_mode mode, const char *when)
 {
-    double rms[TASK_TENSORS_MAX];
-    bool finite = true;
-    int r = run_reference(j, c, trial, mode);
-    r = r < 0 ? r : measure_expected(j, c, rms, &finite);
-    if (r == 0 && mode == GATE_MODE_OWN) {
-        memcpy(c->scale, rms, c->rig->n_tensors * sizeof(*rms));
-    }
-    if (r == 0 && !finite && mode != GATE_MODE_OWN) {
-        j->dropped++;
-        return 0;
-    }
-    if (r == 0 && j->slabs->plain && set == &c->rig->sets[0]) {
-        r = judge_inputs(j, c);
-    }
-    return r < 0 ? r : compare(j, c, set, rms, mode, when);
-}
-
-/* Did two runs on the same inputs give the same bits? */
-static int compare_runs(struct judge *j, struct check *c, bool *ret_same)
-{
-    const struct rig_buffers *set = &c->rig->sets[0];
-    struct gate_comparison found[SLOTS];
-    int r = gate_clear(j->gate, &j->err);
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        if (rig_is_output(&set->buffers[i])) {
-            r = gate_same(j->gate, set->at[i], c->rig->kept.at[i], rig_bytes(&set->buffers[i]),
-                          SLOT_SAME + (int)i, &j->err);
-        }
-    }
-    r = r < 0 ? r : gate_read(j->gate, SLOTS, found, &j->err);
-    *ret_same = true;
-    for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
-        *ret_same = *ret_same && found[SLOT_SAME + i].wrong == 0;
-    }
-    return r;
+    return check_sets(j, c, set, NULL, trial, mode, when);
 }
 
 static int check_zones(struct judge *j, struct check *c)
 {
     struct gate_comparison zones;
     int r = gate_clear(j->gate, &j->err);
-    r = r < 0 ? r : rig_check_zones(c->rig, SLOT_ZONES, &j->err);
+    r = r < 0 ? r : rig_check_zones(c->rig, 0, &j->err);
     r = r < 0 ? r : gate_read(j->gate, 1, &zones, &j->err);
     return r < 0 ? r : judge_zones(j, c, &zones);
 }
@@ -307,46 +154,50 @@ int check_trial(struct judge *j, struct check *c, uint64_t trial, enum gate_mode
         r = r < 0 ? r : check_zones(j, c);
         r = r < 0 ? r : compare_runs(j, c, &same);
     }
-    r = r < 0 ? r : check_outputs(j, c, set, trial, mode, "");
-    if (r == 0 && !same) {
-        /* Expected values are there now, so both runs can be held against them. */
-        double rms[TASK_TENSORS_MAX];
-        memcpy(rms, c->scale, c->rig->n_tensors * sizeof(*rms));
-        j->verdict.nondeterministic = true;
-        r = compare(j, c, &c->rig->kept, rms, mode, ", another run on the same inputs");
+    if (r == 0 && !same && j->job->deterministic) {
+        return judge_decide(j, VERDICT_STATUS_INCORRECT,
+                            "two runs on the same inputs differ in their bits at shape %s, which "
+                            "the task forbids", c->rig->one->shape);
     }
+    j->verdict.nondeterministic = j->verdict.nondeterministic || !same;
+    r = r < 0 ? r : check_sets(j, c, set, same ? NULL : &c->rig->kept, trial, mode, "");
     j->trials += r == 0;
     return r;
 }
 
-/* Modes take turns over shapes, so that a few trials a shape still see them all. */
-static enum gate_mode mode_of(size_t trial, size_t index)
+/* Modes take turns over trials and shapes, from one that nobody knows on: so the fewest trials see
+ * the most of them. */
+static enum gate_mode next_mode(struct judge *j, int trial)
 {
+    enum { OTHERS = GATE_MODE_COUNT - 1 };
     return trial == 0 ? GATE_MODE_OWN
-                      : (enum gate_mode)(1 + (trial - 1 + index) % (GATE_MODE_COUNT - 1));
+                      : (enum gate_mode)(1 + (j->job->salt[0] + j->turn++) % OTHERS);
 }
 
-/* Two trials at least on every shape. On a GPU more as long as there is time for them; on the
- * simulator a number that depends on the job alone, so that every run does the same. */
-static bool enough(const struct judge *j, int done)
+/* On the simulator as many trials as show every mode on some shape, two a shape at least: a number
+ * that depends on the job alone, so that every run does the same. On a GPU every mode on every small
+ * shape, fewer on the default one, and only two a shape once there is no more time for them. */
+static bool enough(const struct judge *j, const struct job_case *one, int done)
 {
-    if (!j->gpu->modelled) {
-        return done >= 2 && j->check_seconds > j->job->check_seconds;
-    }
     int shapes = 0;
     for (size_t i = 0; i < j->job->n_cases; i++) {
         shapes += j->job->cases[i].check;
     }
-    return done >= MAX(2, (TRIALS_MODELLED + shapes - 1) / shapes);
+    if (j->gpu->modelled) {
+        return done >= MAX(2, 1 + (GATE_MODE_COUNT - 2 + shapes) / shapes);
+    }
+    bool is_default = shapes > 1 && str_eq(one->shape, "default");
+    return done >= (is_default ? TRIALS_DEFAULT : GATE_MODE_COUNT)
+        || (done >= 2 && j->check_seconds > j->job->check_seconds);
 }
 
-static int check_trials(struct judge *j, struct check *c, size_t index)
+static int check_trials(struct judge *j, struct check *c)
 {
-    for (int t = 0; t < j->job->trials && !enough(j, t); t++) {
+    for (int t = 0; t < j->job->trials && !enough(j, c->rig->one, t); t++) {
         uint64_t start = clock_ns();
         judge_phase(j, "check", c->rig->one, t);
         int r = rig_place(c->rig, j->gpu->modelled || t % 2 == 1, &j->err);
-        r = r < 0 ? r : check_trial(j, c, (uint64_t)t, mode_of((size_t)t, index), t == 0);
+        r = r < 0 ? r : check_trial(j, c, (uint64_t)t, next_mode(j, t), t == 0);
         j->check_seconds += (double)(clock_ns() - start) * 1e-9;
         if (r < 0) {
             return r;
@@ -355,7 +206,7 @@ static int check_trials(struct judge *j, struct check *c, size_t index)
     return 0;
 }
 
-int check_case(struct judge *j, const struct job_case *one, size_t index)
+int check_case(struct judge *j, const struct job_case *one)
 {
     struct rig rig;
     struct program candidate, reference;
@@ -376,7 +227,7 @@ int check_case(struct judge *j, const struct job_case *one, size_t index)
     r = rig_open(&rig, j->slabs, j->gate, j->job, one, 1, j->arena, &j->err);
     if (r == 0) {
         j->rig = &rig;
-        r = check_trials(j, &c, index);
+        r = check_trials(j, &c);
         j->rig = NULL;
         rig_close(&rig);
     }

@@ -17,7 +17,8 @@ const char *gate_mode_name(enum gate_mode mode)
 {
     static const char *const names[]
         = { "the task's own inputs", "inputs with an offset", "inputs with outliers",
-            "small integer inputs", "rows of different magnitude" };
+            "small integer inputs", "rows of different magnitude", "extremes at the edges",
+            "few inputs that matter", "negative inputs", "inputs far below zero" };
     return names[mode];
 }
 
@@ -31,7 +32,8 @@ static int find_kernels(struct gate *gate, struct err *err)
         { "gate_norm", &gate->norm }, { "gate_compare", &gate->compare },
         { "gate_same", &gate->same }, { "gate_zones", &gate->zones },
         { "gate_hold", &gate->hold }, { "gate_stamp", &gate->stamp },
-        { "gate_shared", &gate->shared },
+        { "gate_shared", &gate->shared }, { "gate_constant", &gate->constant },
+        { "gate_cast", &gate->cast }, { "gate_halve", &gate->halve },
     };
     for (size_t i = 0; i < ARRAY_LEN(kernels); i++) {
         int r = gpu_check(gate->gpu, gate->gpu->cu.cuModuleGetFunction(kernels[i].at, gate->module,
@@ -228,6 +230,33 @@ double gate_max_error(const struct gate_comparison *comparison)
     double value;
     memcpy(&value, &comparison->max_error_bits, sizeof(value));
     return value;
+}
+
+int gate_constant(struct gate *gate, CUdeviceptr at, const struct bound_buffer *buffer,
+                  double value, struct err *err)
+{
+    uint64_t count = (uint64_t)buffer->count;
+    int dtype = (int)buffer->dtype;
+    void *args[] = { &at, &count, &dtype, &value };
+    return gpu_launch(gate->gpu, gate->constant, blocks_for(gate, count), THREADS, 0, args, err);
+}
+
+int gate_cast(struct gate *gate, CUdeviceptr to, const struct bound_buffer *buffer,
+              CUdeviceptr from, enum dtype from_dtype, struct err *err)
+{
+    uint64_t count = (uint64_t)buffer->count;
+    int dtype = (int)buffer->dtype, other = (int)from_dtype;
+    void *args[] = { &to, &dtype, &from, &other, &count };
+    return gpu_launch(gate->gpu, gate->cast, blocks_for(gate, count), THREADS, 0, args, err);
+}
+
+int gate_halve(struct gate *gate, CUdeviceptr at, const struct bound_buffer *buffer, int64_t inner,
+               struct err *err)
+{
+    uint64_t count = (uint64_t)buffer->count, piece = (uint64_t)inner;
+    int size = (int)dtype_size(buffer->dtype);
+    void *args[] = { &at, &count, &piece, &size };
+    return gpu_launch(gate->gpu, gate->halve, blocks_for(gate, count), THREADS, 0, args, err);
 }
 
 int gate_poison_shared(struct gate *gate, uint32_t pattern, struct err *err)

@@ -15,7 +15,7 @@ typedef long long i64;
 
 enum { F64, F32, F16, BF16, F8E4M3, F8E5M2, I64, I32, I16, I8, U8, BOOL };
 enum { REAL, POSITIVE, UNIT, PROBABILITY, INDEX, EXACT };
-enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS };
+enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS, EDGES, IMPULSES, NEGATIVE, FAR };
 
 __device__ float half_to_float(u16 h)
 {
@@ -117,7 +117,7 @@ __device__ void normals(u32 r0, u32 r1, float *a, float *b)
 
 struct source {
     int dtype, domain, mode;
-    u64 bound, inner;
+    u64 bound, inner, rows;
 };
 
 /* Below one in the type, too. */
@@ -130,7 +130,8 @@ __device__ float below_one(int dtype)
                            : 0.99999994f;
 }
 
-/* Real or positive numbers; `scale` differs from row to row in mode SCALED_ROWS. */
+/* Real or positive numbers; `scale` differs from row to row in mode SCALED_ROWS, and is other than
+ * one at the edges of mode EDGES. */
 __device__ float draw_number(const source &s, float n, u32 r, float scale)
 {
     bool positive = s.domain == POSITIVE;
@@ -139,20 +140,32 @@ __device__ float draw_number(const source &s, float n, u32 r, float scale)
     case OFFSET: return positive ? __expf(n) : 1.0f + 2.0f * n;
     case OUTLIERS: return (r & 255) == 0 ? 8.0f * a : a;
     case INTEGERS: return rintf(fminf(fmaxf(2.0f * a, positive ? 1.0f : -4.0f), 4.0f));
+    case EDGES: return scale == 1.0f ? a : copysignf(scale + fabsf(n), a);
+    case IMPULSES: return a * ((r & 31) == 0 ? 8.0f : 0.015625f);
+    case NEGATIVE: return positive ? a * 0.015625f : -0.5f - fabsf(n);
+    case FAR: return positive ? a * 0.015625f : -100.0f - 16.0f * fabsf(n);
     default: return a * scale;
     }
 }
 
 /* A probability isn't normalised yet: an exponential, so that a row becomes a uniform draw from
  * the simplex. */
-__device__ float draw_share(const source &s, u32 r, u32 other)
+__device__ float draw_share(const source &s, u32 r, u32 other, float scale)
 {
     float u = unit(r);
     if (s.domain == PROBABILITY) {
         float e = -__logf(u) + 1e-6f;
-        return s.mode == OUTLIERS && (other & 255) == 0 ? 64.0f * e : e;
+        bool large = s.mode == OUTLIERS ? (other & 255) == 0
+            : s.mode == IMPULSES        ? (other & 31) == 0
+                                        : scale != 1.0f && s.mode == EDGES;
+        return large ? 64.0f * e : e;
     }
-    u = s.mode == OFFSET ? u * u : s.mode == INTEGERS ? floorf(u * 8.0f) * 0.125f : u;
+    switch (s.mode) {
+    case OFFSET: u = u * u; break;
+    case INTEGERS: u = floorf(u * 8.0f) * 0.125f; break;
+    case EDGES: u = scale == 1.0f ? u : 0.875f + 0.125f * u; break;
+    case IMPULSES: u = (other & 31) == 0 ? u : u * 0.015625f; break;
+    }
     return fminf(u, below_one(s.dtype));
 }
 
@@ -167,6 +180,9 @@ __device__ i64 draw_whole(const source &s, u32 r, u32 other)
     if (s.dtype == BOOL) {
         return r >> 31;
     }
+    if (s.mode == IMPULSES && (other & 15) != 0) {
+        return s.domain == POSITIVE; /* the least there is */
+    }
     int v = (int)__umulhi(r, 17u);
     return s.domain == POSITIVE ? v + 1 : s.dtype == U8 || s.domain == UNIT ? v : v - 8;
 }
@@ -176,25 +192,40 @@ __device__ bool is_whole(int dtype, int domain)
     return dtype >= I64 || domain >= INDEX;
 }
 
+/* First, last and a place near a power of two in each row; all of the first and the last row. */
+__device__ bool is_edge(const source &s, u64 row, u64 at)
+{
+    u64 near = (u64)32 << (row % 6);
+    return at == 0 || at + 1 == s.inner || at + 1 == near + (row / 6 & 1)
+        || (s.rows > 2 && (row == 0 || row + 1 == s.rows));
+}
+
 /* The scales of four neighbours that start at element i. */
 __device__ void row_scales(const source &s, u64 i, float *scale)
 {
+    bool scaled = s.mode == SCALED_ROWS, edges = s.mode == EDGES;
     u64 row = 0, in_row = 0;
-    bool scaled = s.mode == SCALED_ROWS;
-    if (scaled) {
+    if (scaled || edges) {
         row = i / s.inner;
         in_row = i - row * s.inner;
     }
-    int step = (int)(row % 7), next = step == 6 ? 0 : step + 1;
 #pragma unroll
     for (int k = 0; k < 4; k++) {
-        scale[k] = scaled ? power_of_two((in_row + k < s.inner ? step : next) - 3) : 1.0f;
+        scale[k] = scaled ? power_of_two((int)(row % 7) - 3)
+            : edges       ? (is_edge(s, row, in_row) ? 8.0f : 1.0f)
+                          : 1.0f;
+        if (++in_row >= s.inner) {
+            in_row = 0;
+            row++;
+        }
     }
 }
 
 __device__ void draw4(const source &s, u64 group, uint4 random, float *v, i64 *whole)
 {
     u32 r[4] = { random.x, random.y, random.z, random.w };
+    float scale[4];
+    row_scales(s, 4 * group, scale);
     if (is_whole(s.dtype, s.domain)) {
 #pragma unroll
         for (int k = 0; k < 4; k++) {
@@ -204,13 +235,12 @@ __device__ void draw4(const source &s, u64 group, uint4 random, float *v, i64 *w
     } else if (s.domain >= UNIT) {
 #pragma unroll
         for (int k = 0; k < 4; k++) {
-            v[k] = draw_share(s, r[k], r[(k + 1) & 3]);
+            v[k] = draw_share(s, r[k], r[(k + 1) & 3], scale[k]);
         }
     } else {
-        float n[4], scale[4];
+        float n[4];
         normals(r[0], r[1], &n[0], &n[1]);
         normals(r[2], r[3], &n[2], &n[3]);
-        row_scales(s, 4 * group, scale);
 #pragma unroll
         for (int k = 0; k < 4; k++) {
             v[k] = draw_number(s, n[k], r[k], scale[k]);
@@ -274,7 +304,7 @@ __device__ void store(u8 *at, u64 i, int dtype, float v, i64 whole)
 extern "C" __global__ void gate_fill(u8 *to, u64 count, u64 inner, u64 bound, int dtype, int domain,
                                      int mode, u32 k0, u32 k1, u32 c2, u32 c3)
 {
-    source s = { dtype, domain, mode, bound, inner };
+    source s = { dtype, domain, mode, bound, inner, count / inner };
     u64 groups = (count + 3) / 4, stride = (u64)gridDim.x * blockDim.x;
     for (u64 g = blockIdx.x * (u64)blockDim.x + threadIdx.x; g < groups; g += stride) {
         OPAQUE(s.dtype);
@@ -337,6 +367,7 @@ struct comparison {
     double error2, expected2;  /* sums of squares over finite elements */
     u64 not_finite;            /* expected elements that are NaN or infinite */
     u64 significant;           /* expected elements that zero wouldn't match */
+    double expected1;          /* sum over finite elements */
 };
 
 __device__ bool finite(double v)
@@ -344,25 +375,28 @@ __device__ bool finite(double v)
     return fabs(v) <= 1.7976931348623157e308;
 }
 
-/* Sums of squares of the expected output alone. */
+/* Sums of the expected output alone. */
 extern "C" __global__ void gate_norm(const u8 *expected, u64 count, int dtype, double atol,
                                      comparison *out)
 {
     __shared__ double cell[32];
-    double square = 0, odd = 0, significant = 0;
+    double sum = 0, square = 0, odd = 0, significant = 0;
     u64 stride = (u64)gridDim.x * blockDim.x;
     for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < count; i += stride) {
         OPAQUE(dtype);
         double e = load(expected, i, dtype);
         bool ok = finite(e);
+        sum += ok ? e : 0;
         square += ok ? e * e : 0;
         odd += ok ? 0 : 1;
         significant += fabs(e) <= atol ? 0 : 1;
     }
+    sum = block_sum(sum, cell);
     square = block_sum(square, cell);
     odd = block_sum(odd, cell);
     significant = block_sum(significant, cell);
     if (threadIdx.x == 0) {
+        atomicAdd(&out->expected1, sum);
         atomicAdd(&out->expected2, square);
         atomicAdd(&out->not_finite, (u64)odd);
         atomicAdd(&out->significant, (u64)significant);
@@ -525,5 +559,39 @@ extern "C" __global__ void gate_shared(u32 pattern, u32 words)
     extern __shared__ u32 cells[];
     for (u32 i = threadIdx.x; i < words; i += blockDim.x) {
         ((volatile u32 *)cells)[i] = pattern;
+    }
+}
+
+/* What follows makes the outputs of trivial candidates, to see whether a task tells them apart. */
+extern "C" __global__ void gate_constant(u8 *to, u64 count, int dtype, double value)
+{
+    u64 stride = (u64)gridDim.x * blockDim.x;
+    for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < count; i += stride) {
+        OPAQUE(dtype);
+        store(to, i, dtype, (float)value, (i64)rint(value));
+    }
+}
+
+extern "C" __global__ void gate_cast(u8 *to, int to_dtype, const u8 *from, int from_dtype, u64 count)
+{
+    u64 stride = (u64)gridDim.x * blockDim.x;
+    for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < count; i += stride) {
+        OPAQUE(to_dtype);
+        OPAQUE(from_dtype);
+        double v = load(from, i, from_dtype);
+        store(to, i, to_dtype, (float)v, (i64)v);
+    }
+}
+
+/* In each piece of `inner` elements the second half becomes a copy of the first. */
+extern "C" __global__ void gate_halve(u8 *at, u64 count, u64 inner, int size)
+{
+    u64 half = (inner + 1) / 2, stride = (u64)gridDim.x * blockDim.x;
+    for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < count; i += stride) {
+        if (i % inner >= half) {
+            for (int b = 0; b < size; b++) {
+                at[i * size + b] = at[(i - half) * size + b];
+            }
+        }
     }
 }

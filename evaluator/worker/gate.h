@@ -19,7 +19,11 @@ enum gate_mode {
     GATE_MODE_OUTLIERS,    /* one in 256 eight times larger */
     GATE_MODE_INTEGERS,    /* small integers, exact in every type */
     GATE_MODE_SCALED_ROWS, /* rows of very different magnitude */
-    GATE_MODE_COUNT
+    GATE_MODE_EDGES,       /* the first, the last and some boundary elements carry the most */
+    GATE_MODE_IMPULSES,    /* next to nothing but for one in 32 */
+    GATE_MODE_NEGATIVE,    /* below zero throughout; of a positive domain: all small */
+    GATE_MODE_COUNT,
+    GATE_MODE_FAR = GATE_MODE_COUNT, /* NEGATIVE of tasks with one input: all below -100 */
 };
 
 const char *gate_mode_name(enum gate_mode mode);
@@ -29,6 +33,7 @@ struct gate_comparison {
     uint64_t wrong, first, max_error_bits;
     double error2, expected2;
     uint64_t not_finite, significant;
+    double expected1;
 };
 
 struct gate_zone {
@@ -40,7 +45,8 @@ enum { GATE_SLOTS = 512, GATE_ZONES = 512 };
 struct gate {
     struct gpu *gpu;
     CUmodule module;
-    CUfunction fill, normalise, norm, compare, same, zones, hold, stamp, shared;
+    CUfunction fill, normalise, norm, compare, same, zones, hold, stamp, shared, constant, cast,
+        halve;
     CUdeviceptr slots;      /* GATE_SLOTS comparisons */
     CUdeviceptr zone_table; /* GATE_ZONES zones */
     CUdeviceptr held;       /* what gate_hold and gate_stamp wrote */
@@ -78,6 +84,15 @@ int gate_zones_check(struct gate *gate, size_t n, uint32_t pattern, int slot, st
 /* Waits for the stream and copies n slots from the first on. */
 int gate_read(struct gate *gate, size_t n, struct gate_comparison *ret, struct err *err);
 double gate_max_error(const struct gate_comparison *comparison);
+
+/* Outputs of trivial candidates: one value throughout; another tensor's first elements; and inputs
+ * whose second half, of each `inner` elements, is the first once more. */
+int gate_constant(struct gate *gate, CUdeviceptr at, const struct bound_buffer *buffer,
+                  double value, struct err *err);
+int gate_cast(struct gate *gate, CUdeviceptr to, const struct bound_buffer *buffer,
+              CUdeviceptr from, enum dtype from_dtype, struct err *err);
+int gate_halve(struct gate *gate, CUdeviceptr at, const struct bound_buffer *buffer, int64_t inner,
+               struct err *err);
 
 /* Leaves a pattern in the shared memory of the SMs. */
 int gate_poison_shared(struct gate *gate, uint32_t pattern, struct err *err);

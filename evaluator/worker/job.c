@@ -300,6 +300,9 @@ static int read_case(const json_t *json, const struct jpath *at, const struct jo
     int r = jread_string(json, "shape", true, at, &shape, err);
     r = r < 0 ? r : jread_bool(json, "check", true, at, &ret->check, err);
     r = r < 0 ? r : jread_bool(json, "time", true, at, &ret->time, err);
+    ret->accumulation = 1;
+    r = r < 0 ? r : jread_int(json, "accumulation", false, 1, COUNT_MAX, at, &ret->accumulation,
+                              err);
     r = r < 0 ? r : read_scalars(json, at, arena, ret, err);
     struct jpath reference = { at, "reference", 0 }, candidate = { at, "candidate", 0 };
     struct jpath base = { at, "baseline", 0 };
@@ -376,6 +379,10 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
     struct jpath t = { NULL, "tolerance", 0 }, f = { NULL, "floor", 0 };
     r = read_samples(json, ret, err);
     r = r < 0 ? r : jread_real(json, "check_seconds", false, 0, 1e6, NULL, &ret->check_seconds, err);
+    int64_t roundings = 0;
+    r = r < 0 ? r : jread_int(json, "roundings", false, 0, 64, NULL, &roundings, err);
+    r = r < 0 ? r : jread_bool(json, "deterministic", false, NULL, &ret->deterministic, err);
+    ret->roundings = (int)roundings;
     r = r < 0 ? r : jread_real(tolerance, "atol", true, 0, 1e300, &t, &ret->atol, err);
     r = r < 0 ? r : jread_real(tolerance, "rtol", true, 0, 1e300, &t, &ret->rtol, err);
     if (r == 0 && floor) {

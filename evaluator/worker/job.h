@@ -27,6 +27,7 @@ struct job_side {
 struct job_case {
     const char *shape;
     bool check, time;
+    int64_t accumulation; /* terms of the longest sum */
     size_t n_scalars;
     struct scalar *scalars;
     struct job_side reference, candidate, baseline;
@@ -36,7 +37,8 @@ struct job_case {
 
 struct job {
     unsigned char salt[32];
-    int trials;
+    int trials, roundings;
+    bool deterministic; /* asked for */
     size_t samples_min, samples_max;
     double check_seconds, atol, rtol;
     double floor_bytes, floor_flops;

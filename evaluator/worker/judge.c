@@ -60,7 +60,7 @@ static int check_all(struct judge *j)
     for (int timed = 0; timed < 2; timed++) {
         for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
             if (job->cases[i].check && job->cases[i].time == (timed == 1)) {
-                r = check_case(j, &job->cases[i], i);
+                r = check_case(j, &job->cases[i]);
             }
         }
     }
@@ -81,8 +81,14 @@ static void describe_acceptance(struct judge *j)
         buf_printf(&text, "; %d trials were dropped, because the reference has no finite answer",
                    j->dropped);
     }
-    if (j->degenerate) {
-        buf_puts(&text, "; the task is degenerate: zeros would pass");
+    if (j->verdict.precision_limit > 0) {
+        buf_printf(&text, ", RMS error %.1e of the outputs' spread where %s allows %.1e%s",
+                   j->verdict.precision_error, j->job->precision, j->verdict.precision_limit,
+                   j->told ? "" : " (too much to tell the next lower precision)");
+    }
+    if (j->insignificant) {
+        buf_puts(&text, "; everything expected lies within the absolute tolerance, zeros would "
+                        "pass");
     }
     if (j->verdict.nondeterministic) {
         buf_puts(&text, "; two runs on the same inputs differ in their bits");

@@ -55,7 +55,9 @@ struct judge {
     double check_seconds; /* spent on checks so far */
     double reference_seconds; /* of the reference's last run */
     int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
-    bool degenerate;      /* zeros would pass somewhere */
+    unsigned turn;        /* modes seen so far */
+    int told;             /* comparisons that could tell the declared precision from the next lower */
+    bool insignificant;   /* all that is expected lies within the absolute tolerance somewhere */
 };
 
 /* The verdict as JSON; the caller owns it. */
@@ -89,7 +91,9 @@ int check_trial(struct judge *judge, struct check *check, uint64_t trial, enum g
 int check_outputs(struct judge *judge, struct check *check, struct rig_buffers *set, uint64_t trial,
                   enum gate_mode mode, const char *when);
 /* A whole case: trials until there are enough. */
-int check_case(struct judge *judge, const struct job_case *one, size_t index);
+int check_case(struct judge *judge, const struct job_case *one);
+/* Makes the expected outputs: inputs anew from the key, in memory that the candidate never had. */
+int check_reference(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode);
 
 /* timing.c: time of one case. */
 int timing_case(struct judge *judge, const struct job_case *one);

@@ -98,6 +98,42 @@ static size_t set_bytes(const struct rig *rig, const struct bound *bound)
     return sum;
 }
 
+/* Values far from zero are fair where nothing multiplies them with each other. */
+static bool is_unary(const struct bound *bound)
+{
+    size_t inputs = 0;
+    bool vectors = true;
+    for (size_t i = 0; i < bound->n_tensors; i++) {
+        const struct bound_buffer *b = &bound->buffers[i];
+        bool number = dtype_is_float(b->dtype);
+        inputs += number && (b->role == TENSOR_ROLE_INPUT || b->role == TENSOR_ROLE_INOUT);
+        vectors = vectors && (b->role != TENSOR_ROLE_WEIGHT || b->count == b->inner);
+    }
+    return inputs == 1 && vectors;
+}
+
+static int hide_all(struct rig *rig, const struct rig_buffers *from, bool hidden, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < from->n; i++) {
+        if (from->slabs[i]) {
+            r = slab_hide(rig->slabs, from->slabs[i], hidden, err);
+        }
+    }
+    return r;
+}
+
+int rig_reveal(struct rig *rig, bool revealed, struct err *err)
+{
+    int r = 0;
+    if (rig->slabs->plain && !revealed) {
+        r = rig_poison_outputs(rig, &rig->reference, RIG_POISON_A, err);
+        return r < 0 ? r : gpu_finish(rig->gpu, "wiping what was expected", err);
+    }
+    r = hide_all(rig, &rig->reference, !revealed, err);
+    return r < 0 ? r : hide_all(rig, &rig->kept, !revealed, err);
+}
+
 static int take_all(struct rig *rig, struct arena *arena, struct err *err)
 {
     const struct job_case *one = rig->one;
@@ -133,6 +169,7 @@ int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const stru
     rig->one = one;
     rig->n_tensors = one->reference.bound->n_tensors;
     rig->n_sets = sets;
+    rig->unary = is_unary(one->reference.bound);
     struct gate_key key;
     gate_key_make(job->salt, one->shape, UINT64_MAX, 0, &key);
     rig->pattern = key.k[0] | 0x01010101; /* no zero byte */
@@ -140,6 +177,7 @@ int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const stru
     for (size_t s = 1; r == 0 && one->baseline.bound && s < rig->n_sets; s++) {
         make_table(&rig->baseline[s], one->baseline.bound, arena);
     }
+    r = r < 0 ? r : rig_reveal(rig, false, err);
     if (r < 0) {
         rig_close(rig);
     }
@@ -228,12 +266,14 @@ int rig_place(struct rig *rig, bool tight, struct err *err)
             point_baseline(rig, s);
         }
     }
-    return r < 0 ? r : gate_zones_set(rig->gate, rig->zones, rig->n_zones, err);
+    return r;
 }
 
 int rig_check_zones(struct rig *rig, int slot, struct err *err)
 {
-    return gate_zones_check(rig->gate, rig->n_zones, rig->pattern, slot, err);
+    /* The table anew, so that nobody has changed it. */
+    int r = gate_zones_set(rig->gate, rig->zones, rig->n_zones, err);
+    return r < 0 ? r : gate_zones_check(rig->gate, rig->n_zones, rig->pattern, slot, err);
 }
 
 void rig_describe(const struct rig *rig, uint64_t address, char *ret, size_t size)
@@ -306,7 +346,7 @@ int rig_protect(struct rig *rig, struct rig_buffers *set, bool writable, struct 
 
 int rig_keep(struct rig *rig, const struct rig_buffers *from, struct err *err)
 {
-    int r = 0;
+    int r = rig_reveal(rig, true, err);
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         if (rig_is_output(&from->buffers[i])) {
             r = gpu_check(rig->gpu,
@@ -316,5 +356,6 @@ int rig_keep(struct rig *rig, const struct rig_buffers *from, struct err *err)
                           "copying an output", err);
         }
     }
-    return r;
+    r = r < 0 ? r : gpu_finish(rig->gpu, "copying outputs", err);
+    return r < 0 ? r : rig_reveal(rig, false, err);
 }

@@ -31,7 +31,7 @@ struct rig {
     const struct job *job;
     const struct job_case *one;
     size_t n_tensors, n_sets, n_zones;
-    bool tight;
+    bool tight, unary; /* unary: one input of numbers and no matrix of weights */
     uint64_t weights_trial; /* one set of weights for all trials; 0: each has its own */
     uint32_t pattern;       /* of the zones, secret */
     struct rig_buffers sets[RIG_SETS], baseline[RIG_SETS], reference, kept;
@@ -73,10 +73,14 @@ uint32_t rig_poison_word(enum rig_poison which);
 /* Scratch that nobody ever wrote, for the simulator's diagnosis. */
 int rig_renew_scratch(struct rig *rig, struct rig_buffers *to, struct err *err);
 
+/* What candidates must never find, the reference's tensors and copies of outputs, is mapped only
+ * while it is worked with. Where memory can't be unmapped, expected outputs are wiped instead. */
+int rig_reveal(struct rig *rig, bool revealed, struct err *err);
+
 /* Inputs and weights of a set; what an output aliases stays writable. */
 int rig_protect(struct rig *rig, struct rig_buffers *set, bool writable, struct err *err);
 
-/* Outputs of a set into `kept`. */
+/* Outputs of a set into `kept`; revealed for it. */
 int rig_keep(struct rig *rig, const struct rig_buffers *from, struct err *err);
 
 /* Does an output share this input's memory? */

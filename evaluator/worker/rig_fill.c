@@ -35,7 +35,10 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
         bool weight = buffer->role == TENSOR_ROLE_WEIGHT;
         uint64_t of = weight && rig->weights_trial ? rig->weights_trial : trial;
         gate_key_make(rig->job->salt, rig->one->shape, of, i, &key);
-        r = gate_fill(rig->gate, to->at[i], buffer, weight ? GATE_MODE_OWN : mode, &key, err);
+        enum gate_mode how = weight                                         ? GATE_MODE_OWN
+            : mode == GATE_MODE_NEGATIVE && rig->unary ? GATE_MODE_FAR
+                                                       : mode;
+        r = gate_fill(rig->gate, to->at[i], buffer, how, &key, err);
     }
     return r;
 }

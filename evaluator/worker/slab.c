@@ -41,7 +41,7 @@ int slabs_init(struct slabs *slabs, struct gpu *gpu, bool plain, struct err *err
 
 int slab_protect(struct slabs *slabs, struct slab *slab, bool writable, struct err *err)
 {
-    if (slabs->plain || slab->writable == writable) {
+    if (slabs->plain || slab->hidden || slab->writable == writable) {
         return 0;
     }
     CUmemAccessDesc access
@@ -54,6 +54,24 @@ int slab_protect(struct slabs *slabs, struct slab *slab, bool writable, struct e
         slab->writable = writable;
     }
     return r;
+}
+
+int slab_hide(struct slabs *slabs, struct slab *slab, bool hidden, struct err *err)
+{
+    struct gpu *gpu = slabs->gpu;
+    if (slabs->plain || slab->hidden == hidden) {
+        return 0;
+    }
+    int r = hidden
+        ? gpu_check(gpu, gpu->cu.cuMemUnmap(slab->base, slab->size), "cuMemUnmap", err)
+        : gpu_check(gpu, gpu->cu.cuMemMap(slab->base, slab->size, 0, slab->handle, 0), "cuMemMap",
+                    err);
+    if (r < 0) {
+        return r;
+    }
+    slab->hidden = hidden;
+    slab->writable = false;
+    return hidden ? 0 : slab_protect(slabs, slab, true, err);
 }
 
 /* One granule more than is mapped is reserved: whoever runs past the end hits nothing. */
@@ -119,7 +137,9 @@ static void unmap(struct slabs *slabs, const struct slab *slab)
         cu->cuMemFree(slab->base);
         return;
     }
-    cu->cuMemUnmap(slab->base, slab->size);
+    if (!slab->hidden) {
+        cu->cuMemUnmap(slab->base, slab->size);
+    }
     unreserve(slabs, slab);
     cu->cuMemRelease(slab->handle);
 }
@@ -171,7 +191,8 @@ int slab_take(struct slabs *slabs, size_t bytes, struct slab **ret, struct err *
         best = fits && (!best || s->size < best->size) ? s : best;
     }
     if (best) {
-        int r = slab_protect(slabs, best, true, err);
+        int r = slab_hide(slabs, best, false, err);
+        r = r < 0 ? r : slab_protect(slabs, best, true, err);
         best->used = r == 0;
         *ret = best;
         return r;

@@ -17,7 +17,7 @@ struct slab {
     CUdeviceptr base;
     size_t size; /* bytes mapped */
     CUmemGenericAllocationHandle handle;
-    bool used, writable;
+    bool used, writable, hidden;
     struct slab *next;
 };
 
@@ -48,6 +48,10 @@ void slab_drop(struct slabs *slabs, struct slab *slab);
 
 /* Nothing may be running. Does nothing on plain slabs. */
 int slab_protect(struct slabs *slabs, struct slab *slab, bool writable, struct err *err);
+
+/* Unmaps a slab, which keeps what it holds: while hidden it can't be found by any kernel. On plain
+ * slabs it does nothing. Nothing may be running. */
+int slab_hide(struct slabs *slabs, struct slab *slab, bool hidden, struct err *err);
 
 /* Bytes that could still be taken. */
 size_t slabs_room(const struct slabs *slabs);
