@@ -189,9 +189,10 @@ static void say_awaited(FILE *say, const struct session *s, const struct campaig
                         const char *where)
 {
     const struct options *o = s->options;
+    bool own = o->store == o->owned_store;
     fprintf(say, "\n%zu %s awaited in %s, as KEY.json or KEY.txt for each KEY.json beside it in out/; "
             "then: warpsmith resume %s --no-wait%s%s\n", n, n == 1 ? "reply is" : "replies are", where,
-            campaign_id(c), o->owned_store ? "" : " --store ", o->owned_store ? "" : o->store);
+            campaign_id(c), own ? "" : " --store ", own ? "" : o->store);
 }
 
 /* What there is to show: the best of each task, report, JSON. */
@@ -223,7 +224,7 @@ int command_run_campaign(struct session *s, struct campaign *c)
 {
     const struct options *o = s->options;
     FILE *say = str_eq(o->json, "-") ? stderr : stdout;
-    bool modelled = evaluator_device(s->evaluator)->modelled;
+    bool modelled = evaluator_device(s->evaluator)->modelled, own = o->store == o->owned_store;
     auto_free char *out = o->out ? xstrdup(o->out) : xprintf("runs/%s", campaign_id(c));
     struct progress progress;
     progress_init(&progress, say, modelled);
@@ -245,12 +246,12 @@ int command_run_campaign(struct session *s, struct campaign *c)
     int code = EXIT_DONE;
     if (r == ERR_CANCELED) {
         fprintf(say, "\nstopped; nothing verified is lost. Go on with: warpsmith resume %s%s%s\n",
-                campaign_id(c), o->owned_store ? "" : " --store ", o->owned_store ? "" : o->store);
+                campaign_id(c), own ? "" : " --store ", own ? "" : o->store);
         code = EXIT_NEGATIVE;
     } else if (r < 0) {
         code = options_fail(&err);
         fprintf(stderr, "warpsmith: what was verified is kept; go on with: warpsmith resume %s%s%s\n",
-                campaign_id(c), o->owned_store ? "" : " --store ", o->owned_store ? "" : o->store);
+                campaign_id(c), own ? "" : " --store ", own ? "" : o->store);
     } else if (show(s, c, out, say, &code, &err) < 0) {
         code = options_fail(&err);
     }
