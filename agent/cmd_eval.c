@@ -42,6 +42,30 @@ static void print_verdict(FILE *out, const struct verdict *v)
     fprintf(out, "cost       %.2f s compiling, %.2f s on the device\n", v->compile_s, v->device_s);
 }
 
+/* What decided, then every counter with its unit, its name elsewhere and what it says. */
+static void print_profile(FILE *out, const struct verdict *v)
+{
+    const char *modelled = v->modelled ? " (modelled)" : "";
+    if (*v->bottleneck_why) {
+        fprintf(out, "bottleneck %s%s: %s\n", bottleneck_name(v->bottleneck), modelled,
+                v->bottleneck_why);
+    }
+    if (v->joules > 0) {
+        fprintf(out, "energy     %.4g mJ a run, back to back with others\n", 1e3 * v->joules);
+    }
+    if (*v->profile) {
+        fprintf(out, "profile    %s\n", v->profile);
+    }
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        enum counter c = (enum counter)i;
+        if (counters_has(&v->counters, c)) {
+            fprintf(out, "  %-24s %11.5g %-5s  %s%s; %s\n", counter_name(c),
+                    counters_get(&v->counters, c), counter_unit(c), counter_says(c), modelled,
+                    v->modelled ? "the simulator's own count" : counter_metric(c));
+        }
+    }
+}
+
 static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
 {
     struct waiting *w = ud;
@@ -53,6 +77,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
     w->exit_code = v->status == VERDICT_STATUS_ACCEPTED ? EXIT_DONE : EXIT_NEGATIVE;
     if (!str_eq(w->options->json, "-")) {
         print_verdict(stdout, v);
+        print_profile(stdout, v);
     }
     if (w->options->json) {
         w->code = output_json(w->options->json, verdict_json(v), w->err);
@@ -93,6 +118,7 @@ static int judge(const struct options *o, const struct task *task,
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
                                          .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
+                                         .profile = o->profile,
                                          .deadline_ms = (uint64_t)(o->deadline_s * 1000) };
         waiting.done = false;
         evaluator_judge(session.evaluator, &request, on_judged, &waiting);
@@ -125,8 +151,9 @@ const struct command command_eval = {
     .help = "CANDIDATE is a folder with kernel.cu and plan.json, or a shipped variant's name.\n"
             "Checks it on every shape of the task with fresh inputs, then times it beside the baseline.\n\n"
             "  warpsmith eval softmax 06_row_in_registers\n"
-            "  warpsmith eval softmax ./mine --gpu 0 --json -",
-    .takes = "gpu baseline deadline jobs json runs verbose",
+            "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
+            "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
+    .takes = "gpu baseline deadline jobs json profile runs verbose",
     .args_min = 2,
     .args_max = 2,
     .run = run_eval,

@@ -52,32 +52,50 @@ static int open_compile_pool(struct evaluator *ev, const struct evaluator_option
     return pool_new(ev->loop, &options, &ev->compile_pool, err);
 }
 
-/* `model` NULL: a real GPU. */
-static int open_device_pool(struct evaluator *ev, const struct evaluator_options *o,
-                            const char *worker, const char *index, const char *model,
-                            struct err *err)
+int evaluator_device_pool(const struct evaluator *ev, const char *profile, struct pool **ret,
+                          struct err *err)
 {
-    auto_free char *driver = NULL, *env_device = NULL;
+    const char *const args[] = { "device", "--driver", ev->driver, "--gpu", ev->index,
+                                 profile ? "--profile" : NULL, profile, NULL };
+    const char *const env[] = { ev->env_device, NULL };
+    struct pool_options options = {
+        .name = profile ? "profile" : "device",
+        .program = ev->worker,
+        .args = args,
+        .env = env,
+        .workers = 1,
+        .start_ms = START_MS,
+        .log = &ev->log,
+    };
+    return pool_new(ev->loop, &options, ret, err);
+}
+
+static void forget_device(struct evaluator *ev)
+{
+    free(ev->worker);
+    free(ev->driver);
+    free(ev->index);
+    free(ev->env_device);
+    ev->worker = ev->driver = ev->index = ev->env_device = NULL;
+}
+
+/* `model` NULL: a real GPU. */
+static int open_device_pool(struct evaluator *ev, const char *worker, const char *index,
+                            const char *model, struct err *err)
+{
+    forget_device(ev);
     if (model) {
-        int r = file_find_program("libwarpsim.so", &driver, err);
+        int r = file_find_program("libwarpsim.so", &ev->driver, err);
         if (r < 0) {
             return r;
         }
-        env_device = xprintf("WARPSIM_DEVICE=%s", model);
+        ev->env_device = xprintf("WARPSIM_DEVICE=%s", model);
+    } else {
+        ev->driver = xstrdup("libcuda.so.1");
     }
-    const char *const args[] = { "device", "--driver", driver ? driver : "libcuda.so.1",
-                                 "--gpu",  index,      NULL };
-    const char *const env[] = { env_device, NULL };
-    struct pool_options options = {
-        .name = "device",
-        .program = worker,
-        .args = args,
-        .env = model ? env : NULL,
-        .workers = 1,
-        .start_ms = START_MS,
-        .log = o->log,
-    };
-    return pool_new(ev->loop, &options, &ev->device_pool, err);
+    ev->worker = xstrdup(worker);
+    ev->index = xstrdup(index);
+    return evaluator_device_pool(ev, NULL, &ev->device_pool, err);
 }
 
 /* "auto": a GPU if its worker can start one, else the simulator. */
@@ -88,7 +106,7 @@ static int choose_device(struct evaluator *ev, const struct evaluator_options *o
     int64_t index = 0;
     int r;
     if (str_eq(gpu, "auto")) {
-        r = open_device_pool(ev, o, worker, "0", NULL, err);
+        r = open_device_pool(ev, worker, "0", NULL, err);
         if (r == 0 && wait_for_hello(ev, ev->device_pool, err) == 0) {
             return 0;
         }
@@ -102,9 +120,9 @@ static int choose_device(struct evaluator *ev, const struct evaluator_options *o
             return err_set(err, ERR_INVALID, "--gpu %s: there is no model of \"%s\"; use sim:h200 or sim:b200",
                            gpu, model);
         }
-        r = open_device_pool(ev, o, worker, "0", model, err);
+        r = open_device_pool(ev, worker, "0", model, err);
     } else if (str_to_i64(gpu, &index) && index >= 0 && index < 1024) {
-        r = open_device_pool(ev, o, worker, gpu, NULL, err);
+        r = open_device_pool(ev, worker, gpu, NULL, err);
     } else {
         return err_set(err, ERR_INVALID,
                        "--gpu %s: expected a GPU's number, sim, sim:h200, sim:b200 or auto", gpu);
@@ -220,6 +238,7 @@ void evaluator_close(struct evaluator *ev)
     pool_close(ev->device_pool);
     pool_close(ev->compile_pool);
     compiler_free(ev->compiler);
+    forget_device(ev);
     free(ev);
 }
 
@@ -257,11 +276,16 @@ static void on_image(void *ud, int code, const struct image *image, const char *
 void evaluator_image(struct evaluator *ev, const struct task *task,
                      const struct candidate *candidate, image_cb done, void *ud)
 {
+    evaluator_image_at(ev, task, &task->shapes[0], candidate, done, ud);
+}
+
+void evaluator_image_at(struct evaluator *ev, const struct task *task, const struct shape *shape,
+                        const struct candidate *candidate, image_cb done, void *ud)
+{
     auto_arena struct arena *arena = arena_new();
     struct bound *bound;
     struct err err = { 0 };
-    int r = candidate_bind(task, &task->shapes[0], candidate->plan, &ev->device.facts, arena,
-                           &bound, &err);
+    int r = candidate_bind(task, shape, candidate->plan, &ev->device.facts, arena, &bound, &err);
     if (r < 0) {
         done(ud, r, NULL, 0, err_text(&err));
         return;

@@ -55,6 +55,7 @@ struct judge_request {
     const struct candidate *baseline; /* NULL: none */
     const struct shape *timed;         /* NULL: the default shape */
     enum judge_depth depth;
+    bool profile; /* counters and energy besides, for what is accepted: a second or two more */
     uint64_t deadline_ms; /* of each stage (compile, device); 0: JUDGE_DEADLINE_MS */
 };
 
@@ -74,6 +75,10 @@ typedef void (*image_cb)(void *ud, int code, const void *bytes, size_t len, cons
 /* The compiled image of a candidate at the task's default shape: a cubin, or PTX if modelled. */
 void evaluator_image(struct evaluator *evaluator, const struct task *task,
                      const struct candidate *candidate, image_cb done, void *ud);
+/* The same at another shape, whose defines may differ. */
+void evaluator_image_at(struct evaluator *evaluator, const struct task *task,
+                        const struct shape *shape, const struct candidate *candidate, image_cb done,
+                        void *ud);
 
 /* Median time of the device's own copy that reads and writes `bytes` in all; code < 0: see `error`. */
 typedef void (*copy_cb)(void *ud, int code, double median_us, const char *error);

@@ -12,7 +12,13 @@ struct evaluator {
     struct compiler *compiler;
     struct device_info device;
     struct judgement *live; /* list, for close */
+    /* How workers of this device are started: program, library, number, environment. */
+    char *worker, *driver, *index, *env_device;
 };
+
+/* Workers for the device; `profile` NULL: the one that judges, else as in worker/device.h. */
+int evaluator_device_pool(const struct evaluator *evaluator, const char *profile, struct pool **ret,
+                          struct err *err);
 
 /* The gate's own device code (evaluator/worker/gate.cu), built into this library. */
 const char *gate_source(void);

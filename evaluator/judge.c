@@ -67,6 +67,7 @@ static void finish(struct judgement *j)
     for (size_t i = 0; i < j->n_units; i++) {
         compile_cancel(j->units[i].ticket);
     }
+    profile_stop(j);
     j->done(j->ud, j->code, j->code == 0 ? &j->verdict : NULL, j->error);
     uv_close((uv_handle_t *)&j->later, on_later_closed);
 }
@@ -76,8 +77,7 @@ static void on_later(uv_timer_t *timer)
     finish(timer->data);
 }
 
-/* Ends the judgement on the next turn of the loop. */
-static void end(struct judgement *j)
+void judge_end(struct judgement *j)
 {
     if (!j->over) {
         j->over = true;
@@ -94,7 +94,7 @@ static void end_with(struct judgement *j, enum verdict_status status, const char
     j->verdict.status = status;
     j->verdict.phase = arena_strdup(j->arena, phase);
     j->verdict.detail = arena_strdup(j->arena, detail);
-    end(j);
+    judge_end(j);
 }
 
 static void end_broken(struct judgement *j, int code, const char *error)
@@ -104,12 +104,12 @@ static void end_broken(struct judgement *j, int code, const char *error)
     }
     j->code = code;
     j->error = xstrdup(error ? error : err_name(code));
-    end(j);
+    judge_end(j);
 }
 
 static void on_judged(void *ud, const struct pool_result *result);
 
-static uint64_t deadline(const struct judgement *j)
+uint64_t judge_deadline(const struct judgement *j)
 {
     uint64_t ms = j->request.deadline_ms;
     if (!ms) {
@@ -122,15 +122,15 @@ static void send_job(struct judgement *j)
 {
     struct buf job;
     buf_init(&job, FRAME_JSON_MAX);
-    judge_write_job(j, &job);
+    judge_write_job(j, "judge", &job);
     if (job.failed) {
         buf_done(&job);
         end_broken(j, ERR_TOOBIG, "the launches of one job are too many for one frame");
         return;
     }
     j->tries++;
-    j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len, deadline(j),
-                         on_judged, j);
+    j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len,
+                         judge_deadline(j), on_judged, j);
 }
 
 static void on_judged(void *ud, const struct pool_result *result)
@@ -166,7 +166,11 @@ static void on_judged(void *ud, const struct pool_result *result)
         j->verdict.registers = v.registers ? v.registers : registers;
         j->verdict.spill_bytes = v.spill_bytes ? v.spill_bytes : spill;
         j->verdict.shared_bytes = v.shared_bytes ? v.shared_bytes : shared;
-        end(j);
+        if (j->request.profile && v.status == VERDICT_STATUS_ACCEPTED) {
+            profile_start(j);
+        } else {
+            judge_end(j);
+        }
         return;
     }
     case ERR_TIMEOUT:
@@ -383,7 +387,7 @@ struct judgement *evaluator_judge(struct evaluator *ev, const struct judge_reque
             .source = u->source,
             .options = u->options,
             .n_options = u->n_options,
-            .deadline_ms = deadline(j),
+            .deadline_ms = judge_deadline(j),
         };
         struct compile_ticket *ticket = compiler_get(ev->compiler, &compile, on_compiled, u);
         u->ticket = u->ready ? NULL : ticket;

@@ -46,8 +46,13 @@ struct judgement {
     struct pool_ticket *job;
     int tries;
     bool over;
+    struct pool *profile_pool; /* one worker for one job; NULL: not profiled */
+    struct compile_ticket *profile_gate;
 };
 
 const char *judge_side_name(enum side side);
-/* Appends the job's JSON; a job too large shows in out->failed. */
-void judge_write_job(const struct judgement *j, struct buf *out);
+/* Appends the JSON of a job of this kind, "judge" or "profile"; one too large shows in out->failed. */
+void judge_write_job(const struct judgement *j, const char *kind, struct buf *out);
+uint64_t judge_deadline(const struct judgement *j);
+/* Ends the judgement, whose verdict is complete, on the next turn of the loop. */
+void judge_end(struct judgement *j);

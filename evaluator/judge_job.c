@@ -96,11 +96,11 @@ static void write_rules(struct jwriter *w, const struct judgement *j)
     jwrite_close(w, ']');
 }
 
-void judge_write_job(const struct judgement *j, struct buf *out)
+void judge_write_job(const struct judgement *j, const char *kind, struct buf *out)
 {
     struct jwriter w = { out, false };
     jwrite_open(&w, NULL, '{');
-    jwrite_string(&w, "kind", "judge");
+    jwrite_string(&w, "kind", kind);
     write_salt(&w);
     write_rules(&w, j);
     write_floor(&w, j);

@@ -30,6 +30,7 @@ int cuda_api_load(const char *library, struct cuda_api *ret, struct err *err)
     *(void **)&api.warpsim_diagnosis = dlsym(api.library, "warpsim_diagnosis");
     *(void **)&api.warpsim_sample_blocks = dlsym(api.library, "warpsim_sample_blocks");
     *(void **)&api.warpsim_checks = dlsym(api.library, "warpsim_checks");
+    *(void **)&api.warpsim_counters = dlsym(api.library, "warpsim_counters");
     *ret = api;
     return 0;
 }

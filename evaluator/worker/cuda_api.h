@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include "base/err.h"
 
+struct warpsim_counters;
+
 #define CUDA_REQUIRED(X)                                                                           \
     X(cuInit) X(cuDriverGetVersion) X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName)          \
     X(cuDeviceGetAttribute) X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain)                        \
@@ -41,6 +43,7 @@ struct cuda_api {
     int (*warpsim_diagnosis)(char *, size_t);
     int (*warpsim_sample_blocks)(unsigned);
     int (*warpsim_checks)(unsigned);
+    int (*warpsim_counters)(struct warpsim_counters *);
 };
 
 /* ERR_ENVIRONMENT with a remedy. Never unloaded. */

@@ -5,6 +5,7 @@
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/judge.h"
+#include "evaluator/worker/profile.h"
 #include "evaluator/worker/seal.h"
 #include "evaluator/worker/turn.h"
 
@@ -23,6 +24,9 @@ struct device {
     struct turn turn;
     struct nvml nvml;
     char nvml_says[256]; /* why it isn't available */
+    bool profiles;       /* this worker profiles and doesn't judge */
+    struct cupti *cupti;
+    struct err cupti_says;
     struct channel channel;
 };
 
@@ -100,6 +104,22 @@ static int serve_copy(struct device *d, const json_t *json, struct err *err)
     return reply(d, result, err);
 }
 
+static int serve_profile(struct device *d, const json_t *json, const char *blob, size_t len,
+                         struct err *err)
+{
+    struct err why = { 0 };
+    auto_arena struct arena *arena = arena_new();
+    struct job *job = arena_alloc(arena, 1, sizeof(*job));
+    int r = d->has_gate ? job_parse(json, blob, len, arena, job, &why)
+                        : err_set(&why, ERR_PROTOCOL, "profile before setup");
+    if (r < 0) {
+        return reply(d, refusal(&why), err);
+    }
+    struct profile_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->nvml, d->cupti,
+                                   err_text(&d->cupti_says), &d->channel };
+    return reply(d, profile_run(&tools, job, arena), err);
+}
+
 /* Two workers that time on one GPU would each time the other. */
 static void take_turn(struct device *d)
 {
@@ -115,6 +135,15 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     const char *kind = json_string_value(json_object_get(json, "kind"));
     if (kind && str_eq(kind, "setup")) {
         return serve_setup(d, frame->blob, frame->blob_len, err);
+    }
+    if (kind && d->profiles && str_eq(kind, "profile")) {
+        take_turn(d);
+        int r = serve_profile(d, json, frame->blob, frame->blob_len, err);
+        turn_give(&d->turn);
+        return r;
+    }
+    if (kind && d->profiles) {
+        kind = "anything here but profile";
     }
     if (kind && str_eq(kind, "judge")) {
         take_turn(d);
@@ -144,6 +173,12 @@ static int start(struct device *d, const struct device_config *config, struct se
         if (nvml_open(NULL, d->gpu.uuid, &d->nvml, &why) < 0) {
             snprintf(d->nvml_says, sizeof(d->nvml_says), "%.250s", err_text(&why));
         }
+    }
+    d->profiles = config->profile != NULL;
+    if (r == 0 && config->profile && !d->gpu.modelled) {
+        bool found = str_eq(config->profile, "auto");
+        /* Where this fails, energy can still be had. */
+        (void)!cupti_open(found ? NULL : config->profile, &d->gpu, &d->cupti, &d->cupti_says);
     }
     if (r == 0 && !config->unsealed) {
         seal_limits();
@@ -187,6 +222,7 @@ int device_serve(const struct device_config *config)
     if (d.has_gate) {
         gate_unload(&d.gate);
     }
+    cupti_close(d.cupti);
     slabs_done(&d.slabs);
     gpu_close(&d.gpu);
     if (r == ERR_NOTFOUND) {

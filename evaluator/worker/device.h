@@ -5,6 +5,9 @@
  * that a model wrote and says whether it is right and how fast. It never parses source. It does one
  * job at a time, so timings never overlap, and after an error that breaks the GPU's context it
  * reports and exits with code 4.
+ *
+ * With `profile` it serves profiles and nothing else (profile.h): what watches a GPU slows it, so a
+ * worker that profiles never times.
  */
 #include <stdbool.h>
 
@@ -13,6 +16,7 @@ struct device_config {
     int gpu;
     bool plain_memory; /* ordinary allocations, as where the driver can't map memory */
     bool unsealed;     /* for debugging */
+    const char *profile; /* libcupti's path, or "auto"; NULL: this worker judges */
 };
 
 /* Says hello and serves jobs until the agent hangs up. Returns the exit code of the program. */

@@ -30,6 +30,7 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 static const char usage[]
     = "usage: warpsmith-worker compile --include DIR [--nvrtc PATH]\n"
       "       warpsmith-worker device --driver LIBRARY [--gpu N] [--memory mapped|plain]\n"
+      "                               [--profile auto|LIBCUPTI]\n"
       "Started by warpsmith, with frames on descriptor 3; not meant to be run by hand.\n";
 
 /* Nothing but the four descriptors we were given, and no life after the agent's. */
@@ -93,10 +94,11 @@ static int role_compile(int argc, char **argv)
 
 static int role_device(int argc, char **argv)
 {
-    static const char *const names[] = { "--driver", "--gpu", "--memory" };
+    static const char *const names[] = { "--driver", "--gpu", "--memory", "--profile" };
     const char *gpu = option(argc, argv, "--gpu"), *memory = option(argc, argv, "--memory");
     int64_t number = 0;
     struct device_config config = { .driver = option(argc, argv, "--driver"),
+                                    .profile = option(argc, argv, "--profile"),
                                     .plain_memory = memory && str_eq(memory, "plain"),
                                     .unsealed = unsealed() };
     if (!known(argc, argv, names, ARRAY_LEN(names)) || !config.driver

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "evaluator/profile.h"
+#include "base/frame.h"
+#include "base/util.h"
+#include "evaluator/profile_class.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GATE_MS = 60000 };
+
+static void says(struct judgement *j, const char *text)
+{
+    j->verdict.profile = arena_strdup(j->arena, text);
+}
+
+/* The profile failed as a whole: the verdict stands without it. */
+static void give_up(struct judgement *j, const char *why)
+{
+    auto_free char *text = xprintf("not profiled: %s", why ? why : "no reason was given");
+    says(j, text);
+    judge_end(j);
+}
+
+static double bytes_needed(const struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    const struct shape *timed = j->request.timed ? j->request.timed : &task->shapes[0];
+    int64_t bytes = 0;
+    if (task->bytes) {
+        expr_eval(task->bytes, &timed->symbols, &bytes, NULL);
+    }
+    return (double)bytes;
+}
+
+static void classify(struct judgement *j)
+{
+    struct verdict *v = &j->verdict;
+    struct profile_facts facts = { .time_us = v->time.median_us, .sol = v->sol,
+                                   .bytes = bytes_needed(j) };
+    for (size_t i = 0; i < j->n_cases; i++) {
+        if (j->cases[i].time) {
+            facts.n_launches = j->cases[i].bound[SIDE_CANDIDATE]->n_launches;
+        }
+    }
+    char why[1024];
+    enum bottleneck class = profile_class(&v->counters, &facts, why, sizeof(why));
+    if (class != BOTTLENECK_NONE) {
+        v->bottleneck = class;
+        v->bottleneck_why = arena_strdup(j->arena, why);
+    }
+}
+
+static void take(struct judgement *j, const json_t *json)
+{
+    counters_parse(json_object_get(json, "counters"), &j->verdict.counters);
+    double joules = json_number_value(json_object_get(json, "joules"));
+    j->verdict.joules = joules > 0 ? joules : 0;
+    classify(j);
+    auto_buf struct buf text;
+    buf_init(&text, 4096);
+    const json_t *list = json_object_get(json, "unavailable");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *one = json_string_value(json_array_get(list, i));
+        buf_printf(&text, "%s%s", i ? "; " : "not available: ", one ? one : "");
+    }
+    says(j, text.at ? text.at : "");
+}
+
+static void on_profiled(void *ud, const struct pool_result *result)
+{
+    struct judgement *j = ud;
+    j->job = NULL;
+    if (j->over) {
+        return;
+    }
+    const char *error = json_string_value(json_object_get(result->json, "error"));
+    j->verdict.device_s += result->seconds;
+    if (result->code < 0 || error) {
+        give_up(j, result->code < 0 ? result->error : error);
+        return;
+    }
+    take(j, result->json);
+    judge_end(j);
+}
+
+static void on_gate(void *ud, int code, const struct image *image, const char *error)
+{
+    struct judgement *j = ud;
+    struct err err = { 0 };
+    j->profile_gate = NULL;
+    if (code < 0 || !image->ok) {
+        give_up(j, code < 0 ? error : image->log);
+        return;
+    }
+    const char *library = getenv("WARPSMITH_CUPTI");
+    if (evaluator_device_pool(j->ev, library && *library ? library : "auto", &j->profile_pool, &err)
+        < 0) {
+        give_up(j, err_text(&err));
+        return;
+    }
+    pool_set_setup(j->profile_pool, xstrdup("{\"kind\":\"setup\"}"), image->bytes, image->len,
+                   GATE_MS);
+    struct buf job;
+    buf_init(&job, FRAME_JSON_MAX);
+    judge_write_job(j, "profile", &job);
+    j->job = pool_submit(j->profile_pool, buf_take(&job), j->blob.at, j->blob.len,
+                         judge_deadline(j), on_profiled, j);
+}
+
+void profile_start(struct judgement *j)
+{
+    struct compile_request gate = { .name = "gate.cu", .source = gate_source(),
+                                    .deadline_ms = GATE_MS };
+    /* NULL where on_gate was called in here. */
+    j->profile_gate = compiler_get(j->ev->compiler, &gate, on_gate, j);
+}
+
+void profile_stop(struct judgement *j)
+{
+    compile_cancel(j->profile_gate);
+    pool_close(j->profile_pool);
+    j->profile_gate = NULL;
+    j->profile_pool = NULL;
+}
