@@ -27,8 +27,7 @@ struct llm;
 struct llm_call;
 
 struct llm_message {
-    const char *role; /* "system", "user", "assistant" */
-    const char *text;
+    const char *role, *text; /* role: "system", "user", "assistant" */
 };
 
 enum { LLM_KEY_MAX = 128, LLM_MESSAGES_MAX = 64 };
