@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/util.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,10 +39,14 @@ struct send {
     uv_timer_t timer;
 };
 
+/* By the whole name: 127.0.0.1.example.org is somebody else's. */
 static bool is_loopback(const char *host)
 {
-    return strncasecmp(host, "localhost", 9) == 0 || str_prefix(host, "127.")
-        || str_prefix(host, "[::1]");
+    size_t len = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/?");
+    auto_free char *name = strndup(host, len);
+    struct in_addr address;
+    return strcasecmp(name, "localhost") == 0 || str_eq(name, "[::1]")
+        || (inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
 int llm_send_url(const struct llm_wire *wire, const char *base, bool has_key, char **ret,

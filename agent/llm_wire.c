@@ -14,19 +14,17 @@ void llm_wire_quote(const char *bytes, size_t len, char *ret, size_t size)
     for (size_t i = 0; i < len && n + 5 < size;) {
         size_t step = utf8_len(bytes + i, len - i);
         unsigned char c = (unsigned char)bytes[i];
-        if (step == 0 || c < ' ' || c == 127) {
-            space = space || n;
+        if (step == 0 || c <= ' ' || c == 127) {
+            space = n > 0;
             i++;
             continue;
         }
-        if (space || c == ' ') {
+        if (space) {
             ret[n++] = ' ';
             space = false;
         }
-        if (c != ' ' && n + step < size) {
-            memcpy(ret + n, bytes + i, step);
-            n += step;
-        }
+        memcpy(ret + n, bytes + i, step);
+        n += step;
         i += step;
     }
     ret[n] = '\0';
