@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of a prompt say: direction, strategies, what was tried, what is asked for. */
+#include "agent/prompt_parts.h"
+#include "base/util.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 240, TITLE_MAX_BYTES = 100, TRIED_SHOWN = 60 };
+
+static char *settled(const struct buf *out, struct arena *arena)
+{
+    return arena_strndup(arena, out->len ? out->at : "", out->len);
+}
+
+static const char *picked(const struct prompt_input *input)
+{
+    return input->choice->directions[input->choice->picked].id;
+}
+
+char *prompt_direction(const struct prompt_input *input, struct arena *arena)
+{
+    auto_buf struct buf out;
+    buf_init(&out, 256 << 10);
+    const char *id = picked(input);
+    int index = htg_find_direction(input->htg, id);
+    const struct htg_direction *d = index < 0 ? NULL : htg_direction(input->htg, (size_t)index);
+    buf_printf(&out, "%s (%s)\n%s\n", d ? d->title : id, id, d ? d->summary : "");
+    const char *from = input->parent_direction && *input->parent_direction ? input->parent_direction
+                                                                           : HTG_START;
+    const struct htg_transition *t = htg_find_transition(input->htg, from, id);
+    if (t && input->choice->recall) {
+        buf_printf(&out, "After %s this pays when: %s Why: %s Risk: %s\n", from, t->when, t->why,
+                   t->risk);
+    }
+    return prompt_clean(arena, out.at, out.len);
+}
+
+static void add_list(struct buf *out, const char *label, const struct htg_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        buf_printf(out, "%s%s", i ? ", " : label, list->at[i]);
+    }
+    buf_puts(out, list->n ? "\n" : "");
+}
+
+/* Experience in words: what the estimate rests on. */
+static void add_experience(struct buf *out, const struct estimate *e)
+{
+    static const char *const where[] = { "for this family, bottleneck and architecture",
+                                         "for this bottleneck", "anywhere" };
+    if (e->level < CONTEXT_RUNGS) {
+        const struct tally *t = &e->rung[e->level];
+        buf_printf(out, "Experience: %.0f times %s, %.2fx its parent on the mean, failures counted.\n",
+                   (double)t->n, where[e->level], exp(t->mean));
+    }
+}
+
+static void add_strategy(struct buf *out, const struct htg_strategy *s,
+                         const struct choice_strategy *ranked, struct arena *arena)
+{
+    auto_buf struct buf text;
+    buf_init(&text, 128 << 10);
+    buf_printf(&text, "%s\n", s->guidance);
+    if (s->pitfalls && *s->pitfalls) {
+        buf_printf(&text, "Pitfalls: %s\n", s->pitfalls);
+    }
+    add_list(&text, "Tunables to expose: ", &s->tunables);
+    add_experience(&text, &ranked->estimate);
+    const char *clean = prompt_clean(arena, text.at, text.len);
+    const char *title = prompt_line(arena, s->title, TITLE_MAX_BYTES);
+    buf_printf(out, "## %s: %s\n\n", s->id, s->state == HTG_STATE_SEED ? title : "a learned strategy");
+    if (s->state == HTG_STATE_SEED) {
+        buf_printf(out, "%s\n", clean);
+    } else { /* a model wrote it */
+        prompt_fence(out, "", arena_printf(arena, "%s\n%s", title, clean));
+        buf_puts(out, "\n");
+    }
+}
+
+char *prompt_strategies(const struct prompt_input *input, struct arena *arena)
+{
+    const struct choice *choice = input->choice;
+    auto_buf struct buf out;
+    buf_init(&out, PROMPT_TEXT_MAX);
+    for (size_t i = 0; choice->recall && i < choice->n_recalled && i < choice->n_strategies; i++) {
+        int index = htg_find_strategy(input->htg, choice->strategies[i].id);
+        if (index >= 0) {
+            add_strategy(&out, htg_strategy(input->htg, (size_t)index), &choice->strategies[i], arena);
+        }
+    }
+    while (out.len > 1 && out.at[out.len - 1] == '\n' && out.at[out.len - 2] == '\n') {
+        out.at[--out.len] = '\0';
+    }
+    return out.len ? settled(&out, arena) : NULL;
+}
+
+static const struct prompt_tried *find_tried(const struct prompt_input *input, int64_t seq)
+{
+    for (size_t i = 0; i < input->n_tried; i++) {
+        if (input->tried[i].seq == seq) {
+            return &input->tried[i];
+        }
+    }
+    return NULL;
+}
+
+static bool accepted(const struct prompt_tried *t)
+{
+    return t && t->verdict && t->verdict->status == VERDICT_STATUS_ACCEPTED && t->verdict->time.n;
+}
+
+static void add_outcome(struct buf *out, const struct prompt_input *input,
+                        const struct prompt_tried *t, struct arena *arena)
+{
+    const struct verdict *v = t->verdict;
+    if (!v) {
+        buf_printf(out, "no candidate: %s", prompt_line(arena, t->why ? t->why : "", LINE_MAX_BYTES));
+    } else if (accepted(t)) {
+        const struct prompt_tried *parent = find_tried(input, t->parent);
+        buf_printf(out, "accepted, %.4g us", v->time.median_us);
+        if (accepted(parent)) {
+            buf_printf(out, ", %.3gx its parent",
+                       parent->verdict->time.median_us / v->time.median_us);
+        }
+        buf_printf(out, ", %s", bottleneck_name(v->bottleneck));
+    } else {
+        buf_printf(out, "%s in %s: %s", verdict_status_name(v->status), v->phase ? v->phase : "",
+                   prompt_line(arena, v->detail ? v->detail : "", LINE_MAX_BYTES));
+    }
+    buf_puts(out, t->same ? " (the same candidate as an earlier one)\n" : "\n");
+}
+
+char *prompt_tried(const struct prompt_input *input, struct arena *arena)
+{
+    auto_buf struct buf out;
+    buf_init(&out, PROMPT_TEXT_MAX);
+    size_t first = input->n_tried > TRIED_SHOWN ? input->n_tried - TRIED_SHOWN : 0;
+    if (first) {
+        buf_printf(&out, "(%zu earlier attempts aren't listed)\n", first);
+    }
+    for (size_t i = first; i < input->n_tried; i++) {
+        const struct prompt_tried *t = &input->tried[i];
+        const char *title = t->title && *t->title ? prompt_line(arena, t->title, TITLE_MAX_BYTES) : "";
+        buf_printf(&out, "#%" PRId64, t->seq);
+        if (t->parent >= 0) {
+            buf_printf(&out, " from #%" PRId64 " by %s", t->parent, t->direction);
+        }
+        if (t->strategy && *t->strategy) {
+            buf_printf(&out, " / %s", t->strategy);
+        }
+        if (*title) {
+            buf_printf(&out, " \"%s\"", title);
+        }
+        buf_puts(&out, ": ");
+        add_outcome(&out, input, t, arena);
+    }
+    return out.len ? settled(&out, arena) : NULL;
+}
+
+char *prompt_goal(const struct prompt_input *input, struct arena *arena)
+{
+    const struct verdict *v = input->parent_verdict;
+    const char *id = picked(input);
+    auto_buf struct buf out;
+    buf_init(&out, 4096);
+    if (v && v->status == VERDICT_STATUS_ACCEPTED && v->time.n) {
+        buf_printf(&out, "Write a kernel that is right at every shape and faster than the parent's "
+                         "%.4g us at the default shape, by a step in the direction %s.",
+                   v->time.median_us, id);
+    } else {
+        buf_printf(&out, "The parent isn't right yet. Write a kernel that is right at every shape, by a "
+                         "step in the direction %s; then fast.", id);
+    }
+    const struct prompt_tried *best = NULL;
+    for (size_t i = 0; i < input->n_tried; i++) {
+        const struct prompt_tried *t = &input->tried[i];
+        best = accepted(t) && (!best || t->verdict->time.median_us < best->verdict->time.median_us)
+                   ? t : best;
+    }
+    if (best && best->seq != input->parent_seq) {
+        buf_printf(&out, " The best so far is attempt %" PRId64 " with %.4g us.", best->seq,
+                   best->verdict->time.median_us);
+    }
+    return settled(&out, arena);
+}

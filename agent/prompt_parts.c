@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of a prompt say: device, task, plan, verdict. */
+#include "agent/prompt_parts.h"
+#include "agent/template.h"
+#include "base/embed.h"
+#include "base/util.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+EMBED_TEXT(prompt_device_sm_80, WS_PROMPTS "/device_sm_80.md");
+EMBED_TEXT(prompt_device_sm_90, WS_PROMPTS "/device_sm_90.md");
+EMBED_TEXT(prompt_device_sm_100, WS_PROMPTS "/device_sm_100.md");
+EMBED_TEXT(prompt_device_other, WS_PROMPTS "/device_other.md");
+
+static char *settled(const struct buf *out, struct arena *arena)
+{
+    return arena_strndup(arena, out->len ? out->at : "", out->len);
+}
+
+const char *prompt_device(const struct prompt_input *input, struct arena *arena, struct err *err)
+{
+    const struct device_info *d = input->device;
+    const struct device_facts *f = &d->facts;
+    const char *arch = f->arch[0] ? f->arch : d->arch;
+    long number = str_prefix(arch, "sm_") ? strtol(arch + 3, NULL, 10) : 0;
+    const char *sheet = number >= 100  ? prompt_device_sm_100
+                        : number >= 90 ? prompt_device_sm_90
+                        : number >= 80 ? prompt_device_sm_80
+                                       : prompt_device_other;
+    auto_buf struct buf facts, out;
+    buf_init(&facts, 4096);
+    buf_init(&out, 64 << 10);
+    buf_printf(&facts, "%s, %s: sm_count = %" PRId64 ", max_shared = %" PRId64
+                       " bytes a block, %.0f GB of memory for the task.",
+               prompt_line(arena, d->name, 100), arch, f->sm_count, f->max_shared,
+               (double)f->max_memory / 1e9);
+    if (d->modelled) {
+        buf_puts(&facts, "\nIt is simulated: kernels run on a CPU, and times are modelled from what "
+                         "they do. wgmma, tcgen05, cp.async.bulk and clusters are refused here; "
+                         "cp.async, ldmatrix, mma.sync and mbarrier work.");
+    }
+    const struct template_value values[] = { { "facts", facts.at } };
+    int r = template_render("device sheet", sheet, values, ARRAY_LEN(values), &out, err);
+    return r < 0 ? NULL : settled(&out, arena);
+}
+
+static void add_symbols(struct buf *out, const struct shape *shape)
+{
+    for (size_t i = 0; i < shape->symbols.n; i++) {
+        const struct symbol *s = &shape->symbols.at[i];
+        buf_printf(out, "%s%s = %" PRId64, i ? ", " : "", s->name, s->value);
+    }
+}
+
+static void add_tensor(struct buf *out, const struct tensor *tensor)
+{
+    buf_printf(out, "- %s `%s`: %s [", tensor_role_name(tensor->role), tensor->name,
+               dtype_name(tensor->dtype));
+    for (size_t i = 0; i < tensor->rank; i++) {
+        buf_printf(out, "%s%s", i ? ", " : "", expr_text(tensor->dims[i]));
+    }
+    buf_puts(out, "]");
+    if (tensor->role == TENSOR_ROLE_OUTPUT) {
+        buf_puts(out, "\n");
+    } else if (tensor->index_bound) {
+        buf_printf(out, ", integers from 0 to below %s\n", expr_text(tensor->index_bound));
+    } else {
+        buf_printf(out, ", values: %s\n", domain_kind_name(tensor->domain));
+    }
+}
+
+static void add_shapes(struct buf *out, const struct task *task)
+{
+    size_t held_out = 0;
+    for (size_t i = 0; i < task->n_shapes; i++) {
+        const struct shape *shape = &task->shapes[i];
+        held_out += shape->use == SHAPE_USE_HELD_OUT;
+        if (shape->use != SHAPE_USE_HELD_OUT) {
+            buf_printf(out, "- shape %s%s: ", shape->name,
+                       shape->use == SHAPE_USE_DEFAULT ? " (the one that is timed)" : "");
+            add_symbols(out, shape);
+            buf_puts(out, "\n");
+        }
+    }
+    if (task->specialise) {
+        buf_puts(out, "- only these shapes count: the kernel may rely on them\n");
+    } else if (held_out) {
+        buf_printf(out, "- %zu held-out shapes over the same symbols, sizes not shown: odd ones, and "
+                        "ones smaller than a block, among them\n", held_out);
+    }
+}
+
+static void add_cost(struct buf *out, const struct task *task, const char *what,
+                     const struct expr *expr)
+{
+    const struct shape *shape = task_shape(task, "default");
+    int64_t value;
+    if (expr && shape && expr_eval(expr, &shape->symbols, &value, NULL) == 0) {
+        buf_printf(out, "- %s: %s = %.4g at the default shape\n", what, expr_text(expr),
+                   (double)value);
+    }
+}
+
+char *prompt_task(const struct task *task, struct arena *arena)
+{
+    auto_buf struct buf out, frame;
+    buf_init(&out, 256 << 10);
+    buf_init(&frame, 512 << 10);
+    buf_printf(&out, "task %s, family %s\n", task->name, task->family);
+    for (size_t i = 0; i < task->n_tensors; i++) {
+        add_tensor(&out, &task->tensors[i]);
+    }
+    for (size_t i = 0; i < task->n_scalars; i++) {
+        const struct scalar *s = &task->scalars[i];
+        buf_printf(&out, "- scalar `%s`: %s, %.9g\n", s->name, dtype_name(s->dtype), s->value);
+    }
+    for (size_t i = 0; i < task->n_aliases; i++) {
+        buf_printf(&out, "- `%s` may share the memory of `%s`\n", task->aliases[i][0],
+                   task->aliases[i][1]);
+    }
+    add_shapes(&out, task);
+    buf_printf(&out, "- tolerance: |got - expected| <= %.3g + %.3g * |expected|, every element\n",
+               task->atol, task->rtol);
+    buf_printf(&out, "- precision that the arithmetic must have: %s\n", task->precision);
+    add_cost(&out, task, "bytes that have to move", task->bytes);
+    add_cost(&out, task, "operations", task->flops);
+    prompt_fence(&frame, "", prompt_clean(arena, out.at, out.len));
+    return settled(&frame, arena);
+}
+
+char *prompt_plan(const struct plan *plan, struct arena *arena)
+{
+    json_t *copy = json_copy(plan->json);
+    json_object_del(copy, "tags");
+    char *text = json_pretty(copy);
+    char *kept = prompt_clean(arena, text, strlen(text));
+    cleanup_free(&text);
+    json_decref(copy);
+    return kept;
+}
+
+static void add_time(struct buf *out, const struct verdict *v, bool baseline)
+{
+    buf_printf(out, "time: %.4g us%s (95 %% interval %.4g .. %.4g, %zu samples)\n", v->time.median_us,
+               v->modelled ? " modelled, not measured" : "", v->time.lo_us, v->time.hi_us, v->time.n);
+    if (baseline && v->speedup > 0) {
+        buf_printf(out, "speedup over the baseline (%.4g us): %.3gx\n", v->baseline.median_us,
+                   v->speedup);
+    }
+    if (v->sol > 0) {
+        buf_printf(out, "speed of light: %.0f %% of the %s bound\n", 100 * v->sol, v->sol_bound);
+    }
+    buf_printf(out, "bottleneck: %s%s%s\n", bottleneck_name(v->bottleneck),
+               v->bottleneck_why && *v->bottleneck_why ? ": " : "",
+               v->bottleneck_why ? v->bottleneck_why : "");
+}
+
+static void add_resources(struct buf *out, const struct verdict *v)
+{
+    if (v->registers) {
+        buf_printf(out, "resources: %d registers a thread, ", v->registers);
+        if (v->spill_bytes) {
+            buf_printf(out, "%d bytes spilled to local memory", v->spill_bytes);
+        } else {
+            buf_puts(out, "nothing spilled");
+        }
+        buf_printf(out, ", %d bytes of static shared memory, occupancy %.0f %%\n", v->shared_bytes,
+                   100 * v->occupancy);
+    }
+    for (enum counter c = 0; c < COUNTER_COUNT; c++) {
+        if (counters_has(&v->counters, c)) {
+            const char *unit = counter_unit(c);
+            buf_printf(out, "counter %s: %.4g%s%s (%s)\n", counter_name(c),
+                       counters_get(&v->counters, c), *unit ? " " : "", unit, counter_says(c));
+        }
+    }
+    if (v->nondeterministic) {
+        buf_puts(out, "two runs on the same inputs differed in their last bits\n");
+    }
+    if (v->remarks && *v->remarks) {
+        buf_printf(out, "remarks: %s\n", v->remarks);
+    }
+}
+
+char *prompt_verdict(const struct verdict *v, bool baseline, struct arena *arena)
+{
+    auto_buf struct buf out;
+    buf_init(&out, PROMPT_TEXT_MAX);
+    buf_printf(&out, "status: %s\n", verdict_status_name(v->status));
+    if (v->time.n) {
+        add_time(&out, v, baseline);
+    }
+    add_resources(&out, v);
+    if (v->status != VERDICT_STATUS_ACCEPTED) {
+        buf_printf(&out, "phase: %s\n%s\n", v->phase ? v->phase : "", v->detail ? v->detail : "");
+    }
+    return prompt_clean(arena, out.at, out.len);
+}
+
+const char *prompt_meaning(enum verdict_status status)
+{
+    static const char *const meanings[] = {
+        [VERDICT_STATUS_ACCEPTED] = "It was accepted.",
+        [VERDICT_STATUS_COMPILE_ERROR] = "The source doesn't compile.",
+        [VERDICT_STATUS_PLAN_ERROR] = "The plan doesn't work at every shape of the task.",
+        [VERDICT_STATUS_LAUNCH_ERROR] = "A launch failed, or a kernel broke off.",
+        [VERDICT_STATUS_INCORRECT] = "It computes something else than the reference.",
+        [VERDICT_STATUS_TIMEOUT] = "It didn't end in time.",
+        [VERDICT_STATUS_CRASH] = "It took the worker process down.",
+        [VERDICT_STATUS_SUSPECT] = "Its time is below what this hardware can do, so it doesn't count.",
+        [VERDICT_STATUS_UNSUPPORTED] = "It uses something that isn't allowed or not available here.",
+    };
+    return status < ARRAY_LEN(meanings) && meanings[status] ? meanings[status] : "";
+}
+
+const char *prompt_hint(const struct verdict *v)
+{
+    switch (v->status) {
+    case VERDICT_STATUS_COMPILE_ERROR:
+        return "Look at the first error: later ones often follow from it.\n";
+    case VERDICT_STATUS_PLAN_ERROR:
+        return "The path at the beginning says where in plan.json. A shape's name in it means that only "
+               "this shape breaks: a `when` rule or a guard in the kernel is missing.\n";
+    case VERDICT_STATUS_LAUNCH_ERROR:
+        return "Common causes: accesses out of bounds at an odd shape, a vector access that isn't aligned, "
+               "too many registers or too much shared memory for the block, a missing opt-in in `shared`.\n";
+    case VERDICT_STATUS_INCORRECT:
+        return "Common causes: a tail or an odd size that isn't handled, a missing barrier, scratch or "
+               "outputs that are read before they're written, a reduction that starts from the wrong value, "
+               "a fragment or swizzle that is read in another layout than it was written, too little "
+               "precision. Which elements are wrong says much.\n";
+    case VERDICT_STATUS_TIMEOUT:
+        return "Common causes: a barrier that part of a block never reaches, a loop that waits for another "
+               "block, an mbarrier whose phase or byte count is off.\n";
+    default: return "";
+    }
+}
