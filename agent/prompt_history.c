@@ -179,7 +179,8 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
         best = accepted(t) && (!best || t->verdict->time.median_us < best->verdict->time.median_us)
                    ? t : best;
     }
-    if (best && best->seq != input->parent_seq) {
+    if (best && v && best->seq != input->parent_seq
+        && (v->time.n == 0 || best->verdict->time.median_us < v->time.median_us)) {
         buf_printf(&out, " The best so far is attempt %" PRId64 " with %.4g us.", best->seq,
                    best->verdict->time.median_us);
     }

@@ -188,6 +188,13 @@ static void take_new(const char *value, const struct htg *htg, struct reply_note
     ret->summary = summary;
 }
 
+/* "new:", "New :" */
+static bool is_new(const char *value)
+{
+    size_t n = strcspn(value, ": ");
+    return n == 3 && strncasecmp(value, "new", n) == 0 && value[n + strspn(value + n, " ")] == ':';
+}
+
 void reply_strategy(const struct reply_pieces *pieces, const char *line, const char *tag,
                     const struct htg *htg, struct reply_notes *notes, struct reply *ret)
 {
@@ -198,7 +205,7 @@ void reply_strategy(const struct reply_pieces *pieces, const char *line, const c
     }
     if (!value) {
         reply_note(notes, "no strategy line: none is credited");
-    } else if (strncasecmp(value, "new", 3) == 0 && value[3 + strspn(value + 3, " ")] == ':') {
+    } else if (is_new(value)) {
         take_new(strchr(value, ':') + 1, htg, notes, ret);
     } else if (*value) {
         take_id(value, htg, notes, ret);
