@@ -32,6 +32,14 @@ static void transfer_free(struct http_transfer *t)
     free(t);
 }
 
+/* Did it come as far as sending? */
+static bool was_connected(const struct http_transfer *t)
+{
+    curl_off_t us = 0;
+    curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &us);
+    return us > 0;
+}
+
 static enum http_failure failure_of(const struct http_transfer *t)
 {
     if (t->flooded || t->body.failed) {
@@ -53,11 +61,8 @@ static enum http_failure failure_of(const struct http_transfer *t)
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
         return HTTP_TRUST;
-    case CURLE_OPERATION_TIMEDOUT: {
-        curl_off_t connected = 0;
-        curl_easy_getinfo(t->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
-        return connected > 0 ? HTTP_SLOW : HTTP_CONNECT;
-    }
+    case CURLE_OPERATION_TIMEDOUT:
+        return was_connected(t) ? HTTP_SLOW : HTTP_CONNECT;
     case CURLE_FILESIZE_EXCEEDED:
         return HTTP_TOOBIG;
     case CURLE_BAD_CONTENT_ENCODING:
@@ -69,7 +74,7 @@ static enum http_failure failure_of(const struct http_transfer *t)
     case CURLE_OUT_OF_MEMORY:
         return HTTP_SETUP;
     default:
-        return HTTP_CUT;
+        return was_connected(t) ? HTTP_CUT : HTTP_CONNECT; /* a proxy that says no, say */
     }
 }
 
