@@ -38,6 +38,13 @@ static void print_verdict(FILE *out, const struct verdict *v)
     if (v->nondeterministic) {
         fprintf(out, "note       two runs on the same inputs differ in their last bits\n");
     }
+    if (*v->remarks) {
+        fprintf(out, "remarks    %s\n", v->remarks);
+    }
+    if (v->sanitizer.tool && *v->sanitizer.tool) {
+        fprintf(out, "sanitizer  %s: %d findings%s%s\n", v->sanitizer.tool, v->sanitizer.errors,
+                *v->sanitizer.text ? "; " : "", v->sanitizer.text);
+    }
     fprintf(out, "error      at most %.3g\n", v->max_error);
     fprintf(out, "cost       %.2f s compiling, %.2f s on the device\n", v->compile_s, v->device_s);
 }
@@ -118,7 +125,7 @@ static int judge(const struct options *o, const struct task *task,
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
                                          .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
-                                         .profile = o->profile,
+                                         .profile = o->profile, .sanitize = o->sanitize,
                                          .deadline_ms = (uint64_t)(o->deadline_s * 1000) };
         waiting.done = false;
         evaluator_judge(session.evaluator, &request, on_judged, &waiting);
@@ -153,7 +160,7 @@ const struct command command_eval = {
             "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
             "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
-    .takes = "gpu baseline deadline jobs json profile runs verbose",
+    .takes = "gpu baseline deadline jobs json profile runs sanitize verbose",
     .args_min = 2,
     .args_max = 2,
     .run = run_eval,

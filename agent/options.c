@@ -77,6 +77,8 @@ static const struct option_entry entries[] = {
     { "full", NULL, "the long form", OPTION_FLAG, AT(full), 0, 0 },
     { "profile", NULL, "hardware counters and energy of what is accepted", OPTION_FLAG, AT(profile),
       0, 0 },
+    { "sanitize", NULL, "run what was accepted under compute-sanitizer, too", OPTION_FLAG,
+      AT(sanitize), 0, 0 },
     { "quiet", NULL, "no progress", OPTION_FLAG, AT(quiet), 0, 0 },
     { "verbose", NULL, "log what happens to stderr", OPTION_FLAG, AT(verbose), 0, 0 },
     { "help", NULL, "this text", OPTION_FLAG, AT(help), 0, 0 },

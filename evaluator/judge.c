@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "evaluator/judge_internal.h"
 #include "evaluator/profile.h"
+#include "evaluator/sanitize.h"
 #include "evaluator/judge_refuse.h"
 
 #include <stdio.h>
@@ -69,6 +70,7 @@ static void finish(struct judgement *j)
     }
     profile_stop(j);
     j->done(j->ud, j->code, j->code == 0 ? &j->verdict : NULL, j->error);
+    sanitize_stop(j);
     uv_close((uv_handle_t *)&j->later, on_later_closed);
 }
 
@@ -108,6 +110,20 @@ static void end_broken(struct judgement *j, int code, const char *error)
 }
 
 static void on_judged(void *ud, const struct pool_result *result);
+void judge_accepted(struct judgement *j)
+{
+    const struct verdict *v = &j->verdict;
+    bool accepted = v->status == VERDICT_STATUS_ACCEPTED;
+    bool sanitized = v->sanitizer.tool && *v->sanitizer.tool;
+    if (accepted && j->request.sanitize && !sanitized) {
+        sanitize_start(j);
+    } else if (accepted && j->request.profile) {
+        profile_start(j);
+    } else {
+        judge_end(j);
+    }
+}
+
 
 uint64_t judge_deadline(const struct judgement *j)
 {
@@ -166,11 +182,7 @@ static void on_judged(void *ud, const struct pool_result *result)
         j->verdict.registers = v.registers ? v.registers : registers;
         j->verdict.spill_bytes = v.spill_bytes ? v.spill_bytes : spill;
         j->verdict.shared_bytes = v.shared_bytes ? v.shared_bytes : shared;
-        if (j->request.profile && v.status == VERDICT_STATUS_ACCEPTED) {
-            profile_start(j);
-        } else {
-            judge_end(j);
-        }
+        judge_accepted(j);
         return;
     }
     case ERR_TIMEOUT:

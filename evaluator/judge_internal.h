@@ -48,11 +48,14 @@ struct judgement {
     bool over;
     struct pool *profile_pool; /* one worker for one job; NULL: not profiled */
     struct compile_ticket *profile_gate;
+    struct sanitize *sanitize; /* NULL: nothing of the kind is running */
 };
 
 const char *judge_side_name(enum side side);
-/* Appends the JSON of a job of this kind, "judge" or "profile"; one too large shows in out->failed. */
+/* Appends the JSON of a job of this kind, "judge", "profile" or "sanitize"; one too large shows in out->failed. */
 void judge_write_job(const struct judgement *j, const char *kind, struct buf *out);
 uint64_t judge_deadline(const struct judgement *j);
+/* After acceptance: the next thing that was asked for, or the end. */
+void judge_accepted(struct judgement *j);
 /* Ends the judgement, whose verdict is complete, on the next turn of the loop. */
 void judge_end(struct judgement *j);

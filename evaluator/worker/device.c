@@ -6,7 +6,9 @@
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/judge.h"
 #include "evaluator/worker/profile.h"
+#include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/seal.h"
+#include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/turn.h"
 
 #include <stdio.h>
@@ -27,6 +29,7 @@ struct device {
     bool profiles;       /* this worker profiles and doesn't judge */
     struct cupti *cupti;
     struct err cupti_says;
+    bool sanitizes;      /* likewise */
     struct channel channel;
 };
 
@@ -123,6 +126,21 @@ static int serve_profile(struct device *d, const json_t *json, const char *blob,
 /* Two workers that time on one GPU would each time the other. */
 static void take_turn(struct device *d)
 {
+static int serve_sanitize(struct device *d, const json_t *json, const char *blob, size_t len,
+                          struct err *err)
+{
+    struct err why = { 0 };
+    auto_arena struct arena *arena = arena_new();
+    struct job *job = arena_alloc(arena, 1, sizeof(*job));
+    int r = d->has_gate ? job_parse(json, blob, len, arena, job, &why)
+                        : err_set(&why, ERR_PROTOCOL, "sanitize before setup");
+    if (r < 0) {
+        return reply(d, refusal(&why), err);
+    }
+    struct sanitize_tools tools = { &d->gpu, &d->gate, &d->channel };
+    return reply(d, sanitize_run(&tools, job, arena), err);
+}
+
     if (!turn_try(&d->turn)) {
         channel_progress(&d->channel, "waiting for another process on this GPU", NULL, -1);
         turn_take(&d->turn);
@@ -142,7 +160,15 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
         turn_give(&d->turn);
         return r;
     }
-    if (kind && d->profiles) {
+    if (kind && d->sanitizes && str_eq(kind, "sanitize")) {
+        take_turn(d);
+        int r = serve_sanitize(d, json, frame->blob, frame->blob_len, err);
+        turn_give(&d->turn);
+        return r;
+    }
+    if (kind && d->sanitizes) {
+        kind = "anything here but sanitize";
+    } else if (kind && d->profiles) {
         kind = "anything here but profile";
     }
     if (kind && str_eq(kind, "judge")) {
@@ -178,9 +204,10 @@ static int start(struct device *d, const struct device_config *config, struct se
     if (r == 0 && config->profile && !d->gpu.modelled) {
         bool found = str_eq(config->profile, "auto");
         /* Where this fails, energy can still be had. */
+    d->sanitizes = config->sanitizes;
         (void)!cupti_open(found ? NULL : config->profile, &d->gpu, &d->cupti, &d->cupti_says);
     }
-    if (r == 0 && !config->unsealed) {
+    if (r == 0 && !config->unsealed && !config->sanitizes) {
         seal_limits();
         r = seal_process(NULL, 0, ret_seal, err);
     }

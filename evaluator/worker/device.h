@@ -7,7 +7,8 @@
  * reports and exits with code 4.
  *
  * With `profile` it serves profiles and nothing else (profile.h): what watches a GPU slows it, so a
- * worker that profiles never times.
+ * worker that profiles never times. With `sanitizes` it serves runs for compute-sanitizer to watch and
+ * nothing else (sanitize.h), and leaves itself as open as the tool needs it.
  */
 #include <stdbool.h>
 
@@ -16,6 +17,7 @@ struct device_config {
     int gpu;
     bool plain_memory; /* ordinary allocations, as where the driver can't map memory */
     bool unsealed;     /* for debugging */
+    bool sanitizes;
     const char *profile; /* libcupti's path, or "auto"; NULL: this worker judges */
 };
 

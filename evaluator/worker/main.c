@@ -31,20 +31,25 @@ static const char usage[]
     = "usage: warpsmith-worker compile --include DIR [--nvrtc PATH]\n"
       "       warpsmith-worker device --driver LIBRARY [--gpu N] [--memory mapped|plain]\n"
       "                               [--profile auto|LIBCUPTI]\n"
+      "       compute-sanitizer ... warpsmith-worker sanitize --driver LIBRARY [--gpu N]\n"
       "Started by warpsmith, with frames on descriptor 3; not meant to be run by hand.\n";
 
-/* Nothing but the four descriptors we were given, and no life after the agent's. */
-static void isolate(void)
+/* Nothing but the four descriptors we were given (a tool around us has more), and no life after the
+ * one that started us. */
+static void isolate(bool watched)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGPIPE, SIG_IGN);
+    if (watched) {
+        return;
+    }
     if (close_range(CHANNEL_FD + 1, ~0u, 0) != 0) {
         for (int fd = CHANNEL_FD + 1; fd < 1024; fd++) {
             close(fd);
         }
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0);
-    signal(SIGPIPE, SIG_IGN);
     fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 }
 
@@ -92,7 +97,7 @@ static int role_compile(int argc, char **argv)
     return compile_serve(&config);
 }
 
-static int role_device(int argc, char **argv)
+static int role_device(int argc, char **argv, bool sanitizes)
 {
     static const char *const names[] = { "--driver", "--gpu", "--memory", "--profile" };
     const char *gpu = option(argc, argv, "--gpu"), *memory = option(argc, argv, "--memory");
@@ -100,6 +105,7 @@ static int role_device(int argc, char **argv)
     struct device_config config = { .driver = option(argc, argv, "--driver"),
                                     .profile = option(argc, argv, "--profile"),
                                     .plain_memory = memory && str_eq(memory, "plain"),
+                                    .sanitizes = sanitizes,
                                     .unsealed = unsealed() };
     if (!known(argc, argv, names, ARRAY_LEN(names)) || !config.driver
         || (memory && !config.plain_memory && !str_eq(memory, "mapped"))
@@ -113,13 +119,15 @@ static int role_device(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && (str_eq(argv[1], "compile") || str_eq(argv[1], "device"))) {
+    bool watched = argc >= 2 && str_eq(argv[1], "sanitize");
+    if (watched || (argc >= 2 && (str_eq(argv[1], "compile") || str_eq(argv[1], "device")))) {
         if (fcntl(CHANNEL_FD, F_GETFD) < 0) {
             fputs(usage, stderr);
             return 2;
         }
-        isolate();
-        return str_eq(argv[1], "compile") ? role_compile(argc, argv) : role_device(argc, argv);
+        isolate(watched);
+        return str_eq(argv[1], "compile") ? role_compile(argc, argv)
+                                          : role_device(argc, argv, watched);
     }
     bool help = argc == 2 && str_eq(argv[1], "--help");
     fputs(usage, help ? stdout : stderr);
