@@ -130,7 +130,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
         r = real ? figures(&session, o, report, err)
                  : err_set(err, ERR_ENVIRONMENT, "this bench needs a GPU: it measures one");
         session_close(&session);
-        r = r < 0 ? r : starts(o, report, err);
+        r = r < 0 ? r : starts(&copy, report, err);
     }
     folder_remove(folder, NULL);
     free(folder);

@@ -29,9 +29,14 @@ static void print_verdict(FILE *out, const struct verdict *v)
         fprintf(out, "baseline   %.4g us, speedup %.3fx (%.3f .. %.3f): %s\n",
                 v->baseline.median_us, v->speedup, v->speedup_lo, v->speedup_hi, v->relation);
     }
+    if (v->throttle[0] || v->shared || v->time.dropped) {
+        fprintf(out, "timing     %zu samples dropped%s%s%s\n", v->time.dropped,
+                v->throttle[0] ? "; clocks held back: " : "", v->throttle,
+                v->shared ? "; another process was on the GPU" : "");
+    }
     if (v->sol > 0) {
-        fprintf(out, "SOL        %.1f %% of the %s bound; %s\n", 100 * v->sol, v->sol_bound,
-                bottleneck_name(v->bottleneck));
+        fprintf(out, "SOL        %.1f %% of the %s bound (%s); %s\n", 100 * v->sol, v->sol_bound,
+                v->sol_basis, bottleneck_name(v->bottleneck));
     }
     fprintf(out, "resources  %d registers, %d B spilled, %d B static shared, occupancy %.0f %%\n",
             v->registers, v->spill_bytes, v->shared_bytes, 100 * v->occupancy);
@@ -160,7 +165,11 @@ const struct command command_eval = {
             "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
             "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
+<<<<<<< Updated upstream
     .takes = "gpu baseline deadline jobs json profile runs sanitize verbose",
+=======
+    .takes = "gpu store baseline deadline jobs json profile runs verbose",
+>>>>>>> Stashed changes
     .args_min = 2,
     .args_max = 2,
     .run = run_eval,

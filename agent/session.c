@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/session.h"
 #include "agent/catalog.h"
+#include "agent/ceilings_keep.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "graph/htg_seed.h"
@@ -103,7 +104,11 @@ static int open_evaluator(struct session *s, struct err *err)
         .cache = cache,
         .log = s->log,
     };
-    return evaluator_open(&s->loop, &options, &s->evaluator, err);
+    int r = evaluator_open(&s->loop, &options, &s->evaluator, err);
+    if (r == 0) {
+        ceilings_keep(s);
+    }
+    return r;
 }
 
 int session_open(struct session *s, const struct options *options, int parts, struct err *err)

@@ -151,6 +151,12 @@ static void read_device(struct evaluator *ev)
     d->facts.max_shared = json_integer_value(json_object_get(device, "max_shared"));
     d->facts.max_memory = json_integer_value(json_object_get(device, "total_memory")) / 4;
     snprintf(d->facts.arch, sizeof(d->facts.arch), "%.*s", (int)sizeof(d->facts.arch) - 1, d->arch);
+    const json_t *nvml = json_object_get(hello, "nvml");
+    copy_string(nvml, "why", d->nvml, sizeof(d->nvml));
+    copy_string(nvml, "driver", d->ceilings.driver, sizeof(d->ceilings.driver));
+    if (!d->ceilings.driver[0]) {
+        snprintf(d->ceilings.driver, sizeof(d->ceilings.driver), "%s", d->driver);
+    }
     const json_t *compile = pool_hello(ev->compile_pool);
     copy_string(compile, "compiler", d->compiler, sizeof(d->compiler));
     const json_t *sealed = json_object_get(compile, "sealed");

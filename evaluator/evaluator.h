@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "kernelbench/candidate.h"
+#include "kernelbench/ceilings.h"
 #include "kernelbench/task.h"
 #include "kernelbench/verdict.h"
 
@@ -34,6 +35,9 @@ struct device_info {
     bool modelled; /* the simulator: times are modelled */
     double context_ms;
     char sealed[128]; /* how far the compile workers are sealed, for doctor */
+    char nvml[256];   /* "" where NVML is available, else why not */
+    bool has_ceilings; /* measured on this device, see evaluator_set_ceilings */
+    struct ceilings ceilings;
 };
 
 /* Starts the workers and runs the loop until both kinds are ready or can't be. */
@@ -84,6 +88,15 @@ void evaluator_image_at(struct evaluator *evaluator, const struct task *task,
 /* Median time of the device's own copy that reads and writes `bytes` in all; code < 0: see `error`. */
 typedef void (*copy_cb)(void *ud, int code, double median_us, const char *error);
 void evaluator_copy(struct evaluator *evaluator, int64_t bytes, copy_cb done, void *ud);
+
+/*
+ * What the device reaches at best, measured now (about two seconds; the simulator has nothing to
+ * measure). Judgements that start after evaluator_set_ceilings give their share of it; before, or
+ * without it, of what theory says.
+ */
+typedef void (*ceilings_cb)(void *ud, int code, const struct ceilings *ceilings, const char *error);
+void evaluator_measure_ceilings(struct evaluator *evaluator, ceilings_cb done, void *ud);
+void evaluator_set_ceilings(struct evaluator *evaluator, const struct ceilings *ceilings);
 
 /* The worker's process ids, 0 where none runs: [0] device, then compile. For tests and kills. */
 size_t evaluator_pids(const struct evaluator *evaluator, int *ret_pids, size_t most);

@@ -22,3 +22,5 @@ int evaluator_device_pool(const struct evaluator *evaluator, const char *profile
 
 /* The gate's own device code (evaluator/worker/gate.cu), built into this library. */
 const char *gate_source(void);
+/* That of evaluator/worker/peaks.cu. */
+const char *peaks_source(void);

@@ -70,6 +70,16 @@ static void write_floor(struct jwriter *w, const struct judgement *j)
     jwrite_close(w, '}');
 }
 
+/* Measured on this device; without them the worker goes by theory. */
+static void write_ceilings(struct jwriter *w, const struct device_info *device)
+{
+    if (device->has_ceilings) {
+        json_t *json = ceilings_json(&device->ceilings);
+        jwrite_tree(w, "ceilings", json);
+        json_decref(json);
+    }
+}
+
 static void write_rules(struct jwriter *w, const struct judgement *j)
 {
     const struct task *task = j->request.task;
@@ -104,6 +114,7 @@ void judge_write_job(const struct judgement *j, const char *kind, struct buf *ou
     write_salt(&w);
     write_rules(&w, j);
     write_floor(&w, j);
+    write_ceilings(&w, &j->ev->device);
     jwrite_open(&w, "images", '[');
     for (size_t i = 0; i < j->n_units; i++) {
         jwrite_open(&w, NULL, '[');

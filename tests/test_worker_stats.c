@@ -101,26 +101,27 @@ static void test_floor(void **state)
 static void test_share_and_class(void **state)
 {
     (void)state;
+    static const struct ceilings none;
     struct roof_share share;
     struct roof_work copy = { 4.8e9, 1e9, false, "f32" };
-    roof_share(&h200, &copy, 2000, &share);
+    roof_share(&h200, &none, &copy, 2000, &share);
     assert_true(fabs(share.share - 0.5) < 1e-9);
     assert_string_equal(share.bound, "memory");
     assert_int_equal(roof_bottleneck(&share, 2000, 1), BOTTLENECK_MEMORY_BOUND);
-    roof_share(&h200, &copy, 1100, &share);
+    roof_share(&h200, &none, &copy, 1100, &share);
     assert_int_equal(roof_bottleneck(&share, 1100, 1), BOTTLENECK_NEAR_LIMIT);
-    roof_share(&h200, &copy, 10000, &share);
+    roof_share(&h200, &none, &copy, 10000, &share);
     assert_int_equal(roof_bottleneck(&share, 10000, 1), BOTTLENECK_LATENCY_BOUND);
     struct roof_work work = { 1e6, 6.7e10, false, "f32" };
-    roof_share(&h200, &work, 2000, &share);
+    roof_share(&h200, &none, &work, 2000, &share);
     assert_string_equal(share.bound, "compute");
     assert_int_equal(roof_bottleneck(&share, 2000, 1), BOTTLENECK_COMPUTE_BOUND);
     struct roof_work tiny = { 1e4, 1e4, false, "f32" };
-    roof_share(&h200, &tiny, 4, &share);
+    roof_share(&h200, &none, &tiny, 4, &share);
     assert_int_equal(roof_bottleneck(&share, 4, 1), BOTTLENECK_LAUNCH_BOUND);
     assert_int_equal(roof_bottleneck(&share, 40, 10), BOTTLENECK_LAUNCH_BOUND);
     struct roof_work unknown = { 0, 0, false, "f32" };
-    roof_share(&h200, &unknown, 100, &share);
+    roof_share(&h200, &none, &unknown, 100, &share);
     assert_true(share.share == 0 && share.bound[0] == '\0');
 }
 

@@ -5,6 +5,7 @@
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/judge.h"
+#include "evaluator/worker/peaks.h"
 #include "evaluator/worker/profile.h"
 #include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/seal.h"
@@ -123,6 +124,21 @@ static int serve_profile(struct device *d, const json_t *json, const char *blob,
     return reply(d, profile_run(&tools, job, arena), err);
 }
 
+static int serve_ceilings(struct device *d, const char *blob, size_t len, struct err *err)
+{
+    struct err why = { 0 };
+    struct ceilings ceilings;
+    auto_free char *image = xcalloc(len + PROGRAM_IMAGE_PAD, 1);
+    memcpy(image, blob, len);
+    int r = d->gpu.modelled
+        ? err_set(&why, ERR_UNSUPPORTED, "a modelled device has no ceilings to measure")
+        : peaks_measure(&d->gpu, image, d->nvml.driver[0] ? d->nvml.driver : d->gpu.driver,
+                        &ceilings, &why);
+    json_t *result = r < 0 ? refusal(&why)
+                           : json_pack("{s:b,s:o}", "ok", 1, "ceilings", ceilings_json(&ceilings));
+    return reply(d, result, err);
+}
+
 /* Two workers that time on one GPU would each time the other. */
 static void take_turn(struct device *d)
 {
@@ -180,6 +196,12 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     if (kind && str_eq(kind, "copy")) {
         take_turn(d);
         int r = serve_copy(d, json, err);
+        turn_give(&d->turn);
+        return r;
+    }
+    if (kind && str_eq(kind, "ceilings")) {
+        take_turn(d);
+        int r = serve_ceilings(d, frame->blob, frame->blob_len, err);
         turn_give(&d->turn);
         return r;
     }

@@ -392,7 +392,8 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
         r = r < 0 ? r : jread_string(floor, "precision", false, &f, &precision, err);
     }
     ret->precision = r < 0 ? NULL : arena_strdup(arena, precision);
-    return r;
+    const json_t *ceilings = json_object_get(json, "ceilings");
+    return r < 0 || !ceilings ? r : ceilings_parse(ceilings, &ret->ceilings, err);
 }
 
 int job_parse(const json_t *json, const char *blob, size_t blob_len, struct arena *arena,

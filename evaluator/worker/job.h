@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "kernelbench/candidate.h"
+#include "kernelbench/ceilings.h"
 
 enum { JOB_CASES_MAX = TASK_SHAPES_MAX, JOB_IMAGES_MAX = 3 * TASK_SHAPES_MAX };
 
@@ -44,6 +45,7 @@ struct job {
     double floor_bytes, floor_flops;
     bool flops_minimum;
     const char *precision;
+    struct ceilings ceilings; /* zeros: not measured */
     size_t n_images, n_cases;
     struct job_image images[JOB_IMAGES_MAX];
     struct job_case cases[JOB_CASES_MAX];

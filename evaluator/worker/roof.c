@@ -96,17 +96,32 @@ double roof_floor_us(const struct roof_device *device, const struct roof_work *w
     return compute;
 }
 
-void roof_share(const struct roof_device *device, const struct roof_work *work, double time_us,
-                struct roof_share *ret)
+/* mma.sync is a means of older chips: Hopper's tensor cores want wgmma, Blackwell's tcgen05. */
+static bool reaches_the_peak(const struct roof_device *device, const struct ceilings *measured,
+                             const char *precision)
 {
-    double peak = roof_peak(device, work->precision);
-    double memory = device->bandwidth > 0 ? work->bytes / device->bandwidth * 1e6 : 0;
+    return str_eq(precision, "f32") || device->major < 9
+        || (device->major == 9 && str_eq(measured->instruction, "wgmma"));
+}
+
+void roof_share(const struct roof_device *device, const struct ceilings *measured,
+                const struct roof_work *work, double time_us, struct roof_share *ret)
+{
+    double bandwidth = MAX(measured->copy, measured->read);
+    bool known_bandwidth = bandwidth > 0;
+    bandwidth = known_bandwidth ? bandwidth : device->bandwidth;
+    double peak = ceilings_rate(measured, work->precision);
+    bool known_peak = peak > 0 && reaches_the_peak(device, measured, work->precision);
+    peak = known_peak ? peak : MAX(peak, roof_peak(device, work->precision));
+    double memory = bandwidth > 0 ? work->bytes / bandwidth * 1e6 : 0;
     double compute = peak > 0 ? work->flops / peak * 1e6 : 0;
     double bound = MAX(memory, compute);
-    *ret = (struct roof_share) { .bound = "" };
+    *ret = (struct roof_share) { .bound = "", .basis = "" };
     if (bound > 0 && time_us > 0) {
+        bool by_memory = memory >= compute;
         ret->share = bound / time_us;
-        ret->bound = memory >= compute ? "memory" : "compute";
+        ret->bound = by_memory ? "memory" : "compute";
+        ret->basis = (by_memory ? known_bandwidth : known_peak) ? "measured" : "theoretical";
     }
 }
 

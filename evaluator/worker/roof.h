@@ -5,12 +5,14 @@
  * is an error or a cheat), and the share of the speed of light that a time reaches. Also the class
  * of bottleneck that follows from both.
  *
- * Peaks are theoretical: operations a clock and SM from the architecture's white paper, times SMs
- * and boost clock as the driver reports them.
+ * The floor stands on theoretical peaks: operations a clock and SM from the architecture's white
+ * paper, times SMs and boost clock as the driver reports them. The share is of what this device was
+ * measured to reach, where it was.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/err.h"
+#include "kernelbench/ceilings.h"
 #include "kernelbench/verdict.h"
 
 struct roof_device {
@@ -34,10 +36,15 @@ double roof_floor_us(const struct roof_device *device, const struct roof_work *w
 struct roof_share {
     double share;      /* 0 if unknown */
     const char *bound; /* "memory", "compute", "" */
+    const char *basis; /* of that bound: "measured", "theoretical", "" */
 };
 
-void roof_share(const struct roof_device *device, const struct roof_work *work, double time_us,
-                struct roof_share *ret);
+/*
+ * `measured` holds zeros for what wasn't. Memory goes by the faster of copying and reading. Tensor
+ * cores that were driven by an instruction which isn't the fastest of its architecture go by theory.
+ */
+void roof_share(const struct roof_device *device, const struct ceilings *measured,
+                const struct roof_work *work, double time_us, struct roof_share *ret);
 
 /* A class from the time and the share alone; n_launches kernels one after the other. */
 enum bottleneck roof_bottleneck(const struct roof_share *share, double time_us, size_t n_launches);

@@ -212,9 +212,10 @@ static int place_in_roof(struct timing *t)
     struct roof_share share;
     char why[256];
     double floor = roof_floor_us(&device, &work, why, sizeof(why));
-    roof_share(&device, &work, v->time.median_us, &share);
+    roof_share(&device, &j->job->ceilings, &work, v->time.median_us, &share);
     v->sol = share.share;
     v->sol_bound = share.bound;
+    v->sol_basis = gpu->modelled && share.share > 0 ? "modelled" : share.basis;
     v->bottleneck = roof_bottleneck(&share, v->time.median_us, t->candidate.program.n_launches);
     v->registers = t->candidate.program.registers;
     v->shared_bytes = t->candidate.program.shared;
