@@ -165,11 +165,7 @@ const struct command command_eval = {
             "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
             "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
-<<<<<<< Updated upstream
-    .takes = "gpu baseline deadline jobs json profile runs sanitize verbose",
-=======
-    .takes = "gpu store baseline deadline jobs json profile runs verbose",
->>>>>>> Stashed changes
+    .takes = "gpu store baseline deadline jobs json profile runs sanitize verbose",
     .args_min = 2,
     .args_max = 2,
     .run = run_eval,
