@@ -9,7 +9,6 @@
 #include "evaluator/worker/profile.h"
 #include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/seal.h"
-#include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/turn.h"
 
 #include <stdio.h>
@@ -28,9 +27,9 @@ struct device {
     struct nvml nvml;
     char nvml_says[256]; /* why it isn't available */
     bool profiles;       /* this worker profiles and doesn't judge */
+    bool sanitizes;      /* likewise */
     struct cupti *cupti;
     struct err cupti_says;
-    bool sanitizes;      /* likewise */
     struct channel channel;
 };
 
@@ -124,6 +123,21 @@ static int serve_profile(struct device *d, const json_t *json, const char *blob,
     return reply(d, profile_run(&tools, job, arena), err);
 }
 
+static int serve_sanitize(struct device *d, const json_t *json, const char *blob, size_t len,
+                          struct err *err)
+{
+    struct err why = { 0 };
+    auto_arena struct arena *arena = arena_new();
+    struct job *job = arena_alloc(arena, 1, sizeof(*job));
+    int r = d->has_gate ? job_parse(json, blob, len, arena, job, &why)
+                        : err_set(&why, ERR_PROTOCOL, "sanitize before setup");
+    if (r < 0) {
+        return reply(d, refusal(&why), err);
+    }
+    struct sanitize_tools tools = { &d->gpu, &d->gate, &d->channel };
+    return reply(d, sanitize_run(&tools, job, arena), err);
+}
+
 static int serve_ceilings(struct device *d, const char *blob, size_t len, struct err *err)
 {
     struct err why = { 0 };
@@ -142,21 +156,6 @@ static int serve_ceilings(struct device *d, const char *blob, size_t len, struct
 /* Two workers that time on one GPU would each time the other. */
 static void take_turn(struct device *d)
 {
-static int serve_sanitize(struct device *d, const json_t *json, const char *blob, size_t len,
-                          struct err *err)
-{
-    struct err why = { 0 };
-    auto_arena struct arena *arena = arena_new();
-    struct job *job = arena_alloc(arena, 1, sizeof(*job));
-    int r = d->has_gate ? job_parse(json, blob, len, arena, job, &why)
-                        : err_set(&why, ERR_PROTOCOL, "sanitize before setup");
-    if (r < 0) {
-        return reply(d, refusal(&why), err);
-    }
-    struct sanitize_tools tools = { &d->gpu, &d->gate, &d->channel };
-    return reply(d, sanitize_run(&tools, job, arena), err);
-}
-
     if (!turn_try(&d->turn)) {
         channel_progress(&d->channel, "waiting for another process on this GPU", NULL, -1);
         turn_take(&d->turn);
@@ -223,10 +222,10 @@ static int start(struct device *d, const struct device_config *config, struct se
         }
     }
     d->profiles = config->profile != NULL;
+    d->sanitizes = config->sanitizes;
     if (r == 0 && config->profile && !d->gpu.modelled) {
         bool found = str_eq(config->profile, "auto");
         /* Where this fails, energy can still be had. */
-    d->sanitizes = config->sanitizes;
         (void)!cupti_open(found ? NULL : config->profile, &d->gpu, &d->cupti, &d->cupti_says);
     }
     if (r == 0 && !config->unsealed && !config->sanitizes) {
