@@ -68,12 +68,16 @@ static void print_profile(FILE *out, const struct verdict *v)
     if (*v->profile) {
         fprintf(out, "profile    %s\n", v->profile);
     }
+    if (v->counters.known) {
+        fprintf(out, "counters%s\n", v->modelled ? " (modelled, the simulator's own)" : "");
+    }
     for (int i = 0; i < COUNTER_COUNT; i++) {
         enum counter c = (enum counter)i;
-        if (counters_has(&v->counters, c)) {
-            fprintf(out, "  %-24s %11.5g %-5s  %s%s; %s\n", counter_name(c),
-                    counters_get(&v->counters, c), counter_unit(c), counter_says(c), modelled,
-                    v->modelled ? "the simulator's own count" : counter_metric(c));
+        double value = counters_get(&v->counters, c);
+        if (counters_has(&v->counters, c) && (value > 0 || !counter_is_stall(c))) {
+            fprintf(out, "  %-22s %11.5g %-5s  %s%s%s%s\n", counter_name(c), value,
+                    counter_unit(c), counter_says(c), v->modelled ? "" : " (",
+                    v->modelled ? "" : counter_metric(c), v->modelled ? "" : ")");
         }
     }
 }

@@ -3,34 +3,41 @@
 #include "base/buf.h"
 #include "base/util.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 static const double bound_pct = 60, near_pct = 80;
 static const double near_sol = 0.85;  /* of the task's bound: near the limit whatever is busy */
 static const double least_sol = 0.7;  /* below, a busy part is busy with what the task doesn't need */
+static const double part_of_total = 5; /* points; further off it is another part */
 static const double launch_us = 2.5;  /* an empty launch, from one to the next on one stream */
 static const double gaps = 0.5;       /* share of a run in which no kernel runs */
+static const double worth_saying = 20; /* per cent of DRAM's peak, or of shared memory's passes */
 static const double scattered = 16;   /* sectors a load: more than 16 bytes a thread ever need */
 
-static const struct unit {
+/* The parts that the two totals are made of, and whether a busy one means a memory-bound kernel. */
+static const struct part {
     enum counter counter;
-    bool memory;
     const char *name;
-} units[] = {
-    { COUNTER_DRAM, true, "DRAM" },
-    { COUNTER_L2, true, "L2" },
-    { COUNTER_L1, true, "L1 and shared memory" },
-    { COUNTER_LSU, true, "the load/store pipe" },
-    { COUNTER_TENSOR, false, "the tensor cores" },
-    { COUNTER_FMA, false, "the f32 pipe" },
-    { COUNTER_ALU, false, "the integer pipe" },
-    { COUNTER_FP64, false, "the f64 pipe" },
-    { COUNTER_XU, false, "the special function pipe" },
-    { COUNTER_ISSUE, false, "instruction issue" },
-    /* What these two hold besides the above has no counter of its own here. */
-    { COUNTER_MEMORY, true, "the memory system" },
-    { COUNTER_COMPUTE, false, "the SMs" },
+    bool of_memory, memory;
+} parts[] = {
+    { COUNTER_DRAM, "DRAM", true, true },
+    { COUNTER_L1, "L1 and shared memory", true, true },
+    { COUNTER_L2, "L2", true, true },
+    { COUNTER_TENSOR, "the tensor cores", false, false },
+    { COUNTER_FMA, "the f32 pipe", false, false },
+    { COUNTER_ALU, "the integer pipe", false, false },
+    { COUNTER_FP64, "the f64 pipe", false, false },
+    { COUNTER_XU, "the special function pipe", false, false },
+    { COUNTER_LSU, "the load/store pipe", false, true },
+    { COUNTER_ISSUE, "instruction issue", false, false },
+};
+
+struct busy {
+    const char *name; /* NULL: not known */
+    double pct;
+    bool memory;
 };
 
 /* Of the whole GPU's peak: some are of the SMs that have work, which may be few. */
@@ -43,25 +50,32 @@ static double used(const struct counters *c, enum counter counter)
         : value;
 }
 
-static const struct unit *busiest(const struct counters *c, bool memory, double *ret)
+/* How busy the memory system or the SMs are, and with what: the part nearest to the total, for the
+ * total is the largest of its parts (some of which have no counter here). */
+static struct busy busiest(const struct counters *c, bool of_memory)
 {
-    const struct unit *most = NULL;
-    *ret = 0;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-        /* A sum's part explains more than the sum, unless it says clearly less. */
-        double margin = i >= ARRAY_LEN(units) - 2 ? 5 : 0, value = used(c, units[i].counter);
-        if (units[i].memory == memory && value > *ret + margin) {
-            most = &units[i];
-            *ret = value;
+    enum counter all = of_memory ? COUNTER_MEMORY : COUNTER_COMPUTE;
+    bool known = counters_has(c, all);
+    double total = counters_get(c, all), nearest = part_of_total;
+    struct busy busy = { .memory = of_memory };
+    if (known) {
+        busy = (struct busy) { of_memory ? "the memory system" : "the SMs", total, of_memory };
+    }
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        double value = used(c, parts[i].counter), away = fabs(total - value);
+        bool better = known ? away < nearest : value > busy.pct;
+        if (parts[i].of_memory == of_memory && counters_has(c, parts[i].counter) && better) {
+            busy = (struct busy) { parts[i].name, known ? total : value, parts[i].memory };
+            nearest = away;
         }
     }
-    return most;
+    return busy;
 }
 
 static void say_traffic(const struct counters *c, const struct profile_facts *f, struct buf *why)
 {
     double moved = counters_get(c, COUNTER_DRAM_READ) + counters_get(c, COUNTER_DRAM_WRITE);
-    if (f->bytes > 0 && counters_has(c, COUNTER_DRAM_READ)) {
+    if (f->bytes > 0 && moved > 0 && counters_get(c, COUNTER_DRAM) >= worth_saying) {
         buf_printf(why, "; DRAM moves %.2fx the bytes that the task needs", moved / f->bytes);
     }
     double requests = counters_get(c, COUNTER_LOAD_REQUESTS);
@@ -71,7 +85,7 @@ static void say_traffic(const struct counters *c, const struct profile_facts *f,
     }
     double passes = counters_get(c, COUNTER_SHARED_WAVEFRONTS);
     double conflicts = passes > 0 ? 100 * counters_get(c, COUNTER_SHARED_CONFLICTS) / passes : 0;
-    if (conflicts > 20) {
+    if (conflicts > worth_saying) {
         buf_printf(why, "; %.0f %% of the passes through shared memory are bank conflicts",
                    conflicts);
     }
@@ -134,32 +148,30 @@ static bool launches_bound(const struct counters *c, const struct profile_facts 
 static enum bottleneck decide(const struct counters *c, const struct profile_facts *f,
                               struct buf *why)
 {
-    double memory, compute;
-    const struct unit *m = busiest(c, true, &memory), *k = busiest(c, false, &compute);
-    if (!m || !k) {
+    struct busy m = busiest(c, true), k = busiest(c, false);
+    if (!m.name || !k.name) {
         return BOTTLENECK_NONE;
     }
     if (launches_bound(c, f, why)) {
         return BOTTLENECK_LAUNCH_BOUND;
     }
-    bool is_memory = memory >= compute;
-    double top = MAX(memory, compute);
-    buf_printf(why, "%s at %.0f %% of peak, %s at %.0f %%", is_memory ? m->name : k->name, top,
-               is_memory ? k->name : m->name, MIN(memory, compute));
-    bool near = top >= near_pct && (f->sol == 0 || f->sol >= least_sol);
+    const struct busy *top = m.pct >= k.pct ? &m : &k, *other = top == &m ? &k : &m;
+    buf_printf(why, "%s at %.0f %% of peak, %s at %.0f %%", top->name, top->pct, other->name,
+               other->pct);
+    bool near = top->pct >= near_pct && (f->sol == 0 || f->sol >= least_sol);
     if (near || f->sol >= near_sol) {
         buf_printf(why, "; %.0f %% of the speed of light", 100 * f->sol);
         return BOTTLENECK_NEAR_LIMIT;
     }
-    if (top < bound_pct) {
+    if (top->pct < bound_pct) {
         say_stalls(c, why);
         say_filling(c, why);
         return BOTTLENECK_LATENCY_BOUND;
     }
-    if (is_memory) {
+    if (top->memory) {
         say_traffic(c, f, why);
     }
-    return is_memory ? BOTTLENECK_MEMORY_BOUND : BOTTLENECK_COMPUTE_BOUND;
+    return top->memory ? BOTTLENECK_MEMORY_BOUND : BOTTLENECK_COMPUTE_BOUND;
 }
 
 enum bottleneck profile_class(const struct counters *c, const struct profile_facts *f,

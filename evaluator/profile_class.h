@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From counters to a bottleneck class, with the figures that decided. Thresholds are those of Nsight
- * Compute's rule on the speed of light (its sections/SpeedOfLight.py): a part of the GPU that is used
+ * Compute's rule on the speed of light (SpeedOfLight.py among its sections, 2025.3): a part of the GPU that is used
  * 60 % and more of its peak bounds the kernel, one above 80 % leaves little to gain on it, and where
  * none reaches 60 % the kernel waits: for latencies, or because it doesn't fill the GPU.
  *
