@@ -143,6 +143,7 @@ int llm_replay_read(const json_t *line, struct arena *arena, struct llm_reply *r
         return c;
     }
     r.code = (int)code;
+    r.fatal = r.fatal && code < 0;
     r.tries = (int)tries;
     r.text = arena_strdup(arena, text);
     r.len = strlen(text);
