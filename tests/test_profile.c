@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* A judgement with a profile, from request to verdict, over real workers and the simulated GPU. */
+#include "base/file.h"
+#include "base/util.h"
+#include "evaluator/evaluator.h"
+#include "tests/gate_case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct rig {
+    uv_loop_t loop;
+    struct evaluator *evaluator;
+    struct task *task;
+    struct judgement *judgement;
+    struct arena *arena;
+    int calls, code;
+    struct verdict verdict;
+};
+
+static void rig_open(struct rig *rig)
+{
+    struct err err = { 0 };
+    *rig = (struct rig) { .task = gate_task(), .arena = arena_new() };
+    uv_loop_init(&rig->loop);
+    const struct evaluator_options options = { .gpu = "sim", .compile_workers = 1 };
+    if (evaluator_open(&rig->loop, &options, &rig->evaluator, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+}
+
+static void rig_close(struct rig *rig)
+{
+    evaluator_close(rig->evaluator);
+    uv_run(&rig->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&rig->loop), 0);
+    task_free(rig->task);
+    arena_free(rig->arena);
+}
+
+static void on_judged(void *ud, int code, const struct verdict *verdict, const char *error)
+{
+    struct rig *rig = ud;
+    (void)error;
+    rig->calls++;
+    rig->code = code;
+    rig->judgement = NULL;
+    if (verdict) {
+        verdict_copy(verdict, rig->arena, &rig->verdict);
+    }
+}
+
+static void on_cancel(uv_timer_t *timer)
+{
+    struct rig *rig = timer->data;
+    if (rig->judgement) {
+        judge_cancel(rig->judgement);
+    }
+}
+
+/* Judges tests/cases/gate/NAME.cu; cancels after so many milliseconds, 0: never. Returns how many
+ * it took. */
+static double judge(struct rig *rig, const char *name, bool profile, uint64_t cancel_ms)
+{
+    struct gate_case one;
+    auto_free char *path = xprintf("%s/tests/cases/gate/%s.cu", WS_SOURCE_DIR, name);
+    gate_case_load(path, &one);
+    struct candidate *candidate = gate_candidate(one.plan, one.source);
+    const struct judge_request request = { .task = rig->task, .candidate = candidate,
+                                           .depth = JUDGE_DEPTH_QUICK, .profile = profile };
+    uv_timer_t timer;
+    uint64_t start = clock_ns();
+    uv_timer_init(&rig->loop, &timer);
+    timer.data = rig;
+    if (cancel_ms) {
+        uv_timer_start(&timer, on_cancel, cancel_ms, 0);
+    }
+    rig->calls = 0;
+    rig->judgement = evaluator_judge(rig->evaluator, &request, on_judged, rig);
+    while (rig->calls == 0 && uv_run(&rig->loop, UV_RUN_ONCE)) {
+    }
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_run(&rig->loop, UV_RUN_NOWAIT);
+    assert_int_equal(rig->calls, 1);
+    candidate_free(candidate);
+    gate_case_done(&one);
+    return (double)(clock_ns() - start) * 1e-6;
+}
+
+static void test_verdict(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    judge(&rig, "right", true, 0);
+    const struct verdict *v = &rig.verdict;
+    assert_int_equal(rig.code, 0);
+    assert_int_equal(v->status, VERDICT_STATUS_ACCEPTED);
+    assert_true(counters_get(&v->counters, COUNTER_TIME) > 0);
+    assert_true(counters_get(&v->counters, COUNTER_LOAD_SECTORS) > 0);
+    assert_true(counters_has(&v->counters, COUNTER_DRAM));
+    assert_false(counters_has(&v->counters, COUNTER_STALL_WAIT)); /* the simulator has no such thing */
+    assert_true(v->joules == 0);
+    assert_non_null(strstr(v->profile, "not available: energy"));
+    assert_true(*v->bottleneck_why != '\0');
+    assert_true(v->time.n > 0 && v->registers > 0); /* the judgement's own figures stay */
+    /* Modelled counts are the same every time, as modelled times are. */
+    struct counters first = v->counters;
+    judge(&rig, "right", true, 0);
+    assert_memory_equal(&first, &rig.verdict.counters, sizeof(first));
+    rig_close(&rig);
+}
+
+/* Not asked for, or not accepted: nothing of it in the verdict. */
+static void test_only_where_asked(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    judge(&rig, "right", false, 0);
+    assert_int_equal(rig.verdict.status, VERDICT_STATUS_ACCEPTED);
+    assert_true(rig.verdict.counters.known == 0);
+    assert_string_equal(rig.verdict.profile, "");
+    judge(&rig, "zeros", true, 0);
+    assert_int_equal(rig.verdict.status, VERDICT_STATUS_INCORRECT);
+    assert_true(rig.verdict.counters.known == 0);
+    assert_string_equal(rig.verdict.profile, "");
+    rig_close(&rig);
+}
+
+/* Whenever it is canceled, there is one callback, and nothing is left on the loop. */
+static void test_cancel(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    judge(&rig, "right", false, 0);
+    double bare = judge(&rig, "right", false, 0), whole = judge(&rig, "right", true, 0);
+    int canceled = 0;
+    for (int i = 1; i <= 3; i++) {
+        judge(&rig, "right", true, (uint64_t)(bare + (whole - bare) * i / 5) + 1);
+        canceled += rig.code == ERR_CANCELED;
+    }
+    assert_true(canceled > 0);
+    judge(&rig, "right", true, 0);
+    assert_int_equal(rig.code, 0);
+    assert_true(rig.verdict.counters.known != 0);
+    rig_close(&rig);
+}
+
+/* A profile's worker that can't even start leaves the verdict as it is, and says so. */
+static void test_lost_worker(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/warpsmith-test-XXXXXX";
+    auto_close int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    auto_free char *script
+        = xprintf("#!/bin/sh\ncase \"$*\" in *--profile*) exit 9;; esac\nexec %s/warpsmith-worker "
+                  "\"$@\"\n", WS_BIN_DIR);
+    assert_int_equal(write(fd, script, strlen(script)), strlen(script));
+    fchmod(fd, 0700);
+    close(fd);
+    fd = -1;
+    setenv("WARPSMITH_WORKER", path, 1);
+    struct rig rig;
+    rig_open(&rig);
+    judge(&rig, "right", true, 0);
+    unsetenv("WARPSMITH_WORKER");
+    unlink(path);
+    assert_int_equal(rig.code, 0);
+    assert_int_equal(rig.verdict.status, VERDICT_STATUS_ACCEPTED);
+    assert_true(rig.verdict.counters.known == 0);
+    assert_non_null(strstr(rig.verdict.profile, "not profiled"));
+    rig_close(&rig);
+}
+
+/* A worker that profiles does nothing else, and one that judges doesn't profile. */
+static void test_roles(void **state)
+{
+    static const struct {
+        const char *args[6], *kind, *words;
+    } cases[] = {
+        { { "device", "--driver", WS_BIN_DIR "/libwarpsim.so", "--profile", "auto" }, "judge",
+          "anything here but profile" },
+        { { "device", "--driver", WS_BIN_DIR "/libwarpsim.so", "--profile", "auto" }, "copy",
+          "anything here but profile" },
+        { { "device", "--driver", WS_BIN_DIR "/libwarpsim.so", "--profile", "auto" }, "profile",
+          "profile before setup" },
+        { { "device", "--driver", WS_BIN_DIR "/libwarpsim.so" }, "profile",
+          "no kind of job is called \"profile\"" },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct peer peer;
+        struct answer a;
+        peer_start(&peer, cases[i].args);
+        assert_true(peer_job(&peer, json_pack("{s:s}", "kind", cases[i].kind), "", 0, &a));
+        const char *error = json_string_value(json_object_get(a.json, "error"));
+        if (!error || !strstr(error, cases[i].words)) {
+            fail_msg("\"%s\" isn't in \"%s\"", cases[i].words, error ? error : "");
+        }
+        answer_done(&a);
+        assert_int_equal(peer_stop(&peer), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verdict),     cmocka_unit_test(test_only_where_asked),
+        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_lost_worker),
+        cmocka_unit_test(test_roles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
