@@ -23,9 +23,9 @@
 #include <string.h>
 
 enum { MUTANTS_DEFAULT = 1700, MUTANTS_AT_ONCE = 24, MUTANTS_DEADLINE_MS = 8000,
-       MUTANTS_DEADLINE_MODELLED_MS = 60000 };
+       MUTANTS_DEADLINE_MODELLED_MS = 30000 };
 
-static size_t in_part(const struct plant *p, size_t index)
+static bool in_part(const struct plant *p, size_t index)
 {
     return p->parts == 0 || index % p->parts == p->part;
 }
@@ -39,7 +39,7 @@ static bool next(void *ud, struct judge_request *ret, void **ret_item)
         struct planted *item = NULL;
         if (!s->begun) {
             s->begun = true;
-            item = plant_original(s);
+            item = in_part(p, p->at) ? plant_original(s) : NULL;
         } else if (s->next < s->n_picked) {
             size_t index = s->next++;
             item = in_part(p, p->index++) ? plant_one(p, s, index) : NULL;
@@ -49,7 +49,7 @@ static bool next(void *ud, struct judge_request *ret, void **ret_item)
         if (item) {
             *ret = (struct judge_request) { .task = s->task, .candidate = item->candidate,
                                             .depth = JUDGE_DEPTH_CHECK,
-                                            .deadline_ms = p->deadline_ms };
+                                            .deadline_ms = item->mutant ? p->deadline_ms : 0 };
             *ret_item = item;
             return true;
         }

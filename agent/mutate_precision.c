@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-/* Rounding to a format with fewer bits, for f32 alone: other types pass unchanged, and the mutant
- * turns out to be the same program. Round to nearest even, NaN and infinity as they are. */
+/* Rounding to a format with fewer bits, to nearest even, NaN and infinity as they are. For f32
+ * alone: what has another type doesn't compile, and so isn't a mutant. */
 #define ROUND(name, shift)                                                                         \
     "static __device__ __forceinline__ float ws_" name "(float v) {\n"                             \
     "  unsigned b = __float_as_uint(v), h = 1u << (" shift " - 1);\n"                              \
     "  return (b & 0x7f800000u) == 0x7f800000u ? v\n"                                              \
     "    : __uint_as_float((b + h - 1 + (b >> " shift " & 1)) & ~(2 * h - 1)); }\n"                 \
-    "template <class T> static __device__ __forceinline__ T ws_" name "(T v) { return v; }\n"
+    "template <class T> T ws_" name "(T) = delete;\n"
 
 static const struct format {
     const char *name, *call, *prelude;
@@ -22,7 +22,7 @@ static const struct format {
       "static __device__ __forceinline__ float ws_f16(float v) { float r;\n"
       "  asm(\"{ .reg .b16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h; }\" : \"=f\"(r) : \"f\"(v));\n"
       "  return r; }\n"
-      "template <class T> static __device__ __forceinline__ T ws_f16(T v) { return v; }\n", 10 },
+      "template <class T> T ws_f16(T) = delete;\n", 10 },
     { "bf16", "ws_bf16(%s)", ROUND("bf16", "16"), 7 },
     { "e4m3", "ws_e4m3(%s)", ROUND("e4m3", "20"), 3 },
 };

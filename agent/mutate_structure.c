@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/mutate_rules.h"
+#include "base/util.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The i-th ; inside the brackets of a for, as indices of tokens; false if it has none. */
@@ -17,8 +19,21 @@ static bool for_parts(const struct mtext *t, size_t open, size_t ret_semicolon[2
     return found == 2;
 }
 
-/* c in "c < bound" of a loop or condition that ends before `end`. */
-static void bound_rules(struct mtext *t, size_t from, size_t end)
+/* A loop that is unrolled by request runs over registers, mostly: a step more than the array has is
+ * undefined or guarded, and the compiler drops it. */
+static bool is_unrolled(const struct mtext *t, size_t at)
+{
+    size_t from = at ? t->tokens[at - 1].at : 0;
+    for (size_t i = from; i < t->tokens[at].at; i++) {
+        if (str_prefix(t->source + i, "#pragma unroll")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The bounds in a loop's condition, from token `from` to before `end`. */
+static void bound_rules(struct mtext *t, size_t from, size_t end, bool unrolled)
 {
     for (size_t i = from; i < end; i++) {
         size_t last = i + 1;
@@ -29,7 +44,10 @@ static void bound_rules(struct mtext *t, size_t from, size_t end)
             continue;
         }
         if (mtext_is(t, i, "<")) {
-            mtext_note(t, MUTATE_CLASS_LOOP, i, i, "<=");
+            /* How the kernels call the extents of arrays in registers. */
+            if (!unrolled && !mtext_among(t, i + 1, "VEC CHUNKS UNROLL")) {
+                mtext_note(t, MUTATE_CLASS_LOOP, i, i, "<=");
+            }
             mtext_note(t, MUTATE_CLASS_TAIL, i + 1, last, "(%s) - 1");
         } else if (mtext_is(t, i, "<=")) {
             mtext_note(t, MUTATE_CLASS_LOOP, i, i, "<");
@@ -51,7 +69,7 @@ static void loop_rules(struct mtext *t, size_t at)
             mtext_note(t, MUTATE_CLASS_LOOP, i + 1, end, "(%s) + 1");
         }
     }
-    bound_rules(t, semicolon[0] + 1, semicolon[1]);
+    bound_rules(t, semicolon[0] + 1, semicolon[1], is_unrolled(t, at));
     for (size_t i = semicolon[1] + 1; i < t->tokens[open].mate; i++) {
         if (mtext_is(t, i, "+=")) {
             size_t end = mtext_expression_end(t, i + 1);
@@ -114,6 +132,20 @@ static bool holds_wait(const struct mtext *t, size_t from, size_t to)
     return false;
 }
 
+/* atomicAdd(pointer, value) as an addition that others may cut in two. */
+static void atomic_rule(struct mtext *t, size_t i)
+{
+    size_t comma = mtext_expression_end(t, i + 2) + 1, close = t->tokens[i + 1].mate;
+    if (!mtext_is(t, comma, ",") || close <= comma) {
+        return;
+    }
+    size_t pointer = t->tokens[i + 2].at, value = t->tokens[comma + 1].at;
+    auto_free char *plain
+        = xprintf("*(%.*s) += (%.*s)", (int)(t->tokens[comma].at - pointer), t->source + pointer,
+                  (int)(t->tokens[close].at - value), t->source + value);
+    mtext_note(t, MUTATE_CLASS_RACE, i, close, plain);
+}
+
 /* A whole statement at i that ends in ;. */
 static void statement_rules(struct mtext *t, size_t i)
 {
@@ -127,21 +159,8 @@ static void statement_rules(struct mtext *t, size_t i)
     }
     if (mtext_is(t, i, "__syncthreads") || (mtext_is(t, i, "asm") && holds_wait(t, i, end))) {
         mtext_note(t, MUTATE_CLASS_BARRIER, i, end, ";");
-    } else if (mtext_among(t, i, "atomicAdd atomicMax") && mtext_is(t, i + 1, "(")) {
-        size_t comma = mtext_expression_end(t, i + 2) + 1;
-        if (mtext_is(t, comma, ",") && mtext_is(t, i, "atomicAdd")) {
-            mtext_note(t, MUTATE_CLASS_RACE, comma, comma, ") +=");
-            /* The call's name becomes the dereference: "*" "(" pointer ") +=" value. */
-            struct mutant *m = &t->to->at[t->to->n - 1];
-            size_t from = t->tokens[i].at, to = t->tokens[t->tokens[i + 1].mate].at + 1;
-            int pointer = (int)(t->tokens[comma].at - t->tokens[i + 1].at - 1);
-            int value = (int)(to - 1 - t->tokens[comma].at - 1);
-            m->with = arena_printf(t->to->arena, "*(%.*s) += (%.*s)", pointer,
-                                   t->source + t->tokens[i + 1].at + 1, value,
-                                   t->source + t->tokens[comma].at + 1);
-            m->at = from;
-            m->len = to - from;
-        }
+    } else if (mtext_is(t, i, "atomicAdd") && mtext_is(t, i + 1, "(")) {
+        atomic_rule(t, i);
     } else if (t->tokens[i].kind == MUTATE_KIND_NAME && !mtext_declares(t, i)) {
         size_t after = mtext_operand_end(t, i) + 1;
         if (mtext_is(t, after, "=")) {
