@@ -38,7 +38,7 @@ static void print_verdict(FILE *out, const struct verdict *v)
         fprintf(out, "SOL        %.1f %% of the %s bound (%s); %s\n", 100 * v->sol, v->sol_bound,
                 v->sol_basis, bottleneck_name(v->bottleneck));
     }
-    fprintf(out, "resources  %d registers, %d B spilled, %d B static shared, occupancy %.0f %%\n",
+    fprintf(out, "resources  %d registers, %d B spilled, %d B shared a block, occupancy %.0f %%\n",
             v->registers, v->spill_bytes, v->shared_bytes, 100 * v->occupancy);
     if (v->nondeterministic) {
         fprintf(out, "note       two runs on the same inputs differ in their last bits\n");

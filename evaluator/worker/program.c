@@ -200,7 +200,8 @@ static int check_threads(struct program *p, const struct step *step, struct err 
         && cu->cuOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, step->function, threads,
                                                            (size_t)step->launch->shared)
             == CUDA_SUCCESS) {
-        double share = (double)blocks * (threads + 31) / 32 * 32 / p->gpu->max_threads_sm;
+        int warps = (threads + 31) / 32;
+        double share = 32.0 * blocks * warps / p->gpu->max_threads_sm;
         p->occupancy = p->occupancy == 0 ? MIN(share, 1) : MIN(p->occupancy, share);
     }
     return 0;
