@@ -27,7 +27,7 @@ struct bench {
 };
 
 extern const struct bench bench_overhead, bench_deadlines, bench_evaluate, bench_families,
-    bench_correlation, bench_device, bench_exploits,
+    bench_correlation, bench_device, bench_exploits, bench_sanitize,
     bench_mutants;
 
 /* A store folder that is removed afterwards. The caller frees it. */

@@ -21,6 +21,8 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
     }
     snprintf(j->status, sizeof(j->status), "%s", verdict_status_name(v->status));
     snprintf(j->phase, sizeof(j->phase), "%s", v->phase);
+    snprintf(j->sanitizer, sizeof(j->sanitizer), "%s", v->sanitizer.tool ? v->sanitizer.tool : "");
+    snprintf(j->found, sizeof(j->found), "%s", v->sanitizer.text ? v->sanitizer.text : v->detail);
     j->us = v->time.median_us;
     j->speedup = v->speedup;
     j->sol = v->sol;
