@@ -19,6 +19,13 @@ static void write_block(struct jwriter *w, const char *text, bool mark)
     jwrite_close(w, '}');
 }
 
+/* A block without text is refused, so an empty answer that is talked about leaves its turn out: turns
+ * of one role in a row count as one. */
+static bool is_blank(const struct llm_message *m)
+{
+    return m->text[strspn(m->text, " \t\r\n")] == '\0';
+}
+
 /* System messages stand outside of the turns. The last of them, and the first user message (task and
  * parent, the same for every sample and correction of a step) end a stable prefix. */
 static int anthropic_body(const struct llm_request *q, const struct llm_shape *shape, struct buf *out)
@@ -26,6 +33,9 @@ static int anthropic_body(const struct llm_request *q, const struct llm_shape *s
     struct jwriter w = { .out = out };
     size_t system_last = q->n, user_first = q->n;
     for (size_t i = 0; i < q->n; i++) {
+        if (is_blank(&q->messages[i])) {
+            continue;
+        }
         if (str_eq(q->messages[i].role, "system")) {
             system_last = i;
         } else if (user_first == q->n) {
@@ -41,7 +51,7 @@ static int anthropic_body(const struct llm_request *q, const struct llm_shape *s
     if (system_last < q->n) {
         jwrite_open(&w, "system", '[');
         for (size_t i = 0; i <= system_last; i++) {
-            if (str_eq(q->messages[i].role, "system")) {
+            if (str_eq(q->messages[i].role, "system") && !is_blank(&q->messages[i])) {
                 write_block(&w, q->messages[i].text, i == system_last);
             }
         }
@@ -49,7 +59,7 @@ static int anthropic_body(const struct llm_request *q, const struct llm_shape *s
     }
     jwrite_open(&w, "messages", '[');
     for (size_t i = 0; i < q->n; i++) {
-        if (str_eq(q->messages[i].role, "system")) {
+        if (str_eq(q->messages[i].role, "system") || is_blank(&q->messages[i])) {
             continue;
         }
         jwrite_open(&w, NULL, '{');
@@ -68,15 +78,13 @@ static int anthropic_body(const struct llm_request *q, const struct llm_shape *s
 static bool read_usage(const json_t *body, struct llm_usage *ret)
 {
     const json_t *usage = json_object_get(body, "usage");
-    const json_t *details = json_object_get(usage, "output_tokens_details");
     struct llm_usage u = { 0 };
     int64_t fresh = 0;
     bool good = json_is_object(usage) && json_object_get(usage, "input_tokens")
         && json_object_get(usage, "output_tokens") && llm_wire_count(usage, "input_tokens", &fresh)
         && llm_wire_count(usage, "cache_creation_input_tokens", &u.written)
         && llm_wire_count(usage, "cache_read_input_tokens", &u.cached)
-        && llm_wire_count(usage, "output_tokens", &u.out)
-        && llm_wire_count(details, "thinking_tokens", &u.reasoning);
+        && llm_wire_count(usage, "output_tokens", &u.out); /* thinking included, not told apart */
     u.in = fresh + u.written + u.cached;
     *ret = good ? u : (struct llm_usage) { 0 };
     return good;

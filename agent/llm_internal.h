@@ -32,6 +32,7 @@ struct llm_call {
     struct llm_shape sent; /* how it was asked last */
     int failures, repeats, reshapes;
     uint64_t due_ms; /* of the loop's clock; 0: not waiting */
+    uint64_t answered_seen; /* of all calls, when this one was last turned away */
 };
 
 /* A way of answering. */

@@ -90,7 +90,8 @@ static bool is_out_of_money(const struct llm_problem *p)
 {
     return is_code(p, "insufficient_quota") || is_code(p, "billing_hard_limit_reached")
         || is_code(p, "billing_not_active") || is_code(p, "billing_error")
-        || strstr(p->message, "credit balance is too low");
+        || strstr(p->message, "credit balance is too low")
+        || strstr(p->message, "API usage limits"); /* a limit that the account's owner set */
 }
 
 static void fatal(struct llm_outcome *o, const char *name, const char *said, const char *advice)

@@ -20,6 +20,7 @@
 enum {
     BODY_MAX = 64 << 20,
     RESHAPES_MAX = 3,
+    TRIES_MAX = 100,
     BACKOFF_MAX_S = 60,
     ASKED_WAIT_MAX_S = 600, /* a provider that asks for more is out for now */
     SHRINK_EVERY_MS = 1000, /* one crowd is one reason to ask less */
@@ -33,6 +34,7 @@ struct send {
     struct llm_shape shape;
     struct llm_link queue, later; /* ready to go; waiting for their time */
     size_t in_flight;
+    uint64_t answered;
     double window;
     uint64_t hold_ms, shrunk_ms; /* nothing leaves before; last time the window shrank */
     struct rng rng;
@@ -128,6 +130,15 @@ static void try_later(struct send *s, struct llm_call *call, double wait_s)
     llm_link_add(&s->later, &call->wait);
 }
 
+/* Some servers say in an error which key they were given. */
+static void hide_key(const struct send *s, char *text)
+{
+    size_t len = s->key.text ? strlen(s->key.text) : 0;
+    for (char *at = text; len && (at = strstr(at, s->key.text)); at += len) {
+        memset(at, '*', len);
+    }
+}
+
 static void fail(struct llm_call *call, const struct llm_outcome *o)
 {
     char text[1200];
@@ -169,7 +180,10 @@ static void go_on(struct send *s, struct llm_call *call, const struct llm_outcom
         return;
     }
     call->repeats += o->action == LLM_ACTION_REPEAT;
-    call->failures++;
+    /* In a crowd that others come through, waiting longer is all that is asked. */
+    bool served = o->crowded && s->answered > call->answered_seen && call->reply.tries < TRIES_MAX;
+    call->failures += call->failures == 0 || !served;
+    call->answered_seen = s->answered;
     log_line(options->log, LOG_LEVEL_INFO, "llm", "call %s: %s; again", call->request.key, o->text);
     try_later(s, call, fmax(o->wait_s, back_off(s, call->failures)));
 }
@@ -189,8 +203,10 @@ static void on_reply(void *ud, const struct http_reply *reply)
         s->shape.old_max_tokens = shape.old_max_tokens;
         s->shape.temperature_refused = shape.temperature_refused || s->shape.temperature_refused;
     }
+    hide_key(s, outcome.text);
     call->reply.request_id = arena_strdup(call->arena, reply->request_id);
     if (outcome.action == LLM_ACTION_ANSWER) {
+        s->answered++;
         s->window = fmin(s->llm->options.max_in_flight, s->window + 0.5);
         llm_call_answer(call, &answer);
     } else {

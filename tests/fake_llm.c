@@ -3,10 +3,10 @@
  * A provider of language models on loopback that behaves as told, or badly on purpose:
  *
  *   fake_llm [--latency MS] [--script NAME,NAME,...] [--chaos SEED:PERCENT] [--answer FILE]... [--log FILE]
- *            [--port N]
+ *            [--port N] [--crowd N]
  *
  * Says "port N" on stdout and serves until stdin ends or it is killed. Requests follow the script in
- * the order in which they come; its last name stays. Chaos spoils a share of them. Of several answers a
+ * the order in which they come; its last name stays. Chaos spoils a share of them; in a crowd of more than N at once, all further ones get 429. Of several answers a
  * call gets the one that the hash of its body picks, so the same question has the same answer. The log
  * has a line for each request as it comes, and one for each answer as it goes:
  * {"event":"asked","key":...} and {"event":"answered","key":...}.
@@ -33,7 +33,7 @@ struct server {
     uv_loop_t loop;
     uv_tcp_t tcp;
     uv_pipe_t parent;
-    uint64_t latency_ms, requests, chaos_percent, port;
+    uint64_t latency_ms, requests, chaos_percent, port, crowd, busy;
     struct rng chaos;
     const char *script[SCRIPT_MAX];
     size_t n_script, n_answers;
@@ -92,6 +92,7 @@ static void conn_close(struct conn *c, bool reset)
         return;
     }
     c->closing = true;
+    c->server->busy -= c->busy;
     if (!reset || uv_tcp_close_reset(&c->tcp, on_closed) < 0) {
         uv_close((uv_handle_t *)&c->tcp, on_closed);
     }
@@ -139,6 +140,7 @@ static void on_written(uv_write_t *write, int status)
     free(c->key);
     c->key = NULL;
     c->busy = false;
+    c->server->busy--;
     serve(c);
 }
 
@@ -179,6 +181,9 @@ static char *header(const char *head, const char *name)
 static const char *behaviour_of(struct server *s)
 {
     static const char *const spoils[] = { "429", "500", "503", "cut", "reset", "truncated", "502" };
+    if (s->crowd && s->busy > s->crowd) {
+        return "429";
+    }
     if (rng_below(&s->chaos, 100) < s->chaos_percent) {
         return spoils[rng_below(&s->chaos, ARRAY_LEN(spoils))];
     }
@@ -191,6 +196,7 @@ static void answer_request(struct conn *c, const char *head, const char *body, s
     auto_free char *path = strndup(strchrnul(head, ' ') + 1, strcspn(strchrnul(head, ' ') + 1, " "));
     auto_free char *bearer = header(head, "authorization"), *api_key = header(head, "x-api-key");
     s->requests++;
+    s->busy++;
     c->key = header(head, "idempotency-key");
     size_t pick = s->n_answers ? rng_key(body) % s->n_answers : 0;
     struct fake_question q = { .path = path, .key = c->key ? c->key : "", .body = body,
@@ -286,6 +292,8 @@ static void parse(struct server *s, int argc, char **argv)
             s->latency_ms = strtoul(value, NULL, 10);
         } else if (str_eq(argv[i], "--port")) {
             s->port = strtoul(value, NULL, 10);
+        } else if (str_eq(argv[i], "--crowd")) {
+            s->crowd = strtoul(value, NULL, 10);
         } else if (str_eq(argv[i], "--script")) {
             for (char *name = strtok(value, ","); name && s->n_script < SCRIPT_MAX;
                  name = strtok(NULL, ",")) {

@@ -262,7 +262,8 @@ static bool make_odd(const char *name, const struct fake_question *q, struct fak
 static bool make_refusal(const char *name, const struct fake_question *q, struct fake_answer *a)
 {
     if (str_eq(name, "401")) {
-        put_error(a, q, 401, "", "authentication_error", "invalid_api_key", "", "Incorrect API key");
+        put_error(a, q, 401, "", "authentication_error", "invalid_api_key", "",
+                  "Incorrect API key: sk-secret");
     } else if (str_eq(name, "402")) {
         put_error(a, q, 402, "", "billing_error", "", "", "pay first");
     } else if (str_eq(name, "403")) {

@@ -283,6 +283,24 @@ static void test_hundreds_in_flight(void **state)
     fake_provider_stop(&provider);
 }
 
+/* A provider that takes one call in four: with two retries a call, all get through all the same. */
+static void test_crowd(void **state)
+{
+    (void)state;
+    struct fake_provider provider;
+    struct llm_options options;
+    struct llm *llm;
+    struct crowd crowd = { .answered = 0 };
+    fake_provider_start(&provider, "--latency 5 --crowd 10");
+    llm_rig_options(&options, "openai:m", provider.url);
+    uv_loop_init(&crowd.loop);
+    assert_int_equal(llm_open(&crowd.loop, &options, &llm, NULL), 0);
+    ask_many(&crowd, llm, 100, false);
+    assert_int_equal(crowd.answered, 100);
+    llm_rig_close(&crowd.loop, llm);
+    fake_provider_stop(&provider);
+}
+
 /* A third of all requests goes wrong in some way; with retries enough, every call is answered. */
 static void test_chaos(void **state)
 {
@@ -363,7 +381,7 @@ int main(void)
         cmocka_unit_test(test_behaviours),       cmocka_unit_test(test_waits),
         cmocka_unit_test(test_learns_the_shape), cmocka_unit_test(test_stops),
         cmocka_unit_test(test_slow_and_silent),  cmocka_unit_test(test_nobody_there),
-        cmocka_unit_test(test_hundreds_in_flight), cmocka_unit_test(test_chaos),
+        cmocka_unit_test(test_hundreds_in_flight), cmocka_unit_test(test_chaos), cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_close_in_the_middle), cmocka_unit_test(test_what_is_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

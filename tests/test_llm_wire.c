@@ -50,6 +50,23 @@ static void test_bodies(void **state)
     assert_null(strstr(out.at, "temperature"));
 }
 
+/* Blocks without text are refused by the provider; a turn of them is left out. */
+static void test_blank_messages(void **state)
+{
+    (void)state;
+    static const struct llm_message blank[] = { { "system", " " }, { "user", "a" }, { "assistant", "\n" },
+                                                { "user", "b" } };
+    static const struct llm_request q = { .key = "k", .messages = blank, .n = 4 };
+    struct llm_shape shape = { .model = "m", .max_tokens = 5, .temperature = NAN };
+    auto_buf struct buf out;
+    buf_init(&out, 1 << 16);
+    assert_int_equal(llm_anthropic.body(&q, &shape, &out), 0);
+    assert_string_equal(out.at, "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\","
+                                "\"content\":[{\"type\":\"text\",\"text\":\"a\",\"cache_control\":"
+                                "{\"type\":\"ephemeral\"}}]},{\"role\":\"user\",\"content\":[{\"type\":"
+                                "\"text\",\"text\":\"b\"}]}]}");
+}
+
 /* Reads an answer, or says why it isn't one. */
 static int read_answer(const struct llm_wire *wire, const char *text, struct arena *arena,
                        struct llm_answer *ret, struct err *err)
@@ -283,7 +300,8 @@ static void test_quote(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bodies),     cmocka_unit_test(test_openai_answers),
+        cmocka_unit_test(test_bodies),     cmocka_unit_test(test_blank_messages),
+        cmocka_unit_test(test_openai_answers),
         cmocka_unit_test(test_anthropic_answers), cmocka_unit_test(test_no_answers),
         cmocka_unit_test(test_problems),   cmocka_unit_test(test_reshape),
         cmocka_unit_test(test_addresses),  cmocka_unit_test(test_quote),
