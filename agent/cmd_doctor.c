@@ -106,6 +106,11 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
                                    info->arch, info->driver, (long long)info->facts.sm_count,
                                    info->context_ms);
     say(d, FINDING_GOOD, what, text);
+    if (!info->modelled && evaluator_counters(session.evaluator, &err) < 0) {
+        say(d, FINDING_NOTE, "counters", err_text(&err));
+    } else if (!info->modelled) {
+        say(d, FINDING_GOOD, "counters", "eval --profile reads the GPU's own");
+    }
     if (info->modelled) {
         say(d, FINDING_GOOD, "compiler", info->compiler);
         bool sealed = strstr(info->sealed, "\"landlock\":0") == NULL

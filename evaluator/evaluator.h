@@ -98,5 +98,9 @@ typedef void (*ceilings_cb)(void *ud, int code, const struct ceilings *ceilings,
 void evaluator_measure_ceilings(struct evaluator *evaluator, ceilings_cb done, void *ud);
 void evaluator_set_ceilings(struct evaluator *evaluator, const struct ceilings *ceilings);
 
+/* Can hardware counters be read here? Starts a worker to see, and runs the loop meanwhile.
+ * ERR_UNSUPPORTED with the reason and what to do. */
+int evaluator_counters(struct evaluator *evaluator, struct err *err);
+
 /* The worker's process ids, 0 where none runs: [0] device, then compile. For tests and kills. */
 size_t evaluator_pids(const struct evaluator *evaluator, int *ret_pids, size_t most);

@@ -33,7 +33,25 @@ static double bytes_needed(const struct judgement *j)
     return (double)bytes;
 }
 
-static void classify(struct judgement *j)
+/* Where several kernels share a run, which of them matters. */
+static void say_kernels(const json_t *kernels, struct buf *why)
+{
+    const char *name, *longest = NULL;
+    json_t *time;
+    double sum = 0, most = 0;
+    json_object_foreach((json_t *)(uintptr_t)kernels, name, time)
+    {
+        double us = json_number_value(time);
+        sum += us;
+        longest = us > most ? name : longest;
+        most = MAX(most, us);
+    }
+    if (longest && json_object_size(kernels) > 1) {
+        buf_printf(why, "; %.128s takes %.0f %% of the kernels' time", longest, 100 * most / sum);
+    }
+}
+
+static void classify(struct judgement *j, const json_t *kernels)
 {
     struct verdict *v = &j->verdict;
     struct profile_facts facts = { .time_us = v->time.median_us, .sol = v->sol,
@@ -43,11 +61,15 @@ static void classify(struct judgement *j)
             facts.n_launches = j->cases[i].bound[SIDE_CANDIDATE]->n_launches;
         }
     }
-    char why[1024];
-    enum bottleneck class = profile_class(&v->counters, &facts, why, sizeof(why));
+    char text[1024];
+    enum bottleneck class = profile_class(&v->counters, &facts, text, sizeof(text));
     if (class != BOTTLENECK_NONE) {
+        auto_buf struct buf why;
+        buf_init(&why, 4096);
+        buf_puts(&why, text);
+        say_kernels(kernels, &why);
         v->bottleneck = class;
-        v->bottleneck_why = arena_strdup(j->arena, why);
+        v->bottleneck_why = arena_strdup(j->arena, why.at);
     }
 }
 
@@ -56,7 +78,7 @@ static void take(struct judgement *j, const json_t *json)
     counters_parse(json_object_get(json, "counters"), &j->verdict.counters);
     double joules = json_number_value(json_object_get(json, "joules"));
     j->verdict.joules = joules > 0 ? joules : 0;
-    classify(j);
+    classify(j, json_object_get(json, "kernels"));
     auto_buf struct buf text;
     buf_init(&text, 4096);
     const json_t *list = json_object_get(json, "unavailable");
@@ -84,6 +106,12 @@ static void on_profiled(void *ud, const struct pool_result *result)
     judge_end(j);
 }
 
+static int open_pool(struct evaluator *ev, struct pool **ret, struct err *err)
+{
+    const char *library = getenv("WARPSMITH_CUPTI");
+    return evaluator_device_pool(ev, library && *library ? library : "auto", ret, err);
+}
+
 static void on_gate(void *ud, int code, const struct image *image, const char *error)
 {
     struct judgement *j = ud;
@@ -93,9 +121,7 @@ static void on_gate(void *ud, int code, const struct image *image, const char *e
         give_up(j, code < 0 ? error : image->log);
         return;
     }
-    const char *library = getenv("WARPSMITH_CUPTI");
-    if (evaluator_device_pool(j->ev, library && *library ? library : "auto", &j->profile_pool, &err)
-        < 0) {
+    if (open_pool(j->ev, &j->profile_pool, &err) < 0) {
         give_up(j, err_text(&err));
         return;
     }
@@ -110,10 +136,35 @@ static void on_gate(void *ud, int code, const struct image *image, const char *e
 
 void profile_start(struct judgement *j)
 {
+    if (j->verdict.time.n == 0) { /* nothing of it was to be timed */
+        judge_end(j);
+        return;
+    }
     struct compile_request gate = { .name = "gate.cu", .source = gate_source(),
                                     .deadline_ms = GATE_MS };
     /* NULL where on_gate was called in here. */
     j->profile_gate = compiler_get(j->ev->compiler, &gate, on_gate, j);
+}
+
+int evaluator_counters(struct evaluator *ev, struct err *err)
+{
+    struct pool *pool = NULL;
+    int r = open_pool(ev, &pool, err);
+    if (r < 0) {
+        return r;
+    }
+    while (!pool_hello(pool) && !pool_failure(pool) && uv_run(ev->loop, UV_RUN_ONCE)) {
+    }
+    const json_t *counters = json_object_get(pool_hello(pool), "counters");
+    const char *why = json_string_value(json_object_get(counters, "why"));
+    if (!pool_hello(pool)) {
+        why = pool_failure(pool);
+    }
+    if (!json_is_true(json_object_get(counters, "available"))) {
+        r = err_set(err, ERR_UNSUPPORTED, "%s", why ? why : "the worker doesn't say why");
+    }
+    pool_close(pool);
+    return r;
 }
 
 void profile_stop(struct judgement *j)

@@ -5,6 +5,7 @@
 #include "evaluator/evaluator.h"
 #include "tests/gate_case.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -110,10 +111,29 @@ static void test_verdict(void **state)
     assert_non_null(strstr(v->profile, "not available: energy"));
     assert_true(*v->bottleneck_why != '\0');
     assert_true(v->time.n > 0 && v->registers > 0); /* the judgement's own figures stay */
+    double warps = 64 * v->occupancy; /* of an SM's 64 */
+    assert_true(warps >= 1 && fabs(warps - nearbyint(warps)) < 1e-9);
+    assert_null(strstr(v->bottleneck_why, "takes")); /* it has but one kernel */
     /* Modelled counts are the same every time, as modelled times are. */
     struct counters first = v->counters;
     judge(&rig, "right", true, 0);
     assert_memory_equal(&first, &rig.verdict.counters, sizeof(first));
+    rig_close(&rig);
+}
+
+/* Of several kernels the longest is named. */
+static void test_kernels(void **state)
+{
+    struct rig rig;
+    struct err err = { 0 };
+    (void)state;
+    rig_open(&rig);
+    assert_int_equal(evaluator_counters(rig.evaluator, &err), 0); /* modelled ones */
+    judge(&rig, "prepared", true, 0);
+    assert_int_equal(rig.verdict.status, VERDICT_STATUS_ACCEPTED);
+    judge(&rig, "scratch_zeroed", true, 0);
+    assert_int_equal(rig.verdict.status, VERDICT_STATUS_ACCEPTED);
+    assert_non_null(strstr(rig.verdict.bottleneck_why, "% of the kernels' time"));
     rig_close(&rig);
 }
 
@@ -215,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdict),     cmocka_unit_test(test_only_where_asked),
+        cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_cancel),      cmocka_unit_test(test_lost_worker),
         cmocka_unit_test(test_roles),
     };

@@ -70,13 +70,14 @@ static void test_counters(void **state)
     struct work w = { 0 };
     const struct cupti_work work = { count_ready, count_run, &w };
     struct counters c = { 0 };
-    size_t kernels = 0;
+    struct cupti_kernels kernels = { 0 };
     for (int turn = 1; turn <= 2; turn++) {
         assert_int_equal(cupti_profile(cupti, &work, &c, &kernels, &err), 0);
         assert_int_equal(w.ready, 3 * turn);
         assert_int_equal(w.run, 3 * turn);
     }
-    assert_int_equal(kernels, 1);
+    assert_int_equal(kernels.n, 1);
+    assert_true(kernels.us[0] == counters_get(&c, COUNTER_TIME));
     assert_false(counters_has(&c, COUNTER_STALL_GMMA));
     assert_true(counters_has(&c, COUNTER_STALL_WAIT));
     assert_true(counters_get(&c, COUNTER_COMPUTE) == 1);

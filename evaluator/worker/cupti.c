@@ -167,7 +167,8 @@ static int evaluate(struct cupti *c, size_t range, struct counters *ret, struct 
     return r;
 }
 
-static int collect(struct cupti *c, struct counters *ret, size_t *ret_kernels, struct err *err)
+static int collect(struct cupti *c, struct counters *ret, struct cupti_kernels *ret_kernels,
+                   struct err *err)
 {
     struct cupti_decode decode = { CUPTI_SIZE(cupti_decode, dropped), .profiler = c->profiler };
     struct cupti_info info = { CUPTI_SIZE(cupti_info, ranges), .image = c->image,
@@ -175,21 +176,23 @@ static int collect(struct cupti *c, struct counters *ret, size_t *ret_kernels, s
     int r = CALL(&c->api, cuptiRangeProfilerDecodeData, decode);
     r = r < 0 ? r : CALL(&c->api, cuptiRangeProfilerGetCounterDataInfo, info);
     struct counters sum = { 0 }, kernel;
-    for (size_t i = 0; r == 0 && i < info.ranges; i++) {
+    struct cupti_kernels kernels = { 0 };
+    for (size_t i = 0; r == 0 && i < MIN(info.ranges, CUPTI_KERNELS_MAX); i++) {
         r = evaluate(c, i, &kernel, err);
         if (r == 0) {
             counters_add(&sum, &kernel);
+            kernels.us[kernels.n++] = counters_get(&kernel, COUNTER_TIME);
         }
     }
     if (r == 0) {
         *ret = sum;
-        *ret_kernels = info.ranges;
+        *ret_kernels = kernels;
     }
     return r;
 }
 
 int cupti_profile(struct cupti *c, const struct cupti_work *work, struct counters *ret,
-                  size_t *ret_kernels, struct err *err)
+                  struct cupti_kernels *ret_kernels, struct err *err)
 {
     bool last = false;
     int r = configure(c, err);
@@ -231,13 +234,13 @@ static int rehearse(struct cupti *c, struct err *err)
                                                               "nothing"), "an empty kernel", err);
     const struct cupti_work work = { rehearse_ready, rehearse_run, &rehearsal };
     struct counters counters = { 0 };
-    size_t kernels = 0;
+    struct cupti_kernels kernels = { 0 };
     r = r < 0 ? r : cupti_profile(c, &work, &counters, &kernels, err);
     if (rehearsal.module) {
         cu->cuModuleUnload(rehearsal.module);
     }
-    if (r == 0 && kernels != 1) {
-        r = err_set(err, ERR_UNSUPPORTED, "CUPTI saw %zu kernels where one ran", kernels);
+    if (r == 0 && kernels.n != 1) {
+        r = err_set(err, ERR_UNSUPPORTED, "CUPTI saw %zu kernels where one ran", kernels.n);
     }
     return r;
 }

@@ -28,9 +28,15 @@ struct cupti_work {
     void *ud;
 };
 
-/* The sum over all kernels, and how many they were. */
+/* How long each kernel of a run took, in order. */
+struct cupti_kernels {
+    size_t n;
+    double us[CUPTI_KERNELS_MAX];
+};
+
+/* The sum over all kernels, and each one's time. */
 int cupti_profile(struct cupti *cupti, const struct cupti_work *work, struct counters *ret,
-                  size_t *ret_kernels, struct err *err);
+                  struct cupti_kernels *ret_kernels, struct err *err);
 
 /* Which of our counters a chip ("GH100") has, and in how many passes; needs no GPU. */
 int cupti_chip_counters(const char *path, const char *chip, struct counters *ret,

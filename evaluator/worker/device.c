@@ -42,9 +42,11 @@ static json_t *hello(const struct device *d, const struct seal *seal)
         "max_shared", gpu->max_shared, "l2_bytes", gpu->l2_bytes, "total_memory",
         (json_int_t)gpu->total_memory, "clock_mhz", gpu->clock_khz / 1e3, "memory_bandwidth",
         gpu->bandwidth, "driver", gpu->driver, "modelled", gpu->modelled);
-    return json_pack("{s:s,s:o,s:f,s:{s:b,s:s,s:s},s:{s:i,s:b}}", "role", "device", "device",
-                     device, "context_ms", gpu->context_ms, "nvml", "available",
+    return json_pack("{s:s,s:o,s:f,s:{s:b,s:s,s:s},s:{s:b,s:s},s:{s:i,s:b}}", "role", "device",
+                     "device", device, "context_ms", gpu->context_ms, "nvml", "available",
                      d->nvml.device != NULL, "driver", d->nvml.driver, "why", d->nvml_says,
+                     "counters", "available", d->cupti || (d->profiles && gpu->modelled), "why",
+                     d->profiles ? err_text(&d->cupti_says) : "this worker doesn't profile",
                      "sealed", "landlock", seal->landlock, "seccomp", seal->seccomp);
 }
 

@@ -15,7 +15,7 @@ struct profile {
     struct program program;
     struct slab *flush;
     struct counters counters;
-    size_t kernels;
+    struct cupti_kernels kernels;
     struct energy energy;
     json_t *unavailable;
 };
@@ -131,10 +131,28 @@ static const struct job_case *timed_case(const struct job *job)
     return NULL;
 }
 
+/* Time by kernel; one that is launched several times stands once. */
+static json_t *kernel_times(const struct profile *p)
+{
+    json_t *times = json_object();
+    size_t at = 0;
+    for (size_t i = 0; i < p->program.n_launches && at < p->kernels.n; i++) {
+        const char *name = p->program.launches[i].launch->kernel;
+        if (name) {
+            double sum = json_number_value(json_object_get(times, name)) + p->kernels.us[at++];
+            require(json_object_set_new(times, name, json_real(sum)) == 0);
+        }
+    }
+    if (at < p->kernels.n) { /* more than were launched: who is who isn't known */
+        json_object_clear(times);
+    }
+    return times;
+}
+
 static json_t *describe(struct profile *p)
 {
-    json_t *json = json_pack("{s:b,s:I,s:O}", "ok", 1, "kernels", (json_int_t)p->kernels,
-                             "unavailable", p->unavailable);
+    json_t *json = json_pack("{s:b,s:o,s:O}", "ok", 1, "kernels", kernel_times(p), "unavailable",
+                             p->unavailable);
     json_t *counters = counters_json(&p->counters);
     if (counters) {
         require(json_object_set_new(json, "counters", counters) == 0);

@@ -21,10 +21,10 @@ struct profile_tools {
     const struct channel *channel;
 };
 
-/* {"ok", "kernels", "counters"?, "joules"?, "watts"?, "unavailable": ["counters: why", ...]}, or
- * "error" where the candidate can't be run. The caller owns it. */
+/* {"ok", "kernels": {NAME: microseconds}, "counters"?, "joules"?, "watts"?, "unavailable":
+ * ["counters: why", ...]}, or "error" where the candidate can't be run. The caller owns it. */
 json_t *profile_run(const struct profile_tools *tools, const struct job *job, struct arena *arena);
 
 /* profile_modelled.c: the simulator's own counts, launch by launch. */
 int profile_modelled(struct gpu *gpu, struct program *program, struct counters *ret,
-                     size_t *ret_kernels, struct err *err);
+                     struct cupti_kernels *ret_kernels, struct err *err);

@@ -53,8 +53,8 @@ static void translate(const struct warpsim_counters *w, struct counters *c)
 }
 
 /* Launch by launch, because the simulator tells of the last one alone. */
-static int run_each(struct gpu *gpu, struct program *program, struct counters *sum, size_t *kernels,
-                    struct err *err)
+static int run_each(struct gpu *gpu, struct program *program, struct counters *sum,
+                    struct cupti_kernels *kernels, struct err *err)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < program->n_launches; i++) {
@@ -68,18 +68,20 @@ static int run_each(struct gpu *gpu, struct program *program, struct counters *s
         if (r == 0 && one.launches->function && gpu->cu.warpsim_counters(&counted) == 0) {
             translate(&counted, &kernel);
             counters_add(sum, &kernel);
-            ++*kernels;
+            if (kernels->n < CUPTI_KERNELS_MAX) {
+                kernels->us[kernels->n++] = counters_get(&kernel, COUNTER_TIME);
+            }
         }
     }
     return r;
 }
 
 int profile_modelled(struct gpu *gpu, struct program *program, struct counters *ret,
-                     size_t *ret_kernels, struct err *err)
+                     struct cupti_kernels *ret_kernels, struct err *err)
 {
     const struct cuda_api *cu = &gpu->cu;
     struct counters sum = { 0 };
-    size_t kernels = 0;
+    struct cupti_kernels kernels = { 0 };
     if (!cu->warpsim_counters || !cu->warpsim_checks) {
         return err_set(err, ERR_UNSUPPORTED, "this simulator doesn't tell its counters");
     }
