@@ -129,6 +129,12 @@ static void figure(struct bench_report *report, const char *what, const struct p
     bench_figure(report, name, share, "%", bar > 0 ? BENCH_BAR_LEAST : BENCH_BAR_NONE, bar);
 }
 
+static void figure_honest(struct plant *p)
+{
+    auto_free char *name = xprintf("honest kernels rejected, of %zu", p->honest);
+    bench_figure(p->report, name, (double)p->honest_rejected, "kernels", BENCH_BAR_MOST, 0);
+}
+
 static void figures(struct plant *p)
 {
     struct bench_report *report = p->report;
@@ -169,8 +175,27 @@ static void figures(struct plant *p)
     figure(report, "held-out families", &held_out, 97);
     figure(report, "precision", &precision, 95);
     figure(report, "all", &all, 99);
-    auto_free char *honest = xprintf("honest kernels rejected, of %zu", p->honest);
-    bench_figure(report, honest, (double)p->honest_rejected, "kernels", BENCH_BAR_MOST, 0);
+    figure_honest(p);
+}
+
+static int judge_all(struct plant *p, size_t mutants, struct err *err)
+{
+    struct session session;
+    const struct options *o = p->options;
+    int r = session_open(&session, o, SESSION_EVALUATOR, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct many many = { next, done, p };
+    p->session = &session;
+    p->deadline_ms = o->deadline_s > 0 ? (uint64_t)(o->deadline_s * 1000)
+        : evaluator_device(session.evaluator)->modelled ? MUTANTS_DEADLINE_MODELLED_MS
+                                                        : MUTANTS_DEADLINE_MS;
+    plant_pick(p, (uint64_t)o->seed, mutants);
+    r = many_run(&session, &many, MUTANTS_AT_ONCE, err);
+    r = r < 0 ? r : sort_survivors(p, err);
+    session_close(&session);
+    return r;
 }
 
 static int run(const struct options *o, struct bench_report *report, struct err *err)
@@ -178,26 +203,29 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     struct plant *p = plant_new(o, report);
     uint64_t began = clock_ns();
     int r = plant_read(p, err);
-    struct session session;
-    int opened = r < 0 ? r : session_open(&session, o, SESSION_EVALUATOR, err);
-    if (opened == 0) {
-        const struct many many = { next, done, p };
-        p->session = &session;
-        p->deadline_ms = o->deadline_s > 0 ? (uint64_t)(o->deadline_s * 1000)
-            : evaluator_device(session.evaluator)->modelled ? MUTANTS_DEADLINE_MODELLED_MS
-                                                            : MUTANTS_DEADLINE_MS;
-        plant_pick(p, (uint64_t)o->seed, o->runs > 0 ? (size_t)o->runs : MUTANTS_DEFAULT);
-        r = many_run(&session, &many, MUTANTS_AT_ONCE, err);
-        r = r < 0 ? r : sort_survivors(p, err);
-        session_close(&session);
-    }
-    if (opened == 0 && r == 0) {
+    r = r < 0 ? r : judge_all(p, o->runs > 0 ? (size_t)o->runs : MUTANTS_DEFAULT, err);
+    if (r == 0) {
         figures(p);
         bench_figure(report, "time", (double)(clock_ns() - began) * 1e-9, "s", BENCH_BAR_NONE, 0);
     }
     plant_done(p);
-    return opened < 0 ? opened : r;
+    return r;
 }
 
 const struct bench bench_mutants = { "mutants", "faults planted in right kernels, and how many the "
                                      "gate sees", run };
+
+static int run_honest(const struct options *o, struct bench_report *report, struct err *err)
+{
+    struct plant *p = plant_new(o, report);
+    int r = plant_read(p, err);
+    r = r < 0 ? r : judge_all(p, 0, err);
+    if (r == 0) {
+        figure_honest(p);
+    }
+    plant_done(p);
+    return r;
+}
+
+const struct bench bench_honest = { "honest", "right kernels of many kinds, and how many the gate "
+                                    "rejects", run_honest };

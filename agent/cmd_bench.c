@@ -12,7 +12,7 @@
 
 static const struct bench *const benches[] = {
     &bench_overhead, &bench_deadlines, &bench_evaluate, &bench_families,
-    &bench_correlation, &bench_device, &bench_exploits, &bench_mutants,
+    &bench_correlation, &bench_device, &bench_exploits, &bench_mutants, &bench_honest,
     &bench_sanitize,
 };
 
@@ -93,7 +93,8 @@ static int run_bench(const struct options *o)
     if (!bench) {
         return EXIT_USAGE;
     }
-    if (o->n_args > 1 && bench != &bench_exploits && bench != &bench_mutants) {
+    if (o->n_args > 1 && bench != &bench_exploits && bench != &bench_mutants
+        && bench != &bench_honest) {
         fprintf(stderr, "warpsmith bench %s: takes no names, got \"%s\"\n", bench->name, o->args[1]);
         return EXIT_USAGE;
     }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* Matrix product with k split over four blocks that meet in atomic additions on f32 scratch. */
+#include <cuda_bf16.h>
+
+extern "C" __global__ void __launch_bounds__(256)
+matmul(const __nv_bfloat16 *a, const __nv_bfloat16 *b, float *part, int m, int n, int k)
+{
+  __shared__ float tile_a[16][17], tile_b[16][17];
+  int row = blockIdx.y * 16 + threadIdx.y, col = blockIdx.x * 16 + threadIdx.x;
+  float sum = 0;
+  int quarter = (k + 63) / 64 * 16, from = blockIdx.z * quarter, to = min(from + quarter, k);
+  for (int k0 = from; k0 < to; k0 += 16) {
+    int ka = k0 + threadIdx.x, kb = k0 + threadIdx.y;
+    tile_a[threadIdx.y][threadIdx.x] = row < m && ka < k ? __bfloat162float(a[(long long)row * k + ka]) : 0.0f;
+    tile_b[threadIdx.y][threadIdx.x] = col < n && kb < k ? __bfloat162float(b[(long long)kb * n + col]) : 0.0f;
+    __syncthreads();
+    for (int i = 0; i < 16; i++)
+      sum += tile_a[threadIdx.y][i] * tile_b[i][threadIdx.x];
+    __syncthreads();
+  }
+  if (row < m && col < n)
+    atomicAdd(&part[(long long)row * n + col], sum);
+}
+
+extern "C" __global__ void convert(const float *part, __nv_bfloat16 *c, long long count)
+{
+  long long i = blockIdx.x * 256ll + threadIdx.x;
+  if (i < count)
+    c[i] = __float2bfloat16(part[i]);
+}
