@@ -166,7 +166,7 @@ static void add_resources(struct buf *out, const struct verdict *v)
         } else {
             buf_puts(out, "nothing spilled");
         }
-        buf_printf(out, ", %d bytes of static shared memory, occupancy %.0f %%\n", v->shared_bytes,
+        buf_printf(out, ", %d bytes of shared memory a block, occupancy %.0f %%\n", v->shared_bytes,
                    100 * v->occupancy);
     }
     for (enum counter c = 0; c < COUNTER_COUNT; c++) {

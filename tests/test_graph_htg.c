@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Nodes of the graph: adding with limits, the seed documents, examples, states by experience. */
-#include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "graph/htg_learn.h"
@@ -67,42 +66,6 @@ static void test_seed_cases(void **state)
         htg_free(htg);
     }
     json_decref(cases);
-}
-
-static void add_file(struct htg *htg, const char *kind, const char *name)
-{
-    auto_free char *path = xprintf(WS_SOURCE_DIR "/kernels/memory/%s", name);
-    auto_free char *text = NULL;
-    size_t len;
-    struct err err = {0};
-    if (!file_exists(path)) {
-        skip();
-    }
-    assert_int_equal(file_read(path, JREAD_TEXT_MAX, &text, &len, &err), 0);
-    if (add_seed(htg, kind, text, &err) < 0) {
-        fail_msg("%s: %s", name, err.text);
-    }
-}
-
-static void test_shipped_memory(void **state)
-{
-    (void)state;
-    struct htg *htg = htg_new();
-    add_file(htg, "directions", "directions.json");
-    add_file(htg, "strategies", "strategies.json");
-    add_file(htg, "strategies", "strategies_tensor.json");
-    add_file(htg, "transitions", "transitions.json");
-    assert_int_equal(htg_directions(htg), 13);
-    for (size_t d = 0; d < htg_directions(htg); d++) {
-        size_t under = 0;
-        for (size_t s = 0; s < htg_strategies(htg); s++) {
-            under += htg_strategy(htg, s)->direction_index == (int)d;
-        }
-        if (under < 2) {
-            fail_msg("%s has %zu strategies", htg_direction(htg, d)->id, under);
-        }
-    }
-    htg_free(htg);
 }
 
 /* The graph knows the classes of a verdict by name, without including it. */
@@ -384,7 +347,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed_cases),
-        cmocka_unit_test(test_shipped_memory),
         cmocka_unit_test(test_classes_are_the_verdicts),
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_limit_of_directions),
