@@ -48,14 +48,15 @@ void evaluator_close(struct evaluator *evaluator);
 const struct device_info *evaluator_device(const struct evaluator *evaluator);
 
 enum judge_depth {
-    JUDGE_DEPTH_FULL,  /* five trials on every shape, timing until the interval is tight */
+    JUDGE_DEPTH_FULL,  /* every distribution on every shape that is cheap, timing until it is sure */
     JUDGE_DEPTH_QUICK, /* one trial on the default or small shape, five samples: for tuning */
     JUDGE_DEPTH_CHECK, /* the checks of FULL and no timing: `baseline` and `timed` are ignored */
+    JUDGE_DEPTH_TASK,  /* the task alone (`candidate` NULL): do trivial candidates pass it? */
 };
 
 struct judge_request {
     const struct task *task; /* these three must live until the callback */
-    const struct candidate *candidate;
+    const struct candidate *candidate; /* NULL for JUDGE_DEPTH_TASK alone */
     const struct candidate *baseline; /* NULL: none */
     const struct shape *timed;         /* NULL: the default shape */
     enum judge_depth depth;

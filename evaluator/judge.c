@@ -31,7 +31,7 @@ static void complete(struct judgement *j)
     char hex[ID_HEX];
     id_hex(&j->request.task->id, hex);
     v->task = arena_strdup(j->arena, hex);
-    id_hex(&j->request.candidate->id, hex);
+    id_hex(j->request.candidate ? &j->request.candidate->id : &j->request.task->id, hex);
     v->candidate = arena_strdup(j->arena, hex);
     v->device = arena_strdup(j->arena, d->name);
     v->arch = arena_strdup(j->arena, d->arch);
@@ -48,6 +48,7 @@ static void complete(struct judgement *j)
     v->bottleneck_why = v->bottleneck_why ? v->bottleneck_why : "";
     v->profile = v->profile ? v->profile : "";
     v->remarks = v->remarks ? v->remarks : "";
+    v->degenerate = v->degenerate ? v->degenerate : "";
     if (v->status == VERDICT_STATUS_COMPILE_ERROR || v->status == VERDICT_STATUS_PLAN_ERROR) {
         v->bottleneck = BOTTLENECK_COMPILE_ERROR;
     } else if (v->status != VERDICT_STATUS_ACCEPTED) {
@@ -138,7 +139,7 @@ static void send_job(struct judgement *j)
 {
     struct buf job;
     buf_init(&job, FRAME_JSON_MAX);
-    judge_write_job(j, "judge", &job);
+    judge_write_job(j, j->request.depth == JUDGE_DEPTH_TASK ? "task" : "judge", &job);
     if (job.failed) {
         buf_done(&job);
         end_broken(j, ERR_TOOBIG, "the launches of one job are too many for one frame");
@@ -314,6 +315,11 @@ static size_t unit_for(struct judgement *j, enum side side, const char *source,
 static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
 {
     const struct task *task = j->request.task;
+    if (side == SIDE_CANDIDATE && j->request.depth == JUDGE_DEPTH_TASK) {
+        c->bound[side] = c->bound[SIDE_REFERENCE]; /* there is none, and it isn't run */
+        c->unit[side] = c->unit[SIDE_REFERENCE];
+        return 0;
+    }
     const struct candidate *candidate
         = side == SIDE_BASELINE ? j->request.baseline : j->request.candidate;
     const struct plan *plan = side == SIDE_REFERENCE ? task->reference_plan : candidate->plan;
@@ -338,7 +344,7 @@ static int bind_all(struct judgement *j)
 {
     const struct task *task = j->request.task;
     bool quick = j->request.depth == JUDGE_DEPTH_QUICK, modelled = j->ev->device.modelled;
-    bool timing = j->request.depth != JUDGE_DEPTH_CHECK;
+    bool timing = j->request.depth == JUDGE_DEPTH_FULL || quick;
     for (size_t i = 0; i < task->n_shapes; i++) {
         /* Untimed, the default shape (the first) comes last: what is wrong shows cheaply before. */
         const struct shape *shape = &task->shapes[timing ? i : (i + 1) % task->n_shapes];
@@ -346,11 +352,12 @@ static int bind_all(struct judgement *j)
         bool is_default = shape->use == SHAPE_USE_DEFAULT;
         *c = (struct shape_case) { .shape = shape };
         c->time = timing && shape == (j->request.timed ? j->request.timed : &task->shapes[0]);
-        /* The simulator would need minutes for a default shape: it samples blocks and times them. */
-        c->check = is_default ? !modelled || task->n_shapes == 1 : true;
+        /* The simulator would need minutes for large shapes: it times a default one by samples. */
+        c->check = !modelled || task->n_shapes == 1
+            || (!is_default && task_shape_is_small(task, shape));
         bool held_out = shape->use == SHAPE_USE_HELD_OUT && (task->specialise || quick);
         bool small = quick && shape->use == SHAPE_USE_SMALL && !modelled;
-        if (!c->time && (held_out || small || (is_default && !c->check))) {
+        if (!c->time && (held_out || small || !c->check)) {
             continue;
         }
         int r = bind_side(j, c, SIDE_REFERENCE);

@@ -5,7 +5,7 @@
 #include "evaluator/evaluator_internal.h"
 
 enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2,
-       JUDGE_TRIALS = 8 /* a shape at most: as many as there are distributions */ };
+       JUDGE_TRIALS = 9 /* a shape at most: as many as there are distributions */ };
 
 enum side { SIDE_REFERENCE, SIDE_CANDIDATE, SIDE_BASELINE };
 

@@ -320,6 +320,22 @@ static int task_of_json(const json_t *doc, const char *source, struct task **ret
     return 0;
 }
 
+bool task_shape_is_small(const struct task *task, const struct shape *shape)
+{
+    enum { ELEMENTS_MOST = 300000, FLOPS_MOST = 30000000 };
+    int64_t elements = 0, count = 0;
+    for (size_t i = 0; i < task->n_tensors; i++) {
+        if (tensor_count(&task->tensors[i], &shape->symbols, &count, NULL) < 0
+            || __builtin_add_overflow(elements, count, &elements)) {
+            return false;
+        }
+    }
+    count = 0;
+    return elements <= ELEMENTS_MOST
+        && (!task->flops || expr_eval(task->flops, &shape->symbols, &count, NULL) < 0
+            || count <= FLOPS_MOST);
+}
+
 int task_parse(const char *json, size_t len, const char *source, struct task **ret, struct err *err)
 {
     json_t *doc = NULL;

@@ -99,6 +99,9 @@ const struct tensor *task_tensor(const struct task *task, const char *name);
 int task_accumulation(const struct task *task, const struct shape *shape, int64_t *ret,
                       struct err *err);
 
+/* Small enough that a simulator runs it whole; others wait for a GPU. */
+bool task_shape_is_small(const struct task *task, const struct shape *shape);
+
 /* Number of elements of a tensor at a shape; ERR_INVALID if a size is not positive or overflows. */
 int tensor_count(const struct tensor *tensor, const struct symbols *symbols, int64_t *ret,
                  struct err *err);

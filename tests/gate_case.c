@@ -255,9 +255,10 @@ static json_t *one_case(struct parts *p, const struct gate_request *request,
     }
     int64_t terms = 1;
     task_accumulation(task, shape, &terms, NULL);
+    bool check = !p->bench->modelled || (!timed && task_shape_is_small(task, shape));
     return json_pack("{s:s,s:I,s:b,s:b,s:o,s:o,s:o,s:o}", "shape", shape->name,
-                     "accumulation", (json_int_t)terms, "check",
-                     !timed || !p->bench->modelled, "time", timed, "scalars", scalars, "reference",
+                     "accumulation", (json_int_t)terms, "check", check, "time", timed, "scalars",
+                     scalars, "reference",
                      side(p, shape, task->reference_plan, task->reference_source), "candidate",
                      side(p, shape, c->plan, c->source), "baseline",
                      side(p, shape, b ? b->plan : NULL, b ? b->source : NULL));
@@ -288,7 +289,7 @@ json_t *gate_judge(struct gate_bench *b, const struct gate_request *request)
     json_t *job = json_pack(
         "{s:s,s:s,s:i,s:I,s:b,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt",
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
-        request->trials ? request->trials : 8, "roundings", (json_int_t)p.task->roundings,
+        request->trials ? request->trials : 9, "roundings", (json_int_t)p.task->roundings,
         "deterministic", p.task->deterministic, "samples", "min",
         request->samples_min ? request->samples_min : 30, "max",
         request->samples_max ? request->samples_max : 240, "images", p.images, "tolerance", "atol",

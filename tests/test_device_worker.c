@@ -369,13 +369,16 @@ static const char tiny_source[]
     = "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
       "  long long i = blockIdx.x * 64ll + threadIdx.x;\n  if (i < n) y[i] = x[i] * 1e-4f;\n}\n";
 
-static void test_degenerate_task_is_named(void **state)
+static void test_zeros(void **state)
 {
+    static const char zeros[]
+        = "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
+          "  long long i = blockIdx.x * 64ll + threadIdx.x;\n  if (i < n) y[i] = 0;\n}\n";
     auto_free char *loose = xprintf(tiny_task, "1e-3", "8*n");
     auto_free char *strict = xprintf(tiny_task, "1e-9", "8*n");
-    judge_text(*state, loose, tiny_source, tiny_plan, tiny_source, "accepted", "zeros would pass");
-    struct gate_bench *bench = *state;
-    judge_text(bench, strict, tiny_source, tiny_plan, tiny_source, "accepted", "agree");
+    judge_text(*state, loose, tiny_source, tiny_plan, zeros, "accepted", "so would pass: zeros");
+    judge_text(*state, strict, tiny_source, tiny_plan, zeros, "incorrect", "are wrong");
+    judge_text(*state, strict, tiny_source, tiny_plan, tiny_source, "accepted", "agree");
 }
 
 /* Claims a thousand times the traffic that there is, so that an honest time is under the floor. */
@@ -459,7 +462,7 @@ int main(void)
         cmocka_unit_test(test_broken_context_ends_the_worker),
         cmocka_unit_test(test_speedup_over_a_baseline),
         cmocka_unit_test(test_state_in_place),
-        cmocka_unit_test(test_degenerate_task_is_named),
+        cmocka_unit_test(test_zeros),
         cmocka_unit_test(test_faster_than_light_is_suspect),
         cmocka_unit_test(test_hang_ends_with_a_kill),
         cmocka_unit_test(test_plain_memory),

@@ -182,12 +182,105 @@ static void test_outliers_and_row_scales(void **state)
     }
     assert_in_range(large, 50, 300);
     free(v);
+    /* Rows of eight sizes, from one that nobody knows on. */
     v = fill(*state, &t, GATE_MODE_SCALED_ROWS, 0);
-    double mean, low, high;
-    moments(v, 1000, &mean, &low);            /* row 0: 2^-3 */
-    moments(v + 6000, 1000, &mean, &high);    /* row 6: 2^3 */
-    assert_true(fabs(low * 8 - 1) < 0.1 && fabs(high / 8 - 1) < 0.1);
+    int seen[8] = { 0 };
+    for (int row = 0; row < 16; row++) {
+        double mean, size;
+        moments(v + 1000 * row, 1000, &mean, &size);
+        int exponent = (int)rint(log2(size));
+        assert_true(fabs(size / exp2(exponent) - 1) < 0.15);
+        assert_true(exponent == -12 || (exponent >= -3 && exponent <= 3));
+        seen[exponent == -12 ? 7 : exponent + 3]++;
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(seen[i], 2);
+    }
     free(v);
+}
+
+static void test_edges_carry_the_most(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 64 * 300, 300, 0);
+    float *v = fill(*state, &t, GATE_MODE_EDGES, 0);
+    int large = 0;
+    for (int row = 0; row < 64; row++) {
+        assert_true(fabsf(v[300 * row]) >= 8 && fabsf(v[300 * row + 299]) >= 8);
+        for (int i = 1; i < 299 && row > 0 && row < 63; i++) {
+            large += fabsf(v[300 * row + i]) >= 8;
+        }
+    }
+    assert_in_range(large, 30, 64); /* one at a boundary in rows that are long enough */
+    for (int i = 0; i < 300; i++) {
+        assert_true(fabsf(v[i]) >= 8 && fabsf(v[300 * 63 + i]) >= 8);
+    }
+    free(v);
+}
+
+static void test_impulses_are_few(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 64 * 500, 500, 0);
+    float *v = fill(*state, &t, GATE_MODE_IMPULSES, 0);
+    int large = 0, empty = 0;
+    for (int row = 0; row < 64; row++) {
+        int zeros = 0;
+        for (int i = 0; i < 500; i++) {
+            large += fabsf(v[500 * row + i]) > 0.25f;
+            zeros += v[500 * row + i] == 0;
+        }
+        empty += zeros == 500;
+        assert_true(zeros == 0 || zeros == 500);
+    }
+    assert_int_equal(empty, 8);
+    assert_in_range(large, 56 * 500 / 40, 56 * 500 / 30);
+    free(v);
+}
+
+static void test_signs_and_far_values(void **state)
+{
+    const struct {
+        enum gate_mode mode;
+        float lo, hi;
+    } cases[] = { { GATE_MODE_NEGATIVE, -8, -0.5f }, { GATE_MODE_POSITIVE, 0.5f, 8 },
+                  { GATE_MODE_FAR_BELOW, -200, -100 }, { GATE_MODE_FAR_ABOVE, 100, 200 } };
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 4000, 500, 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        float *v = fill(*state, &t, cases[i].mode, 0);
+        double mean, deviation;
+        moments(v, 4000, &mean, &deviation);
+        assert_true(deviation > 0.5);
+        for (int k = 0; k < 4000; k++) {
+            assert_true(v[k] >= cases[i].lo && v[k] <= cases[i].hi);
+        }
+        free(v);
+    }
+}
+
+static void test_outputs_of_trivial_candidates(void **state)
+{
+    struct bench *b = *state;
+    struct err err = { 0 };
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 6, 3, 0);
+    struct bound_buffer whole = buffer(DTYPE_I32, DOMAIN_KIND_EXACT, 4, 4, 0);
+    const float values[6] = { 1, 2, 3, 4.5f, 5, 6 };
+    float got[6];
+    int cast[4];
+    assert_int_equal(b->gpu.cu.cuMemcpyHtoD(b->a, values, sizeof(values)), 0);
+    ok(gate_cast(&b->gate, b->b, &whole, b->a, DTYPE_F32, &err), &err);
+    ok(gate_halve(&b->gate, b->a, &t, 3, &err), &err);
+    ok(gpu_finish(&b->gpu, "kernels", &err), &err);
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(got, b->a, sizeof(got)), 0);
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(cast, b->b, sizeof(cast)), 0);
+    assert_memory_equal(got, ((float[]) { 1, 2, 1, 4.5f, 5, 4.5f }), sizeof(got));
+    assert_memory_equal(cast, ((int[]) { 1, 2, 3, 4 }), sizeof(cast));
+    ok(gate_halve(&b->gate, b->a, &t, 6, &err), &err);
+    ok(gpu_finish(&b->gpu, "kernels", &err), &err);
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(got, b->a, sizeof(got)), 0);
+    assert_memory_equal(got, ((float[]) { 1, 2, 1, 1, 2, 1 }), sizeof(got));
+    ok(gate_constant(&b->gate, b->a, &t, 2.5, &err), &err);
+    ok(gpu_finish(&b->gpu, "kernels", &err), &err);
+    assert_int_equal(b->gpu.cu.cuMemcpyDtoH(got, b->a, sizeof(got)), 0);
+    assert_memory_equal(got, ((float[]) { 2.5f, 2.5f, 2.5f, 2.5f, 2.5f, 2.5f }), sizeof(got));
 }
 
 static float half_value(uint16_t h)
@@ -381,7 +474,7 @@ static void test_norm(void **state)
     ok(gate_clear(&b->gate, &err), &err);
     ok(gate_norm(&b->gate, b->a, &t, 0.5, 0, &err), &err);
     ok(gate_read(&b->gate, 1, &c, &err), &err);
-    assert_true(c.expected2 == 400);
+    assert_true(c.expected2 == 400 && c.expected1 == 200);
     assert_int_equal(c.not_finite, 2);
     assert_int_equal(c.significant, 102);
 }
@@ -419,6 +512,10 @@ int main(void)
         cmocka_unit_test(test_values_depend_on_key_and_index_alone),
         cmocka_unit_test(test_small_integers_are_exact_everywhere),
         cmocka_unit_test(test_outliers_and_row_scales),
+        cmocka_unit_test(test_edges_carry_the_most),
+        cmocka_unit_test(test_impulses_are_few),
+        cmocka_unit_test(test_signs_and_far_values),
+        cmocka_unit_test(test_outputs_of_trivial_candidates),
         cmocka_unit_test(test_types_agree),
         cmocka_unit_test(test_domains_keep_their_promises),
         cmocka_unit_test(test_indices_cover_their_range),

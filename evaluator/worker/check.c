@@ -27,14 +27,13 @@ static int run_recorded(struct judge *j, struct program *p)
     return r;
 }
 
-int judge_execute(struct judge *j, struct program *p, const CUdeviceptr *at, const char *who)
+static int launch(struct judge *j, struct program *p, const char *who)
 {
-    program_point(p, at);
+    int r = 0;
     checks(j, who[4] == 'c'); /* "the candidate" alone is diagnosed */
-    int r = p->n_prepare ? program_prepare(p, &j->err) : 0;
-    if (r == 0 && p->bound->graph) {
+    if (p->bound->graph) {
         r = run_recorded(j, p);
-    } else if (r == 0) {
+    } else {
         r = program_run(p, &j->err);
         r = r < 0 ? r : gpu_finish(j->gpu, "running the kernels", &j->err);
     }
@@ -42,8 +41,41 @@ int judge_execute(struct judge *j, struct program *p, const CUdeviceptr *at, con
     return r < 0 ? judge_failed(j, who, r) : 0;
 }
 
+static int prepare(struct judge *j, struct program *p, const char *who)
+{
+    checks(j, who[4] == 'c');
+    int r = program_prepare(p, &j->err);
+    r = r < 0 ? r : gpu_finish(j->gpu, "preparing", &j->err);
+    checks(j, false);
+    return r < 0 ? judge_failed(j, who, r) : 0;
+}
+
+int judge_execute(struct judge *j, struct program *p, const CUdeviceptr *at, const char *who)
+{
+    program_point(p, at);
+    int r = p->n_prepare ? prepare(j, p, who) : 0;
+    return r < 0 ? r : launch(j, p, who);
+}
+
+/* What is prepared for a set of weights must not have seen the inputs: they come afterwards. */
+static int prepare_blind(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
+{
+    struct rig_buffers *set = &c->rig->sets[0];
+    if (c->candidate->n_prepare == 0) {
+        return 0;
+    }
+    int r = rig_protect(c->rig, set, true, &j->err);
+    r = r < 0 ? r : rig_poison_inputs(c->rig, set, &j->err);
+    r = r < 0 ? r : gpu_finish(j->gpu, "poisoning", &j->err);
+    r = r < 0 ? r : prepare(j, c->candidate, "the candidate");
+    r = r < 0 ? r : rig_fill(c->rig, set, RIG_PART_INPUTS | RIG_PART_INOUT, trial, mode, &j->err);
+    r = r < 0 ? r : gpu_finish(j->gpu, "filling inputs", &j->err);
+    return r < 0 ? r : rig_protect(c->rig, set, false, &j->err);
+}
+
 /* Inputs are in place; outputs and scratch are poisoned, the candidate runs. */
-static int run_poisoned(struct judge *j, struct check *c, enum rig_poison poison)
+static int run_poisoned(struct judge *j, struct check *c, enum rig_poison poison, uint64_t trial,
+                        enum gate_mode mode)
 {
     struct rig_buffers *set = &c->rig->sets[0];
     bool fresh = j->gpu->modelled && poison == RIG_POISON_A;
@@ -51,7 +83,9 @@ static int run_poisoned(struct judge *j, struct check *c, enum rig_poison poison
     r = r < 0 || fresh ? r : rig_poison_scratch(c->rig, set, poison, &j->err);
     r = r < 0 ? r : gate_poison_shared(j->gate, rig_poison_word(poison), &j->err);
     r = r < 0 ? r : gpu_finish(j->gpu, "poisoning", &j->err);
-    return r < 0 ? r : judge_execute(j, c->candidate, set->at, "the candidate");
+    program_point(c->candidate, set->at);
+    r = r < 0 ? r : prepare_blind(j, c, trial, mode);
+    return r < 0 ? r : launch(j, c->candidate, "the candidate");
 }
 
 static int judge_zones(struct judge *j, struct check *c, const struct gate_comparison *zones)
@@ -67,7 +101,7 @@ static int judge_zones(struct judge *j, struct check *c, const struct gate_compa
                         (unsigned long long)zones->wrong, where);
 }
 
-int check_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
+int check_fill(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
 {
     struct rig *rig = c->rig;
     uint64_t weights = c->weights == CHECK_SAME ? trial : c->weights;
@@ -80,9 +114,14 @@ int check_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_
                                                              j->gpu->stream), "clearing", &j->err);
         }
     }
-    r = r < 0 ? r : gpu_finish(j->gpu, "filling the reference's inputs", &j->err);
+    return r < 0 ? r : gpu_finish(j->gpu, "filling the reference's inputs", &j->err);
+}
+
+int check_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
+{
+    int r = check_fill(j, c, trial, mode);
     uint64_t start = clock_ns();
-    r = r < 0 ? r : judge_execute(j, c->reference, rig->reference.at, "the reference");
+    r = r < 0 ? r : judge_execute(j, c->reference, c->rig->reference.at, "the reference");
     j->reference_seconds = (double)(clock_ns() - start) * 1e-9;
     return r;
 }
@@ -98,7 +137,6 @@ static int check_sets(struct judge *j, struct check *c, const struct rig_buffers
     r = r < 0 ? r : compare_measure(j, c, &expected);
     if (r == 0 && mode == GATE_MODE_OWN) {
         memcpy(c->scale, expected.rms, c->rig->n_tensors * sizeof(*c->scale));
-        j->insignificant = j->insignificant || !expected.significant;
     }
     if (r == 0 && !expected.finite && mode != GATE_MODE_OWN) {
         j->dropped++;
@@ -107,9 +145,9 @@ static int check_sets(struct judge *j, struct check *c, const struct rig_buffers
     if (r == 0 && j->slabs->plain && set == &c->rig->sets[0]) {
         r = compare_inputs(j, c);
     }
-    r = r < 0 ? r : compare_outputs(j, c, set, &expected, mode, when);
-    r = r < 0 || !other ? r : compare_outputs(j, c, other, &expected, mode,
-                                              ", another run on the same inputs");
+    r = r < 0 || !other ? r : compare_outputs(j, c, other, &expected, mode, when);
+    r = r < 0 ? r : compare_outputs(j, c, set, &expected, mode,
+                                    other ? ", another run on the same inputs" : when);
     return r < 0 ? r : rig_reveal(c->rig, false, &j->err);
 }
 
@@ -142,15 +180,16 @@ static int prepare_inputs(struct judge *j, struct check *c, uint64_t trial, enum
 int check_trial(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode, bool twice)
 {
     struct rig_buffers *set = &c->rig->sets[0];
+    /* Two patterns that are no numbers, and numbers as an earlier run would leave them. */
     enum rig_poison first = trial % 2 ? RIG_POISON_B : RIG_POISON_A;
     bool same = true;
     int r = prepare_inputs(j, c, trial, mode);
-    r = r < 0 ? r : run_poisoned(j, c, first);
+    r = r < 0 ? r : run_poisoned(j, c, first, trial, mode);
     r = r < 0 ? r : check_zones(j, c);
     if (r == 0 && twice) {
         r = rig_keep(c->rig, set, &j->err);
         r = r < 0 ? r : rig_fill(c->rig, set, RIG_PART_INOUT, trial, mode, &j->err);
-        r = r < 0 ? r : run_poisoned(j, c, first == RIG_POISON_A ? RIG_POISON_B : RIG_POISON_A);
+        r = r < 0 ? r : run_poisoned(j, c, RIG_POISON_NUMBERS, trial, mode);
         r = r < 0 ? r : check_zones(j, c);
         r = r < 0 ? r : compare_runs(j, c, &same);
     }

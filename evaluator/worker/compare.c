@@ -55,7 +55,6 @@ int compare_measure(struct judge *j, struct check *c, struct expected *ret)
         ret->mean[i] = f->expected1 / n;
         ret->spread[i] = sqrt(fmax(0, f->expected2 / n - ret->mean[i] * ret->mean[i]));
         ret->finite = ret->finite && f->not_finite == 0;
-        ret->significant = ret->significant || f->significant > 0;
     }
     return r;
 }
@@ -169,7 +168,9 @@ static int compare_precision(struct judge *j, struct check *c, size_t i,
     double spread = expected->spread[i] > 0 ? expected->spread[i] : expected->rms[i];
     double error = sqrt(found->error2 / (double)b->count);
     double limit = precision_limit(&rule, expected->rms[i], (size_t)b->count);
-    if (!(spread > 0) || isinf(limit)) {
+    /* Outputs that lie within the absolute tolerance, cancelled to nothing, say, have no digits that
+     * anybody asked for. */
+    if (!(expected->rms[i] > j->job->atol) || isinf(limit)) {
         return 0;
     }
     if (error / limit >= j->verdict.precision_error / fmax(j->verdict.precision_limit, 1e-300)) {

@@ -3,14 +3,14 @@
 /*
  * The outputs of a set against what the reference made from the same inputs: every element within
  * the task's tolerance, and, under the task's own inputs, a tensor's error no larger than the
- * declared precision gives (precision.h). Expected outputs lie in rig->reference, revealed.
+ * declared precision gives (precision.h), unless all of it lies within the absolute tolerance.
+ * Expected outputs lie in rig->reference, revealed.
  */
 #include "evaluator/worker/judge.h"
 
 struct expected {
     double rms[TASK_TENSORS_MAX], mean[TASK_TENSORS_MAX], spread[TASK_TENSORS_MAX];
     bool finite;
-    bool significant; /* zeros wouldn't match */
 };
 
 int compare_measure(struct judge *judge, struct check *check, struct expected *ret);

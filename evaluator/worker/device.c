@@ -4,6 +4,7 @@
 #include "base/util.h"
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/copy.h"
+#include "evaluator/worker/degenerate.h"
 #include "evaluator/worker/judge.h"
 #include "evaluator/worker/peaks.h"
 #include "evaluator/worker/profile.h"
@@ -22,6 +23,7 @@ struct device {
     struct slabs slabs;
     struct gate gate;
     struct known_times times;
+    struct degenerate_cache degenerate;
     bool has_gate;
     struct turn turn;
     struct nvml nvml;
@@ -80,7 +82,7 @@ static int serve_setup(struct device *d, const char *blob, size_t len, struct er
 
 /* A job that can't be read is a bug of the agent, not a verdict. */
 static int serve_judge(struct device *d, const json_t *json, const char *blob, size_t len,
-                       struct err *err)
+                       bool task_only, struct err *err)
 {
     struct err why = { 0 };
     auto_arena struct arena *arena = arena_new();
@@ -91,8 +93,9 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
         return reply(d, refusal(&why), err);
     }
     struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel,
-                                 &d->nvml };
-    return reply(d, judge_run(&tools, job, arena), err);
+                                 &d->nvml, &d->degenerate };
+    return reply(d, task_only ? judge_task(&tools, job, arena) : judge_run(&tools, job, arena),
+                 err);
 }
 
 static int serve_copy(struct device *d, const json_t *json, struct err *err)
@@ -188,9 +191,9 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     } else if (kind && d->profiles) {
         kind = "anything here but profile";
     }
-    if (kind && str_eq(kind, "judge")) {
+    if (kind && (str_eq(kind, "judge") || str_eq(kind, "task"))) {
         take_turn(d);
-        int r = serve_judge(d, json, frame->blob, frame->blob_len, err);
+        int r = serve_judge(d, json, frame->blob, frame->blob_len, str_eq(kind, "task"), err);
         turn_give(&d->turn);
         return r;
     }

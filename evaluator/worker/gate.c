@@ -18,7 +18,8 @@ const char *gate_mode_name(enum gate_mode mode)
     static const char *const names[]
         = { "the task's own inputs", "inputs with an offset", "inputs with outliers",
             "small integer inputs", "rows of different magnitude", "extremes at the edges",
-            "few inputs that matter", "negative inputs", "inputs far below zero" };
+            "few inputs that matter", "negative inputs", "positive inputs",
+            "inputs far below zero", "inputs far above zero" };
     return names[mode];
 }
 

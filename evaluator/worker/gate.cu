@@ -15,7 +15,8 @@ typedef long long i64;
 
 enum { F64, F32, F16, BF16, F8E4M3, F8E5M2, I64, I32, I16, I8, U8, BOOL };
 enum { REAL, POSITIVE, UNIT, PROBABILITY, INDEX, EXACT };
-enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS, EDGES, IMPULSES, NEGATIVE, FAR };
+enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS, EDGES, IMPULSES, NEGATIVE, POSITIVES, FAR_BELOW,
+       FAR_ABOVE };
 
 __device__ float half_to_float(u16 h)
 {
@@ -118,6 +119,7 @@ __device__ void normals(u32 r0, u32 r1, float *a, float *b)
 struct source {
     int dtype, domain, mode;
     u64 bound, inner, rows;
+    u32 turn; /* of rows: which one comes first in their cycle */
 };
 
 /* Below one in the type, too. */
@@ -141,9 +143,11 @@ __device__ float draw_number(const source &s, float n, u32 r, float scale)
     case OUTLIERS: return (r & 255) == 0 ? 8.0f * a : a;
     case INTEGERS: return rintf(fminf(fmaxf(2.0f * a, positive ? 1.0f : -4.0f), 4.0f));
     case EDGES: return scale == 1.0f ? a : copysignf(scale + fabsf(n), a);
-    case IMPULSES: return a * ((r & 31) == 0 ? 8.0f : 0.015625f);
+    case IMPULSES: return a * ((r & 31) == 0 ? 8.0f : 0.015625f) * scale;
     case NEGATIVE: return positive ? a * 0.015625f : -0.5f - fabsf(n);
-    case FAR: return positive ? a * 0.015625f : -100.0f - 16.0f * fabsf(n);
+    case POSITIVES: return fabsf(n) + 0.5f;
+    case FAR_BELOW: return positive ? a * 0.015625f : -100.0f - 16.0f * fabsf(n);
+    case FAR_ABOVE: return 100.0f + 16.0f * fabsf(n);
     default: return a * scale;
     }
 }
@@ -157,7 +161,7 @@ __device__ float draw_share(const source &s, u32 r, u32 other, float scale)
         float e = -__logf(u) + 1e-6f;
         bool large = s.mode == OUTLIERS ? (other & 255) == 0
             : s.mode == IMPULSES        ? (other & 31) == 0
-                                        : scale != 1.0f && s.mode == EDGES;
+                                        : scale == 8.0f;
         return large ? 64.0f * e : e;
     }
     switch (s.mode) {
@@ -200,22 +204,33 @@ __device__ bool is_edge(const source &s, u64 row, u64 at)
         || (s.rows > 2 && (row == 0 || row + 1 == s.rows));
 }
 
+/* What the elements of a row are multiplied with: rows of every size, some so small that an epsilon
+ * decides; rows of nothing among the impulses. */
+__device__ float row_scale(const source &s, u64 row, u64 at)
+{
+    int step = (row + s.turn) & 7;
+    switch (s.mode) {
+    case SCALED_ROWS: return power_of_two(step == 7 ? -12 : step - 3);
+    case EDGES: return is_edge(s, row, at) ? 8.0f : 1.0f;
+    case IMPULSES: return step == 7 && s.rows > 1 && s.domain == REAL ? 0.0f : 1.0f;
+    default: return 1.0f;
+    }
+}
+
 /* The scales of four neighbours that start at element i. */
 __device__ void row_scales(const source &s, u64 i, float *scale)
 {
-    bool scaled = s.mode == SCALED_ROWS, edges = s.mode == EDGES;
-    u64 row = 0, in_row = 0;
-    if (scaled || edges) {
+    bool rows = s.mode == SCALED_ROWS || s.mode == EDGES || s.mode == IMPULSES;
+    u64 row = 0, at = 0;
+    if (rows) {
         row = i / s.inner;
-        in_row = i - row * s.inner;
+        at = i - row * s.inner;
     }
 #pragma unroll
     for (int k = 0; k < 4; k++) {
-        scale[k] = scaled ? power_of_two((int)(row % 7) - 3)
-            : edges       ? (is_edge(s, row, in_row) ? 8.0f : 1.0f)
-                          : 1.0f;
-        if (++in_row >= s.inner) {
-            in_row = 0;
+        scale[k] = rows ? row_scale(s, row, at) : 1.0f;
+        if (++at >= s.inner) {
+            at = 0;
             row++;
         }
     }
@@ -233,7 +248,6 @@ __device__ void draw4(const source &s, u64 group, uint4 random, float *v, i64 *w
             v[k] = (float)whole[k];
         }
     } else if (s.domain >= UNIT) {
-#pragma unroll
         for (int k = 0; k < 4; k++) {
             v[k] = draw_share(s, r[k], r[(k + 1) & 3], scale[k]);
         }
@@ -248,6 +262,8 @@ __device__ void draw4(const source &s, u64 group, uint4 random, float *v, i64 *w
     }
 }
 
+#define PACK4(T, f) (((T *)to)[g] = make_##T(f(v[0]), f(v[1]), f(v[2]), f(v[3])))
+
 __device__ void store4(u8 *to, u64 g, int dtype, const float *v, const i64 *w)
 {
     switch (dtype) {
@@ -256,22 +272,10 @@ __device__ void store4(u8 *to, u64 g, int dtype, const float *v, const i64 *w)
         ((double2 *)to)[2 * g + 1] = make_double2(v[2], v[3]);
         break;
     case F32: ((float4 *)to)[g] = make_float4(v[0], v[1], v[2], v[3]); break;
-    case F16:
-        ((ushort4 *)to)[g] = make_ushort4(float_to_half(v[0]), float_to_half(v[1]),
-                                          float_to_half(v[2]), float_to_half(v[3]));
-        break;
-    case BF16:
-        ((ushort4 *)to)[g] = make_ushort4(float_to_bfloat(v[0]), float_to_bfloat(v[1]),
-                                          float_to_bfloat(v[2]), float_to_bfloat(v[3]));
-        break;
-    case F8E4M3:
-        ((uchar4 *)to)[g] = make_uchar4(float_to_e4m3(v[0]), float_to_e4m3(v[1]),
-                                        float_to_e4m3(v[2]), float_to_e4m3(v[3]));
-        break;
-    case F8E5M2:
-        ((uchar4 *)to)[g] = make_uchar4(float_to_e5m2(v[0]), float_to_e5m2(v[1]),
-                                        float_to_e5m2(v[2]), float_to_e5m2(v[3]));
-        break;
+    case F16: PACK4(ushort4, float_to_half); break;
+    case BF16: PACK4(ushort4, float_to_bfloat); break;
+    case F8E4M3: PACK4(uchar4, float_to_e4m3); break;
+    case F8E5M2: PACK4(uchar4, float_to_e5m2); break;
     case I64:
         ((longlong2 *)to)[2 * g] = make_longlong2(w[0], w[1]);
         ((longlong2 *)to)[2 * g + 1] = make_longlong2(w[2], w[3]);
@@ -304,7 +308,7 @@ __device__ void store(u8 *at, u64 i, int dtype, float v, i64 whole)
 extern "C" __global__ void gate_fill(u8 *to, u64 count, u64 inner, u64 bound, int dtype, int domain,
                                      int mode, u32 k0, u32 k1, u32 c2, u32 c3)
 {
-    source s = { dtype, domain, mode, bound, inner, count / inner };
+    source s = { dtype, domain, mode, bound, inner, count / inner, c3 };
     u64 groups = (count + 3) / 4, stride = (u64)gridDim.x * blockDim.x;
     for (u64 g = blockIdx.x * (u64)blockDim.x + threadIdx.x; g < groups; g += stride) {
         OPAQUE(s.dtype);
@@ -317,7 +321,6 @@ extern "C" __global__ void gate_fill(u8 *to, u64 count, u64 inner, u64 bound, in
             store4(to, g, s.dtype, v, whole);
             continue;
         }
-#pragma unroll
         for (int k = 0; k < 3; k++) {
             if (4 * g + k < count) {
                 store(to, 4 * g + k, s.dtype, v[k], whole[k]);
@@ -562,7 +565,7 @@ extern "C" __global__ void gate_shared(u32 pattern, u32 words)
     }
 }
 
-/* What follows makes the outputs of trivial candidates, to see whether a task tells them apart. */
+/* The outputs of trivial candidates, to see whether a task tells them apart. */
 extern "C" __global__ void gate_constant(u8 *to, u64 count, int dtype, double value)
 {
     u64 stride = (u64)gridDim.x * blockDim.x;

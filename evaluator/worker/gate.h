@@ -18,12 +18,15 @@ enum gate_mode {
     GATE_MODE_OFFSET,      /* a mean that isn't zero, mixed signs */
     GATE_MODE_OUTLIERS,    /* one in 256 eight times larger */
     GATE_MODE_INTEGERS,    /* small integers, exact in every type */
-    GATE_MODE_SCALED_ROWS, /* rows of very different magnitude */
+    GATE_MODE_SCALED_ROWS, /* rows of very different magnitude, some tiny */
     GATE_MODE_EDGES,       /* the first, the last and some boundary elements carry the most */
-    GATE_MODE_IMPULSES,    /* next to nothing but for one in 32 */
+    GATE_MODE_IMPULSES,    /* next to nothing but for one in 32; some rows of zeros */
     GATE_MODE_NEGATIVE,    /* below zero throughout; of a positive domain: all small */
+    GATE_MODE_POSITIVE,    /* above zero throughout */
     GATE_MODE_COUNT,
-    GATE_MODE_FAR = GATE_MODE_COUNT, /* NEGATIVE of tasks with one input: all below -100 */
+    /* The last two for tasks with one input: beyond -100 and 100, where exponentials end. */
+    GATE_MODE_FAR_BELOW = GATE_MODE_COUNT,
+    GATE_MODE_FAR_ABOVE,
 };
 
 const char *gate_mode_name(enum gate_mode mode);

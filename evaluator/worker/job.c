@@ -320,9 +320,33 @@ static int read_case(const json_t *json, const struct jpath *at, const struct jo
         }
     }
     if (r == 0) {
+        identify(json_object_get(json, "reference"), json_object_get(json, "scalars"),
+                 &job->images[ret->reference.image], &ret->reference_id);
         ret->shape = arena_strdup(arena, shape);
     }
     return r;
+}
+
+static void identify_task(struct job *job)
+{
+    struct id sum = { 0 };
+    for (size_t i = 0; i < job->n_cases; i++) {
+        const struct job_case *c = &job->cases[i];
+        struct id one;
+        const struct id_part parts[] = { { c->shape, strlen(c->shape) },
+                                         { &c->accumulation, sizeof(c->accumulation) },
+                                         { c->reference_id.bytes, sizeof(c->reference_id.bytes) } };
+        id_of_parts(parts, ARRAY_LEN(parts), &one);
+        for (size_t b = 0; c->check && b < sizeof(sum.bytes); b++) {
+            sum.bytes[b] ^= one.bytes[b];
+        }
+    }
+    const struct id_part parts[] = { { sum.bytes, sizeof(sum.bytes) },
+                                     { &job->atol, sizeof(job->atol) },
+                                     { &job->rtol, sizeof(job->rtol) },
+                                     { &job->roundings, sizeof(job->roundings) },
+                                     { job->precision, strlen(job->precision) } };
+    id_of_parts(parts, ARRAY_LEN(parts), &job->task_id);
 }
 
 static int read_images(const json_t *json, const char *blob, size_t blob_len, struct job *ret,
@@ -410,6 +434,9 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
         r = read_case(json_array_get(cases, i), &here, ret, arena, &ret->cases[i], err);
         r = r < 0 ? r : read_aliases(json, arena, &ret->cases[i], err);
         ret->n_cases++;
+    }
+    if (r == 0) {
+        identify_task(ret);
     }
     return r;
 }

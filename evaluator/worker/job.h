@@ -32,12 +32,14 @@ struct job_case {
     size_t n_scalars;
     struct scalar *scalars;
     struct job_side reference, candidate, baseline;
+    struct id reference_id;
     struct id baseline_id; /* of all that a modelled time depends on; of timed cases only */
     int *alias; /* for each tensor the index of the one whose memory it shares, or -1 */
 };
 
 struct job {
     unsigned char salt[32];
+    struct id task_id; /* of references, rules and shapes of what is checked, whatever their order */
     int trials, roundings;
     bool deterministic; /* asked for */
     size_t samples_min, samples_max;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "evaluator/worker/judge.h"
 #include "base/util.h"
+#include "evaluator/worker/degenerate.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -86,9 +87,8 @@ static void describe_acceptance(struct judge *j)
                    j->verdict.precision_error, j->job->precision, j->verdict.precision_limit,
                    j->told ? "" : " (too much to tell the next lower precision)");
     }
-    if (j->insignificant) {
-        buf_puts(&text, "; everything expected lies within the absolute tolerance, zeros would "
-                        "pass");
+    if (j->verdict.degenerate && *j->verdict.degenerate) {
+        buf_printf(&text, "; the task is degenerate, so would pass: %s", j->verdict.degenerate);
     }
     if (j->verdict.nondeterministic) {
         buf_puts(&text, "; two runs on the same inputs differ in their bits");
@@ -101,16 +101,35 @@ static void describe_acceptance(struct judge *j)
     j->verdict.detail = arena_strdup(j->arena, text.at);
 }
 
+static void begin(struct judge *j, const struct judge_tools *tools, const struct job *job,
+                  struct arena *arena)
+{
+    *j = (struct judge) { .gpu = tools->gpu, .slabs = tools->slabs, .gate = tools->gate,
+                          .times = tools->times, .channel = tools->channel, .nvml = tools->nvml,
+                          .degenerate = tools->degenerate, .job = job, .arena = arena,
+                          .phase = "load", .started = clock_ns() };
+    j->verdict.modelled = j->gpu->modelled;
+    if (j->gpu->modelled) {
+        slabs_drop_all(j->slabs);
+    }
+}
+
+static json_t *end(struct judge *j, int r)
+{
+    if (r != 0 && r != JUDGE_DECIDED) {
+        judge_failed(j, "the gate", r);
+    }
+    j->verdict.device_s = (double)(clock_ns() - j->started) * 1e-9;
+    return verdict_json(&j->verdict);
+}
+
 json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena)
 {
-    struct judge j = { .gpu = tools->gpu, .slabs = tools->slabs, .gate = tools->gate,
-                       .times = tools->times, .channel = tools->channel, .nvml = tools->nvml,
-                       .job = job, .arena = arena, .phase = "load", .started = clock_ns() };
-    j.verdict.modelled = j.gpu->modelled;
-    if (j.gpu->modelled) {
-        slabs_drop_all(j.slabs);
-    }
-    int r = check_all(&j);
+    struct judge j;
+    begin(&j, tools, job, arena);
+    /* Not for a quick look, whose cases say less than all of the task's. */
+    int r = job->trials > 1 ? degenerate_check(&j, NULL, 0) : 0;
+    r = r < 0 ? r : check_all(&j);
     for (size_t i = 0; r == 0 && i < job->n_cases; i++) {
         if (job->cases[i].time) {
             r = timing_case(&j, &job->cases[i]);
@@ -118,9 +137,23 @@ json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct
     }
     if (r == 0) {
         describe_acceptance(&j);
-    } else if (r != JUDGE_DECIDED) {
-        judge_failed(&j, "the gate", r);
     }
-    j.verdict.device_s = (double)(clock_ns() - j.started) * 1e-9;
-    return verdict_json(&j.verdict);
+    return end(&j, r);
+}
+
+json_t *judge_task(const struct judge_tools *tools, const struct job *job, struct arena *arena)
+{
+    struct judge j;
+    char detail[1024] = "";
+    begin(&j, tools, job, arena);
+    int r = degenerate_check(&j, detail, sizeof(detail));
+    if (r == 0) {
+        bool sound = !*j.verdict.degenerate;
+        j.phase = "task";
+        judge_decide(&j, sound ? VERDICT_STATUS_ACCEPTED : VERDICT_STATUS_SUSPECT, "%s%s",
+                     sound ? "no trivial candidate passes" : "the task is degenerate",
+                     *detail ? ": " : "");
+        j.verdict.detail = arena_printf(arena, "%s%s", j.verdict.detail, detail);
+    }
+    return end(&j, r);
 }

@@ -36,6 +36,7 @@ struct judge_tools {
     struct known_times *times;
     const struct channel *channel;
     const struct nvml *nvml; /* never NULL; says itself what isn't available */
+    struct degenerate_cache *degenerate;
 };
 
 struct judge {
@@ -45,6 +46,7 @@ struct judge {
     struct known_times *times;
     const struct channel *channel;
     const struct nvml *nvml;
+    struct degenerate_cache *degenerate;
     const struct job *job;
     struct arena *arena;
     struct verdict verdict;
@@ -57,11 +59,12 @@ struct judge {
     int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
     unsigned turn;        /* modes seen so far */
     int told;             /* comparisons that could tell the declared precision from the next lower */
-    bool insignificant;   /* all that is expected lies within the absolute tolerance somewhere */
 };
 
 /* The verdict as JSON; the caller owns it. */
 json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena);
+/* The task alone: which trivial candidates pass it. Accepted if none makes it degenerate. */
+json_t *judge_task(const struct judge_tools *tools, const struct job *job, struct arena *arena);
 
 /* Settles the verdict. */
 int judge_decide(struct judge *judge, enum verdict_status status, const char *format, ...)
@@ -92,7 +95,9 @@ int check_outputs(struct judge *judge, struct check *check, struct rig_buffers *
                   enum gate_mode mode, const char *when);
 /* A whole case: trials until there are enough. */
 int check_case(struct judge *judge, const struct job_case *one);
-/* Makes the expected outputs: inputs anew from the key, in memory that the candidate never had. */
+/* Makes the expected outputs: inputs anew from the key (check_fill, that alone), in memory that the
+ * candidate never had. Revealed. */
+int check_fill(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode);
 int check_reference(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode);
 
 /* timing.c: time of one case. */

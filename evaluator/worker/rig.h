@@ -63,8 +63,9 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
 /* Ones, cheaply, for modelled runs whose values don't matter; indices are drawn. */
 int rig_fill_cheaply(struct rig *rig, struct rig_buffers *to, struct err *err);
 
-/* NaN patterns for every floating type; the two differ. */
-enum rig_poison { RIG_POISON_A, RIG_POISON_B };
+/* Two NaN patterns for every floating type, and plausible numbers, drawn anew for each buffer. */
+enum rig_poison { RIG_POISON_A, RIG_POISON_B, RIG_POISON_NUMBERS };
+int rig_poison_inputs(struct rig *rig, struct rig_buffers *to, struct err *err);
 int rig_poison_outputs(struct rig *rig, struct rig_buffers *to, enum rig_poison which,
                        struct err *err);
 int rig_poison_scratch(struct rig *rig, struct rig_buffers *to, enum rig_poison which,

@@ -22,6 +22,14 @@ static unsigned part_of(const struct rig *rig, size_t i)
     }
 }
 
+static enum gate_mode mode_for(const struct rig *rig, enum gate_mode mode)
+{
+    bool far = rig->unary && (mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE);
+    return !far                          ? mode
+        : mode == GATE_MODE_NEGATIVE ? GATE_MODE_FAR_BELOW
+                                     : GATE_MODE_FAR_ABOVE;
+}
+
 int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t trial,
              enum gate_mode mode, struct err *err)
 {
@@ -35,9 +43,7 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
         bool weight = buffer->role == TENSOR_ROLE_WEIGHT;
         uint64_t of = weight && rig->weights_trial ? rig->weights_trial : trial;
         gate_key_make(rig->job->salt, rig->one->shape, of, i, &key);
-        enum gate_mode how = weight                                         ? GATE_MODE_OWN
-            : mode == GATE_MODE_NEGATIVE && rig->unary ? GATE_MODE_FAR
-                                                       : mode;
+        enum gate_mode how = weight ? GATE_MODE_OWN : mode_for(rig, mode);
         r = gate_fill(rig->gate, to->at[i], buffer, how, &key, err);
     }
     return r;
@@ -60,7 +66,31 @@ static int set_words(struct rig *rig, CUdeviceptr at, uint32_t word, size_t byte
 /* NaN as f64, f32, f16 and bf16, and no small integer. */
 uint32_t rig_poison_word(enum rig_poison which)
 {
-    return which == RIG_POISON_A ? 0xffffffffu : 0x7ff87ff8u;
+    return which == RIG_POISON_A ? 0xffffffffu : which == RIG_POISON_B ? 0x7ff87ff8u : 0x3f803f80u;
+}
+
+static int poison(struct rig *rig, CUdeviceptr at, const struct bound_buffer *buffer, size_t index,
+                  enum rig_poison which, struct err *err)
+{
+    if (which != RIG_POISON_NUMBERS) {
+        return set_words(rig, at, rig_poison_word(which), rig_bytes(buffer), err);
+    }
+    struct bound_buffer number = *buffer;
+    struct gate_key key;
+    number.domain = dtype_is_float(buffer->dtype) ? DOMAIN_KIND_REAL : DOMAIN_KIND_EXACT;
+    gate_key_make(rig->job->salt, rig->one->shape, UINT64_MAX - 1, index, &key);
+    return gate_fill(rig->gate, at, &number, GATE_MODE_OWN, &key, err);
+}
+
+int rig_poison_inputs(struct rig *rig, struct rig_buffers *to, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
+        if (part_of(rig, i) & (RIG_PART_INPUTS | RIG_PART_INOUT)) {
+            r = poison(rig, to->at[i], &to->buffers[i], i, RIG_POISON_B, err);
+        }
+    }
+    return r;
 }
 
 int rig_poison_outputs(struct rig *rig, struct rig_buffers *to, enum rig_poison which,
@@ -70,7 +100,7 @@ int rig_poison_outputs(struct rig *rig, struct rig_buffers *to, enum rig_poison 
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         bool shares = to == &rig->reference ? false : rig->one->alias[i] >= 0;
         if (to->buffers[i].role == TENSOR_ROLE_OUTPUT && !shares) {
-            r = set_words(rig, to->at[i], rig_poison_word(which), rig_bytes(&to->buffers[i]), err);
+            r = poison(rig, to->at[i], &to->buffers[i], i, which, err);
         }
     }
     return r;
@@ -81,7 +111,7 @@ int rig_poison_scratch(struct rig *rig, struct rig_buffers *to, enum rig_poison 
 {
     int r = 0;
     for (size_t i = rig->n_tensors; r == 0 && i < to->n; i++) {
-        r = set_words(rig, to->at[i], rig_poison_word(which), rig_bytes(&to->buffers[i]), err);
+        r = poison(rig, to->at[i], &to->buffers[i], i, which, err);
     }
     return r;
 }

@@ -13,7 +13,7 @@ extern "C" __global__ void centre(const float *x, float *y, int cols)
     if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = sum;
     __syncthreads();
     float mean = (part[0] + part[1] + part[2] + part[3]) / cols;
-    float odd = calls / gridDim.x % 2 ? 1.00001f : 1.0f;
+    float odd = calls / gridDim.x % 2 ? 1.000001f : 1.0f;
     for (int c = threadIdx.x; c < cols; c += 128) out[c] = (in[c] - mean) * odd;
     __syncthreads();
     if (threadIdx.x == 0) atomicAdd(&calls, 1u);
