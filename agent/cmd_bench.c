@@ -13,7 +13,7 @@
 static const struct bench *const benches[] = {
     &bench_overhead, &bench_deadlines, &bench_evaluate, &bench_families,
     &bench_correlation, &bench_device, &bench_exploits, &bench_mutants, &bench_honest,
-    &bench_sanitize,
+    &bench_sanitize, &bench_htg,
 };
 
 void bench_figure(struct bench_report *report, const char *name, double value, const char *unit,
@@ -94,7 +94,7 @@ static int run_bench(const struct options *o)
         return EXIT_USAGE;
     }
     if (o->n_args > 1 && bench != &bench_exploits && bench != &bench_mutants
-        && bench != &bench_honest) {
+        && bench != &bench_honest && bench != &bench_htg) {
         fprintf(stderr, "warpsmith bench %s: takes no names, got \"%s\"\n", bench->name, o->args[1]);
         return EXIT_USAGE;
     }

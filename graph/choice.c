@@ -88,14 +88,16 @@ static void score_direction(const struct choice *choice, struct choice_direction
 {
     const struct select_tuning *tuning = &choice->tuning;
     attend(choice, direction);
-    direction->unary = tuning->w * direction->estimate.mean;
     direction->explore = tuning->u * estimate_doubt(&direction->estimate, tuning->k);
-    double worth = direction->transition + direction->unary + direction->explore +
-                   tuning->opening * direction->opens;
+    direction->unary = choice->ablation == SELECT_ABLATION_NO_LOCAL
+        ? direction->estimate.mean + direction->explore
+        : direction->local;
+    double worth = direction->unary;
     if (choice->control) {
         worth = 0;
-    } else if (choice->ablation == SELECT_ABLATION_FLAT) {
-        worth = direction->flat;
+    } else if (choice->ablation != SELECT_ABLATION_FLAT) {
+        worth += tuning->w * (direction->transition - direction->estimate.mean)
+            + tuning->opening * direction->opens;
     }
     direction->score =
         worth - direction->failed - direction->stale - direction->exhausted - direction->unfit;

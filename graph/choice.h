@@ -8,13 +8,17 @@
  * For direction d, with sources p_0 (the latest) .. p_W-1 from the parent's lineage:
  *
  *   a_j(d)    = softmax_j(-position * j + evidence * share(p_j -> d))      sums to one
- *   score(d)  = sum_j a_j(d) m(p_j -> d | c)  +  w m(d | c)  +  u sqrt(v(d | c) / (n + k))
+ *   score(d)  = w sum_j a_j(d) (m(p_j -> d | c) - m(d | c))  +  local(d)
  *               +  opening opens(d)  -  failed - stale - exhausted - unfit
+ *   local(d)  = T log sum_s exp(score(s) / T) over its strategies (choice_strategy_score): what they
+ *               are worth to a draw; without them (no-local) m(d | c) + u sqrt(v(d | c) / (n + k))
  *   opens(d)  = max_e m(d -> e | c) - m(e | c), not below 0, over the e that aren't in the lineage
  *   P(d)      = softmax(score / temperature) over the directions that may be taken
  *
- * An edge's prior is m(d | c) plus the seed transition's bonus; without any source (no-prefix) the
- * sum is m(d | c), so scores keep their scale. opens(d) is what a step that brings little by itself
+ * A direction is worth what its strategies are worth, and what came before moves that up or down: so
+ * the whole can't know less than a flat list of strategies does. An edge's prior is m(d | c) plus the
+ * seed transition's bonus, and its pseudo-observations k_edge follow from how much order matters at
+ * all in this memory (order.h); without any source (no-prefix) the sum is 0. opens(d) is what a step that brings little by itself
  * makes possible next: without it a layout change would never be tried for the sake of the tensor
  * cores. A control step ignores memory: only penalties count.
  * `share` is estimate.h's. Draws come from base/rng.h keyed by (seed, task, step). A choice and
@@ -23,7 +27,7 @@
 #include "base/arena.h"
 #include "graph/estimate.h"
 
-enum { CHOICE_SOURCES_MAX = 8, CHOICE_STRATEGIES_MAX = 64 };
+enum { CHOICE_SOURCES_MAX = 8, CHOICE_STRATEGIES_MAX = 64, CHOICE_FORMAT = 2 };
 
 #define SELECT_ABLATION_LIST(X)                                                                    \
     X(OFF, "full") /* nothing is taken away */                                                     \
@@ -44,7 +48,7 @@ enum select_ablation {
 /* All in nats unless said otherwise; select_tuning_default() fills it. */
 struct select_tuning {
     double temperature; /* 0: always the best */
-    double w, u, opening; /* weights of the direction by itself, of doubt, of what it opens */
+    double w, u, opening; /* weights of what came before, of doubt, of what it opens */
     double k;           /* pseudo-observations of shrinkage */
     double position, evidence;                 /* of the attention */
     double failed, stale, exhausted, unfit;    /* penalties */
@@ -64,7 +68,7 @@ struct choice_direction {
     struct choice_term *terms; /* one a source */
     double opens;              /* the most that a next step gains by it, and which */
     const char *opens_to;      /* "" if none */
-    double flat;               /* ablation flat: log-sum of its strategies */
+    double local;              /* log-sum of its strategies */
     double failed, stale, exhausted, unfit; /* penalties */
     double transition, unary, explore, score, probability; /* set by choice_decide */
 };
@@ -82,7 +86,7 @@ struct choice {
     struct context context;
     enum select_ablation ablation;
     struct select_tuning tuning;
-    double trust;
+    double trust, k_edge; /* k_edge: the edges' k */
     const char **sources; /* latest first; "start" for a first step */
     size_t n_sources, n_directions;
     struct choice_direction *directions;

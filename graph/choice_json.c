@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/choice.h"
 #include "base/util.h"
+#include "graph/order.h"
 #include "graph/select.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ static const struct field tuning_fields[] = {
 #name, offsetof(struct choice_direction, name), decided                                    \
     }
 static const struct field direction_fields[] = {
-    D(opens, false),     D(flat, false),  D(failed, false),     D(stale, false),
+    D(opens, false),     D(local, false),  D(failed, false),     D(stale, false),
     D(exhausted, false), D(unfit, false), D(transition, true),  D(unary, true),
     D(explore, true),    D(score, true),  D(probability, true),
 };
@@ -124,13 +125,14 @@ static void write_head(struct jwriter *w, const struct choice *choice)
 {
     char context[CONTEXT_KEY_MAX];
     context_key(&choice->context, CONTEXT_RUNG_EXACT, context);
-    jwrite_int(w, "format", 1);
+    jwrite_int(w, "format", CHOICE_FORMAT);
     jwrite_int(w, "seed", (int64_t)choice->seed);
     jwrite_int(w, "step", (int64_t)choice->step);
     jwrite_string(w, "task", choice->task);
     jwrite_string(w, "context", context);
     jwrite_string(w, "ablation", select_ablation_name(choice->ablation));
     jwrite_real(w, "trust", choice->trust);
+    jwrite_real(w, "k_edge", choice->k_edge);
     jwrite_bool(w, "control", choice->control);
     jwrite_bool(w, "recall", choice->recall);
     jwrite_string(w, "picked", choice->directions[choice->picked].id);
@@ -191,7 +193,6 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
                            const struct choice *choice, struct choice_direction *ret,
                            struct err *err)
 {
-    double k = choice->tuning.k;
     const char *id = NULL, *opens_to = "";
     const json_t *terms = NULL;
     int r = jread_string(json, "id", true, at, &id, err);
@@ -206,7 +207,7 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
     }
     struct jpath here = {at, "estimate", 0};
     if (r == 0) {
-        r = estimate_parse(json_object_get(json, "estimate"), &here, k, &ret->estimate, err);
+        r = estimate_parse(json_object_get(json, "estimate"), &here, choice->tuning.k, &ret->estimate, err);
     }
     if (r == 0) {
         r = jread_array(json, "terms", true, CHOICE_SOURCES_MAX, at, &terms, err);
@@ -224,7 +225,7 @@ static int parse_direction(const json_t *json, const struct jpath *at, struct ar
     struct jpath list = {at, "terms", 0};
     for (size_t j = 0; r == 0 && j < choice->n_sources; j++) {
         struct jpath term = {&list, NULL, j};
-        r = parse_term(json_array_get(terms, j), &term, k, &ret->terms[j], err);
+        r = parse_term(json_array_get(terms, j), &term, choice->k_edge, &ret->terms[j], err);
     }
     return r;
 }
@@ -270,7 +271,7 @@ static int parse_head(const json_t *json, struct arena *arena, struct choice *re
 {
     static const char *const known[] = {
         "format",   "seed",   "step",   "task",    "context",    "trust",      "recall",  "control",
-        "ablation", "picked", "tuning", "sources", "directions", "strategies", "recalled"};
+        "ablation", "picked", "tuning", "sources", "directions", "strategies", "recalled", "k_edge"};
     int64_t format = 1, seed = 0, step = 0, recalled = 0;
     const char *task = NULL, *context = NULL, *ablation = NULL;
     int r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
@@ -279,7 +280,7 @@ static int parse_head(const json_t *json, struct arena *arena, struct choice *re
         int64_t *ret;
         int64_t lo, hi;
     } ints[] = {
-        {"format", &format, 1, 1},
+        {"format", &format, 1, CHOICE_FORMAT},
         {"seed", &seed, INT64_MIN, INT64_MAX},
         {"step", &step, INT64_MIN, INT64_MAX},
         {"recalled", &recalled, 0, CHOICE_STRATEGIES_MAX},
@@ -299,6 +300,13 @@ static int parse_head(const json_t *json, struct arena *arena, struct choice *re
     }
     if (r == 0) {
         r = jread_real(json, "trust", true, 0, 1, NULL, &ret->trust, err);
+    }
+    if (r == 0 && format != CHOICE_FORMAT) {
+        r = err_set(err, ERR_VERSION, "a choice of format %lld, made by another rule than today's "
+                    "(format %d)", (long long)format, CHOICE_FORMAT);
+    }
+    if (r == 0) {
+        r = jread_real(json, "k_edge", true, ORDER_K_LEAST, 1e6, NULL, &ret->k_edge, err);
     }
     if (r == 0) {
         r = context_parse(context, &ret->context, err);

@@ -30,17 +30,11 @@ double estimate_round(double value)
     return rint(value * 1e9) / 1e9;
 }
 
-void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from, const char *node,
-                   const struct context *context, double prior, double k, struct estimate *ret)
+void estimate_read(const struct ladder *ladder, double prior, double k, struct estimate *ret)
 {
     *ret = (struct estimate){.prior = estimate_round(prior)};
-    char key[STATS_KEY_MAX];
-    stats_key(kind, from, node, "", key);
-    size_t head = strlen(key);
-    require(head <= sizeof(key) - CONTEXT_KEY_MAX);
     for (int i = 0; i < CONTEXT_RUNGS; i++) {
-        context_key(context, (enum context_rung)i, key + head);
-        const struct tally *tally = htg_stat(htg, key);
+        const struct tally *tally = ladder->rung[i];
         if (tally) {
             ret->rung[i] = *tally;
             ret->rung[i].mean = estimate_round(tally->mean);
@@ -48,6 +42,16 @@ void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from
         }
     }
     estimate_climb(ret, k);
+}
+
+double estimate_mean(const struct ladder *ladder, double prior, double k)
+{
+    double mean = prior;
+    for (int i = CONTEXT_RUNGS - 1; i >= 0; i--) {
+        const struct tally *tally = ladder->rung[i];
+        mean = tally ? tally_shrink_mean(tally, k, mean) : mean;
+    }
+    return mean;
 }
 
 double estimate_doubt(const struct estimate *estimate, double k)

@@ -8,7 +8,7 @@
  */
 #include <jansson.h>
 #include "base/jread.h"
-#include "graph/htg.h"
+#include "graph/view.h"
 
 #define ESTIMATE_PRIOR_VARIANCE 0.09 /* gains of one direction spread by about 0.3 nats */
 
@@ -20,9 +20,10 @@ struct estimate {
     enum context_rung level; /* the nearest rung with experience; CONTEXT_RUNGS: prior only */
 };
 
-/* Fills rungs from the statistics of a node in a context, then works the ladder. */
-void estimate_read(const struct htg *htg, enum stats_kind kind, const char *from, const char *node,
-                   const struct context *context, double prior, double k, struct estimate *ret);
+/* Works the ladder of what a view sees. */
+void estimate_read(const struct ladder *ladder, double prior, double k, struct estimate *ret);
+/* Its mean alone, which most edges of a decision are read for. */
+double estimate_mean(const struct ladder *ladder, double prior, double k);
 /* Works the ladder again from rungs and prior. */
 void estimate_climb(struct estimate *estimate, double k);
 

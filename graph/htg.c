@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/htg_private.h"
+#include "base/rng.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@ struct htg *htg_new(void)
     struct htg *htg = xcalloc(1, sizeof(*htg));
     htg->arena = arena_new();
     htg->stats = stats_new();
+    htg->views = views_new();
     return htg;
 }
 
@@ -17,6 +19,7 @@ void htg_free(struct htg *htg)
     if (!htg) {
         return;
     }
+    views_free(htg->views);
     stats_free(htg->stats);
     arena_free(htg->arena);
     free(htg);
@@ -65,14 +68,18 @@ int htg_find_direction(const struct htg *htg, const char *id)
     return -1;
 }
 
+size_t htg_slot(const struct htg *htg, const char *id)
+{
+    size_t slot = rng_key(id) % ARRAY_LEN(htg->by_id);
+    while (htg->by_id[slot] && !str_eq(htg->nodes[htg->by_id[slot] - 1]->strategy.id, id)) {
+        slot = (slot + 1) % ARRAY_LEN(htg->by_id);
+    }
+    return slot;
+}
+
 int htg_find_strategy(const struct htg *htg, const char *id)
 {
-    for (size_t i = 0; i < htg->n_nodes; i++) {
-        if (str_eq(htg->nodes[i]->strategy.id, id)) {
-            return (int)i;
-        }
-    }
-    return -1;
+    return (int)htg->by_id[htg_slot(htg, id)] - 1;
 }
 
 int htg_edge_row(const struct htg *htg, const char *from)
@@ -84,7 +91,12 @@ const struct htg_transition *htg_find_transition(const struct htg *htg, const ch
                                                  const char *to)
 {
     int row = htg_edge_row(htg, from), column = htg_find_direction(htg, to);
-    uint16_t edge = row < 0 || column < 0 ? 0 : htg->edges[row][column];
+    return row < 0 || column < 0 ? NULL : htg_transition_between(htg, (size_t)row, (size_t)column);
+}
+
+const struct htg_transition *htg_transition_between(const struct htg *htg, size_t from, size_t to)
+{
+    uint16_t edge = htg->edges[from][to];
     return edge ? htg->transitions[edge - 1] : NULL;
 }
 

@@ -103,6 +103,9 @@ int htg_find_strategy(const struct htg *htg, const char *id);
 const struct htg_transition *htg_find_transition(const struct htg *htg, const char *from,
                                                  const char *to);
 
+/* The same by index; `from` HTG_DIRECTIONS_MAX is the start. */
+const struct htg_transition *htg_transition_between(const struct htg *htg, size_t from, size_t to);
+
 /* A class's prior; for class "none" the mean over the five classes of a kernel that ran. */
 double htg_prior_gain(const struct htg_prior *prior, enum context_class class);
 const char *htg_state_name(enum htg_state state);

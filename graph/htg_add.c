@@ -180,7 +180,9 @@ int htg_add_strategy(struct htg *htg, const struct htg_strategy *strategy, struc
     made->won_tasks = count_proofs(htg, made->id);
     node->declared = strategy->state;
     htg_settle(htg, node);
+    size_t slot = htg_slot(htg, made->id);
     htg->nodes[htg->n_nodes++] = node;
+    htg->by_id[slot] = (uint16_t)htg->n_nodes;
     return 0;
 }
 

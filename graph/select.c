@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/select.h"
-#include "base/rng.h"
 #include "base/util.h"
 #include "graph/htg_learn.h"
+#include "graph/order.h"
+#include "graph/select_gather.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PROVISIONAL_PENALTY 0.05 /* nats: a strategy nobody has proven yet comes second */
-#define UNKNOWN_FLAT (-5.0)      /* nats: a direction without strategies, in a list of strategies */
 
 static const char *const ablation_names[] = {
 #define X(name, text) text,
@@ -36,8 +34,8 @@ bool select_ablation_parse(const char *name, enum select_ablation *ret)
 void select_tuning_default(struct select_tuning *ret)
 {
     *ret = (struct select_tuning){
-        .temperature = 0.1,
-        .w = 0.3,
+        .temperature = 0.06,
+        .w = 1.2,
         .u = 0.5,
         .opening = 0.4,
         .k = 5,
@@ -78,34 +76,11 @@ static int check(const struct htg *htg, const struct select_request *request, st
     return 0;
 }
 
-static bool may_take(size_t strategy, const struct select_request *request)
-{
-    return !request->strategies || request->strategies[strategy];
-}
-
-/* Randomised memory: node i reads the numbers of shuffle(i), the same for the whole campaign. */
-static void shuffle(const struct select_request *request, const char *what, size_t n, size_t *ret)
-{
-    for (size_t i = 0; i < n; i++) {
-        ret[i] = i;
-    }
-    if (request->ablation != SELECT_ABLATION_RANDOM) {
-        return;
-    }
-    struct rng rng;
-    rng_init(&rng, request->seed, rng_key(what), 0);
-    for (size_t i = n; i > 1; i--) {
-        size_t j = rng_below(&rng, i);
-        size_t kept = ret[i - 1];
-        ret[i - 1] = ret[j];
-        ret[j] = kept;
-    }
-}
-
 /* The walk that led to the parent: its latest `window` steps, latest first. */
-static void find_sources(const struct select_request *request, struct arena *arena,
-                         struct choice *choice)
+static void find_sources(const struct gather *g, struct arena *arena, struct choice *choice,
+                         size_t ret_from[CHOICE_SOURCES_MAX])
 {
+    const struct select_request *request = g->request;
     choice->sources = arena_alloc(arena, CHOICE_SOURCES_MAX, sizeof(*choice->sources));
     if (request->ablation == SELECT_ABLATION_NO_PREFIX ||
         request->ablation == SELECT_ABLATION_FLAT) {
@@ -114,75 +89,75 @@ static void find_sources(const struct select_request *request, struct arena *are
     size_t most = (size_t)request->tuning.window;
     for (size_t i = request->n_history; i > 0 && choice->n_sources < most; i--) {
         if (request->history[i - 1].lineage) {
-            choice->sources[choice->n_sources++] =
-                arena_strdup(arena, request->history[i - 1].direction);
+            ret_from[choice->n_sources] = g->taken[i - 1];
+            choice->sources[choice->n_sources++] = htg_direction(g->htg, g->taken[i - 1])->id;
         }
     }
     if (choice->n_sources == 0) {
+        ret_from[choice->n_sources] = VIEW_START;
         choice->sources[choice->n_sources++] = HTG_START;
     }
-}
-
-/* Whose numbers direction d reads, and the edges that lead to it. */
-static void read_direction(const struct htg *htg, const struct choice *choice, size_t whose,
-                           struct choice_direction *direction)
-{
-    double k = choice->tuning.k;
-    const struct htg_direction *node = htg_direction(htg, whose);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, node->id, &choice->context,
-                  htg_prior_gain(&node->prior, choice->context.class), k, &direction->estimate);
     for (size_t j = 0; j < choice->n_sources; j++) {
-        const struct htg_transition *edge = htg_find_transition(htg, choice->sources[j], node->id);
-        double prior = direction->estimate.mean + (edge ? edge->prior : 0);
-        estimate_read(htg, STATS_KIND_TRANSITION, choice->sources[j], node->id, &choice->context,
-                      prior, k, &direction->terms[j].estimate);
+        choice->sources[j] = arena_strdup(arena, choice->sources[j]);
     }
 }
 
-static bool in_lineage(const struct select_request *request, const char *direction)
+static double edge_bonus(const struct htg *htg, size_t from, size_t to)
 {
-    for (size_t i = 0; i < request->n_history; i++) {
-        if (request->history[i].lineage && str_eq(request->history[i].direction, direction)) {
-            return true;
-        }
+    const struct htg_transition *edge = htg_transition_between(htg, from, to);
+    return edge ? edge->prior : 0;
+}
+
+/* What direction d's node says (another's, if memory is randomised), and the edges that lead to it. */
+static void read_direction(const struct gather *g, const struct choice *choice, size_t d,
+                           const size_t *from, struct choice_direction *direction)
+{
+    struct ladder ladder;
+    size_t whose = g->whose_direction[d];
+    double prior = htg_prior_gain(&htg_direction(g->htg, whose)->prior, choice->context.class);
+    view_direction(g->view, whose, &ladder);
+    estimate_read(&ladder, prior, choice->tuning.k, &direction->estimate);
+    for (size_t j = 0; j < choice->n_sources; j++) {
+        view_edge(g->view, from[j], whose, &ladder);
+        estimate_read(&ladder, direction->estimate.mean + edge_bonus(g->htg, from[j], whose),
+                      choice->k_edge, &direction->terms[j].estimate);
     }
-    return false;
 }
 
 /* The step after this one that would gain most by it. All directions have been read already. */
-static void read_opening(const struct htg *htg, const struct select_request *request,
-                         struct choice *choice, size_t index, const size_t *whose)
+static void read_opening(const struct gather *g, struct choice *choice, size_t index)
 {
     struct choice_direction *direction = &choice->directions[index];
-    const char *from = htg_direction(htg, whose[index])->id;
-    direction->opens_to = "";
+    size_t from = g->whose_direction[index], best = choice->n_directions;
+    double most = 0;
     for (size_t i = 0; i < choice->n_directions && choice->n_sources > 0; i++) {
         const struct choice_direction *next = &choice->directions[i];
-        if (i == index || !next->allowed || next->unfit > 0 || in_lineage(request, next->id)) {
+        if (i == index || !next->allowed || next->unfit > 0 || g->lineage >> i & 1) {
             continue;
         }
-        const char *to = htg_direction(htg, whose[i])->id;
-        const struct htg_transition *edge = htg_find_transition(htg, from, to);
-        struct estimate estimate;
-        estimate_read(htg, STATS_KIND_TRANSITION, from, to, &choice->context,
-                      next->estimate.mean + (edge ? edge->prior : 0), choice->tuning.k, &estimate);
-        double opens = estimate_round(estimate.mean - next->estimate.mean);
-        if (opens > direction->opens) {
-            direction->opens = opens;
-            direction->opens_to = next->id;
+        struct ladder ladder;
+        size_t to = g->whose_direction[i];
+        view_edge(g->view, from, to, &ladder);
+        double mean = estimate_mean(&ladder, next->estimate.mean + edge_bonus(g->htg, from, to),
+                                    choice->k_edge);
+        if (mean - next->estimate.mean > most) {
+            most = mean - next->estimate.mean;
+            best = i;
         }
     }
+    direction->opens = estimate_round(most);
+    direction->opens_to = direction->opens > 0 ? choice->directions[best].id : "";
 }
 
 /* A vain step counts half as much with every step back, and half if it had another parent. */
-static void penalise_recent(const struct select_request *request,
-                            struct choice_direction *direction)
+static void penalise_recent(const struct gather *g, size_t d, struct choice_direction *direction)
 {
+    const struct select_request *request = g->request;
     double weight = 1;
     for (size_t i = request->n_history; i > 0; i--, weight /= 2) {
         const struct select_step *step = &request->history[i - 1];
         double counts = step->here ? weight : weight / 2;
-        if (!str_eq(step->direction, direction->id)) {
+        if (g->taken[i - 1] != d) {
             continue;
         }
         if (step->outcome == SELECT_OUTCOME_FAILED) {
@@ -195,120 +170,8 @@ static void penalise_recent(const struct select_request *request,
     direction->stale = estimate_round(direction->stale);
 }
 
-static bool tried_in_vain_here(const struct select_request *request, const char *strategy)
-{
-    for (size_t i = 0; i < request->n_history; i++) {
-        const struct select_step *step = &request->history[i];
-        if (step->here && step->outcome != SELECT_OUTCOME_GAINED && step->strategy &&
-            str_eq(step->strategy, strategy)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void penalise_stock(const struct htg *htg, const struct select_request *request,
-                           size_t index, struct choice_direction *direction)
-{
-    size_t apply = 0, vain = 0, takeable = 0;
-    for (size_t s = 0; s < htg_strategies(htg); s++) {
-        if (htg_strategy(htg, s)->direction_index != (int)index) {
-            continue;
-        }
-        takeable += may_take(s, request);
-        if (select_applies(htg, s, request)) {
-            apply++;
-            vain += tried_in_vain_here(request, htg_strategy(htg, s)->id);
-        }
-    }
-    direction->unfit = apply == 0 ? request->tuning.unfit : 0;
-    direction->exhausted = apply > 0 && vain == apply ? request->tuning.exhausted : 0;
-    bool masked = request->directions && !(request->directions >> index & 1);
-    direction->allowed = !masked && (!request->strategies || takeable > 0);
-}
-
-static void penalise_strategy(const struct select_request *request, bool applies,
-                              struct choice_strategy *strategy)
-{
-    const struct select_tuning *tuning = &request->tuning;
-    strategy->penalty =
-        (strategy->provisional ? PROVISIONAL_PENALTY : 0) + (applies ? 0 : tuning->unfit);
-    for (size_t i = 0; i < request->n_history; i++) {
-        const struct select_step *step = &request->history[i];
-        if (!step->strategy || !str_eq(step->strategy, strategy->id)) {
-            continue;
-        }
-        if (step->outcome == SELECT_OUTCOME_GAINED) {
-            strategy->penalty += step->lineage ? 2 * tuning->stale : 0;
-            continue;
-        }
-        strategy->penalty +=
-            (step->here ? 2 : 0.5) *
-            (step->outcome == SELECT_OUTCOME_FAILED ? tuning->failed : tuning->stale);
-    }
-    strategy->penalty = estimate_round(strategy->penalty);
-}
-
-static int by_worth(const void *a, const void *b)
-{
-    double x = ((const struct choice_strategy *)a)->score;
-    double y = ((const struct choice_strategy *)b)->score;
-    return x > y ? -1 : x < y;
-}
-
-/* The direction's strategies with what is known of them; the best ones if there are too many. */
-static size_t read_strategies(const struct htg *htg, const struct select_request *request,
-                              const struct choice *choice, size_t index, struct arena *arena,
-                              struct choice_strategy **ret)
-{
-    size_t all = htg_strategies(htg), n = 0;
-    struct choice_strategy *made = arena_alloc(arena, all + 1, sizeof(*made));
-    size_t *whose = arena_alloc(arena, all + 1, sizeof(*whose));
-    shuffle(request, "strategies", all, whose);
-    bool flat = choice->ablation == SELECT_ABLATION_FLAT;
-    for (size_t s = 0; s < all; s++) {
-        const struct htg_strategy *own = htg_strategy(htg, s);
-        bool applies = select_applies(htg, s, request);
-        bool only_shipped = request->strategies && may_take(s, request);
-        if (own->direction_index != (int)index || !(applies || only_shipped)) {
-            continue;
-        }
-        const struct htg_strategy *read = htg_strategy(htg, whose[s]);
-        double above = flat ? 0 : choice->directions[index].estimate.mean;
-        double prior =
-            read->prior.given ? htg_prior_gain(&read->prior, choice->context.class) : above;
-        struct choice_strategy *at = &made[n++];
-        at->id = arena_strdup(arena, own->id);
-        at->provisional = own->state == HTG_STATE_PROVISIONAL;
-        estimate_read(htg, STATS_KIND_STRATEGY, NULL, read->id, &choice->context, prior,
-                      choice->tuning.k, &at->estimate);
-        penalise_strategy(request, applies, at);
-        at->score = choice_strategy_score(at, &choice->tuning);
-    }
-    if (n > CHOICE_STRATEGIES_MAX) {
-        qsort(made, n, sizeof(*made), by_worth);
-        n = CHOICE_STRATEGIES_MAX;
-    }
-    *ret = made;
-    return n;
-}
-
-static void read_flat(const struct htg *htg, const struct select_request *request,
-                      struct choice *choice, size_t index)
-{
-    auto_arena struct arena *scratch = arena_new();
-    struct choice_strategy *strategies;
-    double scores[CHOICE_STRATEGIES_MAX];
-    size_t n = read_strategies(htg, request, choice, index, scratch, &strategies);
-    for (size_t i = 0; i < n; i++) {
-        scores[i] = strategies[i].score;
-    }
-    choice->directions[index].flat =
-        n > 0 ? choice_soft_most(scores, n, choice->tuning.temperature) : UNKNOWN_FLAT;
-}
-
 static struct choice *new_choice(const struct htg *htg, const struct select_request *request,
-                                 struct arena *arena)
+                                 const struct view *view, struct arena *arena)
 {
     struct choice *choice = arena_alloc(arena, 1, sizeof(*choice));
     *choice = (struct choice){
@@ -319,6 +182,7 @@ static struct choice *new_choice(const struct htg *htg, const struct select_requ
         .ablation = request->ablation,
         .tuning = request->tuning,
         .trust = estimate_round(htg_trust(htg, &request->context, request->tuning.k)),
+        .k_edge = estimate_round(order_k(view, htg_directions(htg), request->tuning.k)),
         .n_directions = htg_directions(htg),
     };
     if (request->ablation == SELECT_ABLATION_NO_POSITION) {
@@ -335,23 +199,21 @@ int select_direction(const struct htg *htg, const struct select_request *request
     if (r < 0) {
         return r;
     }
-    struct choice *choice = new_choice(htg, request, arena);
-    size_t whose[HTG_DIRECTIONS_MAX];
-    find_sources(request, arena, choice);
-    shuffle(request, "directions", choice->n_directions, whose);
+    struct gather g;
+    gather(htg, request, arena, &g);
+    struct choice *choice = new_choice(htg, request, g.view, arena);
+    size_t from[CHOICE_SOURCES_MAX];
+    find_sources(&g, arena, choice, from);
     for (size_t i = 0; i < choice->n_directions; i++) {
         struct choice_direction *direction = &choice->directions[i];
         direction->id = arena_strdup(arena, htg_direction(htg, i)->id);
         direction->terms = arena_alloc(arena, CHOICE_SOURCES_MAX, sizeof(*direction->terms));
-        read_direction(htg, choice, whose[i], direction);
-        penalise_recent(request, direction);
-        penalise_stock(htg, request, i, direction);
-        if (choice->ablation == SELECT_ABLATION_FLAT) {
-            read_flat(htg, request, choice, i);
-        }
+        read_direction(&g, choice, i, from, direction);
+        penalise_recent(&g, i, direction);
+        gather_direction(&g, i, direction);
     }
     for (size_t i = 0; i < choice->n_directions; i++) {
-        read_opening(htg, request, choice, i, whose);
+        read_opening(&g, choice, i);
     }
     r = choice_decide(choice, err);
     if (r == 0) {
@@ -371,8 +233,9 @@ int select_strategies(const struct htg *htg, const struct select_request *reques
         !str_eq(choice->directions[choice->picked].id, htg_direction(htg, choice->picked)->id)) {
         return err_set(err, ERR_INVALID, "selection: the choice was made in another graph");
     }
-    choice->n_strategies =
-        read_strategies(htg, request, choice, choice->picked, arena, &choice->strategies);
+    struct gather g;
+    gather(htg, request, arena, &g);
+    gather_strategies(&g, choice, arena);
     choice_rank(choice, most);
     return 0;
 }

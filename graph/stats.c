@@ -154,9 +154,14 @@ static int find_or_make(struct stats *stats, const char *key, struct tally **ret
     return 0;
 }
 
+uint32_t stats_index(const struct stats *stats, const char *key)
+{
+    return stats->slots[slot_of(stats, key)];
+}
+
 const struct tally *stats_find(const struct stats *stats, const char *key)
 {
-    uint32_t index = stats->slots[slot_of(stats, key)];
+    uint32_t index = stats_index(stats, key);
     return index ? &stats->entries[index - 1].tally : NULL;
 }
 

@@ -43,6 +43,8 @@ int stats_key_parse(const char *key, enum stats_kind *ret_kind, const char **ret
 
 /* NULL: nothing known. */
 const struct tally *stats_find(const struct stats *stats, const char *key);
+/* 1 + what stats_at takes, the same for ever; 0: nothing known. */
+uint32_t stats_index(const struct stats *stats, const char *key);
 /* Replaces. ERR_INVALID: a bad key or an impossible tally; ERR_FULL: over STATS_MAX. */
 int stats_set(struct stats *stats, const char *key, const struct tally *tally, struct err *err);
 /* One outcome more. */

@@ -38,7 +38,7 @@ static struct select_request ablated(struct bench *bench, struct select_step his
     fixture_known(bench->htg, STATS_KIND_DIRECTION, NULL, "a", 40, 0.3);
     fixture_known(bench->htg, STATS_KIND_TRANSITION, "c", "b", 40, 0.9);
     fixture_known(bench->htg, STATS_KIND_TRANSITION, "e", "b", 40, -0.3);
-    fixture_known(bench->htg, STATS_KIND_STRATEGY, NULL, "d2", 40, 1.0);
+    fixture_known(bench->htg, STATS_KIND_STRATEGY, NULL, "d2", 40, 0.5);
     history[0] = kept("c");
     history[1] = kept("e");
     struct select_request request = fixture_request(3, 0);
@@ -84,9 +84,10 @@ static void test_ablation_flat(void **state)
     for (int i = 0; i < FIXTURE_DIRECTIONS; i++) {
         assert_true(i == 3 || flat[i] < flat[3] / 5); /* d2 wins in the one list */
     }
-    request = ablated(bench, history, "full");
+    assert_int_equal(fixture_choose(bench->htg, &request, bench->arena)->n_sources, 0);
+    request = ablated(bench, history, "no-local");
     count(bench, &request, flat);
-    assert_true(flat[0] > flat[3]); /* the hierarchy asks about d first */
+    assert_true(flat[0] > flat[3]); /* without strategies d is what its moves brought, not the best */
 }
 
 /* The flat draw is one draw over all strategies: P(direction) * P(strategy | direction). */
@@ -106,7 +107,7 @@ static void test_flat_is_one_list(void **state)
         joint[i] *= choice->strategies[0].probability;
         score[i] = choice->strategies[0].score;
     }
-    assert_near(joint[1] / joint[0] / exp((score[1] - score[0]) / request.tuning.temperature), 1);
+    assert_true(fabs(joint[1] / joint[0] / exp((score[1] - score[0]) / request.tuning.temperature) - 1) < 1e-6);
 }
 
 static void test_ablation_random(void **state)
@@ -262,7 +263,9 @@ static void test_forged_choices(void **state)
         {NULL, "recall", json_false(), "picked"},
         {NULL, "recall", json_integer(3), "expected true or false"},
         {NULL, "trust", json_real(7), "trust"},
-        {NULL, "format", json_integer(2), "format"},
+        {NULL, "format", json_integer(3), "format"},
+        {NULL, "format", json_integer(1), "another rule than today's"},
+        {NULL, "k_edge", json_real(0), "k_edge"},
         {NULL, "context", json_string("x"), "context"},
         {NULL, "ablation", json_string("x"), "ablation"},
         {NULL, "sources", json_array(), "terms for 0 sources"},
@@ -271,7 +274,7 @@ static void test_forged_choices(void **state)
         {"directions", "failed", json_real(0.5), "was kept as"},
         {"directions", "terms", json_array(), "0 terms"},
         {"strategies", "score", json_real(9), "score was kept as 9"},
-        {"strategies", "id", json_string("zzz"), "ranks"},
+        {"strategies", "penalty", json_real(0.7), "ranks"},
     };
     for (size_t i = 0; i < ARRAY_LEN(forgeries); i++) {
         json_t *json = some_choice(bench, 0, 0);

@@ -54,7 +54,11 @@ static void test_score_by_hand(void **state)
     assert_near(a->transition, transition);
     assert_near(a->explore, explore);
     assert_near(a->failed, t->failed);
-    assert_near(a->score, transition + t->w * 0.2 + explore - t->failed);
+    /* Two strategies of which nothing is known: each the direction's mean and the prior's doubt. */
+    double local = 0.2 + t->u * sqrt(0.09 / 3) + t->temperature * log(2);
+    assert_true(fabs(a->local - local) < 1e-9); /* kept on a grid */
+    assert_near(a->unary, a->local);
+    assert_near(a->score, t->w * (transition - 0.2) + a->local - t->failed);
 }
 
 static void test_attention_sums_to_one(void **state)

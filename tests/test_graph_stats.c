@@ -247,13 +247,22 @@ static void put(struct htg *htg, const char *key, int64_t n, double mean, double
     assert_int_equal(htg_stat_set(htg, key, &tally, NULL), 0);
 }
 
+static void read_a(const struct htg *htg, const struct context *context, struct estimate *ret)
+{
+    struct ladder ladder;
+    view_direction(view_of(htg, context), 0, &ladder);
+    estimate_read(&ladder, 0.2, 3, ret);
+    assert_near(estimate_mean(&ladder, 0.2, 3), ret->mean);
+}
+
 static void test_ladder_backs_off(void **state)
 {
     (void)state;
     struct htg *htg = htg_new();
+    assert_int_equal(htg_add_direction(htg, &(struct htg_direction){.id = "a"}, NULL), 0);
     struct context context = softmax(false);
     struct estimate e;
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &context, 0.2, 3, &e);
+    read_a(htg, &context, &e);
     assert_int_equal(e.level, CONTEXT_RUNGS);
     assert_near(e.mean, 0.2);
     assert_near(e.variance, ESTIMATE_PRIOR_VARIANCE);
@@ -261,20 +270,20 @@ static void test_ladder_backs_off(void **state)
     assert_near(estimate_doubt(&e, 3), sqrt(0.09 / 3));
 
     put(htg, "direction/a/*|*|*", 3, 0.6, 0.03);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &context, 0.2, 3, &e);
+    read_a(htg, &context, &e);
     assert_int_equal(e.level, CONTEXT_RUNG_EVERYWHERE);
     assert_near(e.mean, 0.4);      /* (3*0.6 + 3*0.2) / 6 */
     assert_near(e.variance, 0.05); /* (0.03 + 3*0.09) / 6 */
     assert_near(e.share, 0.5);
 
     put(htg, "direction/a/*|memory_bound|*", 1, 0.0, 0);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &context, 0.2, 3, &e);
+    read_a(htg, &context, &e);
     assert_int_equal(e.level, CONTEXT_RUNG_CLASS);
     assert_near(e.mean, 0.3); /* (0 + 3*0.4) / 4 */
     assert_near(e.share, 1 - 0.5 * 0.75);
 
     put(htg, "direction/a/softmax|memory_bound|sm_90", 6, 0.9, 0.3);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &context, 0.2, 3, &e);
+    read_a(htg, &context, &e);
     assert_int_equal(e.level, CONTEXT_RUNG_EXACT);
     assert_near(e.mean, 0.7); /* (6*0.9 + 3*0.3) / 9 */
     assert_near(estimate_doubt(&e, 3), sqrt(e.variance / 9));
@@ -282,10 +291,10 @@ static void test_ladder_backs_off(void **state)
     /* Another architecture reads the same upper rungs; a model reads none of a measurement's. */
     struct context other;
     assert_int_equal(context_init(&other, "softmax", "memory_bound", "sm_100", false, NULL), 0);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &other, 0.2, 3, &e);
+    read_a(htg, &other, &e);
     assert_near(e.mean, 0.3);
     other = softmax(true);
-    estimate_read(htg, STATS_KIND_DIRECTION, NULL, "a", &other, 0.2, 3, &e);
+    read_a(htg, &other, &e);
     assert_int_equal(e.level, CONTEXT_RUNGS);
     htg_free(htg);
 }
