@@ -6,6 +6,7 @@ install(TARGETS warpsim LIBRARY DESTINATION lib)
 install(DIRECTORY kernels DESTINATION share/warpsmith PATTERN README.md EXCLUDE)
 install(DIRECTORY kernelbench/tasks DESTINATION share/warpsmith/kernelbench)
 install(DIRECTORY tests/exploits tests/honest tests/hostile tests/mutants tests/sanitize DESTINATION share/warpsmith/tests)
+install(DIRECTORY tests/cases/timing DESTINATION share/warpsmith/tests/cases)
 install(FILES LICENSE DESTINATION share/warpsmith)
 
 foreach(kind bundle bundle-thin)

@@ -50,6 +50,7 @@ const struct device_info *evaluator_device(const struct evaluator *evaluator);
 enum judge_depth {
     JUDGE_DEPTH_FULL,  /* every distribution on every shape that is cheap, timing until it is sure */
     JUDGE_DEPTH_QUICK, /* one trial on the default or small shape, five samples: for tuning */
+    JUDGE_DEPTH_TIME,  /* the checks of QUICK and the timing of FULL */
     JUDGE_DEPTH_CHECK, /* the checks of FULL and no timing: `baseline` and `timed` are ignored */
     JUDGE_DEPTH_TASK,  /* the task alone (`candidate` NULL): do trivial candidates pass it? */
 };

@@ -343,8 +343,9 @@ static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
 static int bind_all(struct judgement *j)
 {
     const struct task *task = j->request.task;
-    bool quick = j->request.depth == JUDGE_DEPTH_QUICK, modelled = j->ev->device.modelled;
-    bool timing = j->request.depth == JUDGE_DEPTH_FULL || quick;
+    enum judge_depth depth = j->request.depth;
+    bool quick = depth == JUDGE_DEPTH_QUICK || depth == JUDGE_DEPTH_TIME;
+    bool timing = depth == JUDGE_DEPTH_FULL || quick, modelled = j->ev->device.modelled;
     for (size_t i = 0; i < task->n_shapes; i++) {
         /* Untimed, the default shape (the first) comes last: what is wrong shows cheaply before. */
         const struct shape *shape = &task->shapes[timing ? i : (i + 1) % task->n_shapes];

@@ -84,7 +84,8 @@ static void write_rules(struct jwriter *w, const struct judgement *j)
 {
     const struct task *task = j->request.task;
     bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
-    jwrite_int(w, "trials", quick ? 1 : JUDGE_TRIALS);
+    bool one = quick || j->request.depth == JUDGE_DEPTH_TIME;
+    jwrite_int(w, "trials", one ? 1 : JUDGE_TRIALS);
     jwrite_bool(w, "deterministic", task->deterministic);
     jwrite_int(w, "roundings", task->roundings);
     jwrite_real(w, "check_seconds", 2); /* a slow reference may leave it at two trials a shape */
