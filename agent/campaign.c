@@ -165,7 +165,41 @@ int campaign_new(struct session *session, const struct campaign_options *options
     int r = prepare(c, provider, err);
     r = r < 0 ? r : campaign_lock_take(store_path(session->store), c->id, &c->lock, err);
     r = r < 0 ? r : campaign_save(c, "running", err);
+    r = r < 0 ? r : replay_keep(c, err);
     if (r < 0) {
+        campaign_free(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+int campaign_replay(struct session *session, const struct recording *recording,
+                    struct campaign **ret, struct err *err)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct campaign_record record;
+    struct campaign *c = new_campaign(session);
+    c->id = xstrdup(recording->campaign);
+    int r = record_get_campaign(session->store, c->id, arena, &record, err);
+    r = r < 0 ? r : replay_new(session, recording, &c->replay, err);
+    if (r == 0) {
+        const char **tasks = arena_alloc(arena, record.n_tasks + 1, sizeof(*tasks));
+        for (size_t i = 0; i < record.n_tasks; i++) { /* by name: the record brings their folders */
+            const char *name = json_string_value(json_array_get(recording->tasks, i));
+            tasks[i] = name ? name : "";
+        }
+        record.tasks = tasks;
+        r = campaign_options_read(c, &record, NULL, err);
+    }
+    if (r == 0) {
+        c->options.start = recording->start ? arena_printf(c->arena, "%s/start", recording->home) : NULL;
+        c->options.baseline
+            = recording->baseline ? arena_printf(c->arena, "%s/baseline", recording->home) : NULL;
+    }
+    r = r < 0 ? r : prepare(c, NULL, err);
+    if (r < 0) {
+        err_wrap(err, "record of campaign %s", recording->campaign);
         campaign_free(c);
         return r;
     }
@@ -211,6 +245,7 @@ int campaign_resume(struct session *session, const char *id, const struct campai
     }
     r = r < 0 ? r : ledger_budget(session->store, c->id, &c->budget, err);
     r = r < 0 ? r : campaign_save(c, "running", err);
+    r = r < 0 ? r : replay_keep(c, err);
     if (r < 0) {
         campaign_free(c);
         return r;
@@ -379,7 +414,10 @@ int campaign_run(struct campaign *c, struct err *err)
         c->runs[i].ready = true;
         run_step(&c->runs[i]);
     }
-    while (waiting(c) && uv_run(&c->session->loop, UV_RUN_ONCE)) {
+    for (int idle = 0; waiting(c) && idle < 2;) { /* what ended the loop may have parked a run */
+        bool more = c->replay && replay_turn(c);
+        bool alive = uv_run(&c->session->loop, more ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+        idle = alive || more ? 0 : idle + 1;
     }
     stop_timer(wall);
     stop_timer(look);
@@ -402,6 +440,10 @@ void campaign_free(struct campaign *c)
     }
     free(c->runs);
     provider_model_free(c->own_provider);
+    if (c->replay) {
+        c->session->recorded = NULL;
+        replay_free(c->replay);
+    }
     while (c->families) {
         struct family_entry *e = c->families;
         c->families = e->next;

@@ -12,6 +12,7 @@
 #include "agent/budget.h"
 #include "agent/campaign.h"
 #include "agent/ledger.h"
+#include "agent/replay.h"
 #include "agent/tuning.h"
 #include "base/rng.h"
 #include "graph/htg_learn.h"
@@ -66,6 +67,7 @@ struct sample {
     double device_s;
     double gain;
     enum select_outcome outcome;
+    json_t *judgements; /* [[candidate, verdict's key]...], all there were */
     bool asking;
     struct judgement *judgement;
     struct tuning *tuning;
@@ -95,6 +97,7 @@ struct run {
     enum run_phase phase;
     struct step step;
     bool ready, stepping, committing, failed;
+    bool parked, released; /* in a replay: waits for its turn; has it */
     const char *why;
     double device_s;
     int64_t since_best;
@@ -184,6 +187,7 @@ int run_teach(struct run *run, struct sample *sample, struct store_batch *batch,
               struct htg_increments *ret, struct err *err);
 
 /* run_store.c */
+/* In a replay: held against the record first. */
 void run_keep_choice(struct run *run, store_done_fn done);
 /* Candidate and verdict of a sample that has more to go through; nobody waits for it. */
 void run_keep_verdict(struct sample *sample);

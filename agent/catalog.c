@@ -200,17 +200,12 @@ static int seed_strategies(struct htg *htg, const char *folder, struct err *err)
     return n < 0 ? err_set(err, ERR_NOTFOUND, "%s can't be read", folder) : r;
 }
 
-int catalog_memory(struct htg **ret, struct err *err)
+int catalog_memory_from(const char *folder, struct htg **ret, struct err *err)
 {
-    auto_free char *folder = NULL;
-    int r = file_find_shipped("kernels/memory", &folder, err);
-    if (r < 0) {
-        return r;
-    }
     struct htg *htg = htg_new();
     auto_free char *directions = xprintf("%s/directions.json", folder);
     auto_free char *transitions = xprintf("%s/transitions.json", folder);
-    r = seed_from(htg, directions, htg_seed_directions, err);
+    int r = seed_from(htg, directions, htg_seed_directions, err);
     r = r < 0 ? r : seed_strategies(htg, folder, err);
     r = r < 0 ? r : seed_from(htg, transitions, htg_seed_transitions, err);
     if (r < 0) {
@@ -219,4 +214,11 @@ int catalog_memory(struct htg **ret, struct err *err)
     }
     *ret = htg;
     return 0;
+}
+
+int catalog_memory(struct htg **ret, struct err *err)
+{
+    auto_free char *folder = NULL;
+    int r = file_find_shipped("kernels/memory", &folder, err);
+    return r < 0 ? r : catalog_memory_from(folder, ret, err);
 }

@@ -30,6 +30,8 @@ void catalog_family_done(struct catalog_family *family);
 
 /* The graph as the seed memory has it. */
 int catalog_memory(struct htg **ret, struct err *err);
+/* The same from a folder with directions.json, strategies*.json and transitions.json. */
+int catalog_memory_from(const char *folder, struct htg **ret, struct err *err);
 
 /* Sorted names of the shipped tasks (families: false) or families; the caller frees each. */
 int catalog_names(bool families, char *ret_names[CATALOG_NAMES_MAX], size_t *ret_n,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* report: the page of a campaign, or the list of campaigns. */
 #include "agent/command.h"
+#include "agent/recording.h"
 #include "agent/report.h"
 #include "base/file.h"
 #include "base/jread.h"
@@ -62,6 +63,11 @@ static int run_report(const struct options *o)
     int r = session_open(&session, o, SESSION_STORE_READ, &err);
     if (r == 0 && o->n_args == 0) {
         r = list_campaigns(&session, &err);
+    } else if (r == 0 && o->record) {
+        r = recording_write(session.store, o->args[0], o->record, &err);
+        if (r == 0) {
+            printf("%s\n", o->record);
+        }
     } else if (r == 0) {
         auto_free char *folder = o->out ? xstrdup(o->out) : xprintf("runs/%s", o->args[0]);
         auto_free char *path = xprintf("%s/report.html", folder);
@@ -81,8 +87,9 @@ const struct command command_report = {
     .usage = "report [CAMPAIGN] [options]",
     .help = "Without a campaign: lists those in the store. With one: writes OUT/report.html, made from the\n"
             "store alone, also while the campaign runs.\n\n"
-            "  warpsmith report c6a1f3b2d4e5f --out runs/mine",
-    .takes = "store out json",
+            "  warpsmith report c6a1f3b2d4e5f --out runs/mine\n"
+            "  warpsmith report c6a1f3b2d4e5f --record softmax.jsonl     # for warpsmith replay",
+    .takes = "store out json record",
     .args_min = 0,
     .args_max = 1,
     .run = run_report,

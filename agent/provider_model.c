@@ -17,16 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak prompt_build
-
 /* A reply's text in its record: far below what can be read back, even if every byte is escaped. */
 enum { MODEL_TEXT_MAX = 512 << 10, MODEL_BODY_MAX = 4 << 20 };
+
+enum { FAILURES_MAX = 3 };
 
 struct model {
     struct provider provider; /* first: the campaign sees only this */
     struct campaign *campaign;
     struct llm *llm; /* NULL in a replay */
-    size_t asking;
+    size_t asking, in_a_row; /* failures without an answer in between */
 };
 
 struct talk {
@@ -264,6 +264,13 @@ static void read_reply(struct talk *t)
     next_call(t, "correction");
 }
 
+/* One call's bad luck, after all its retries, costs a sample; several in a row are the provider's. */
+static bool ends_campaign(const struct talk *t)
+{
+    bool its_own = t->code == 0 || t->code == ERR_TOOBIG || t->code == ERR_INVALID;
+    return t->fatal || t->code == ERR_ENVIRONMENT || (!its_own && t->model->in_a_row >= FAILURES_MAX);
+}
+
 /* An answer that is durable: use it. */
 static void use(struct talk *t)
 {
@@ -273,7 +280,7 @@ static void use(struct talk *t)
         read_reply(t);
     } else if (refused) {
         give_none(t, "refused", *t->record.reply ? t->record.reply : "the model refused to answer");
-    } else if (t->fatal || (t->code != ERR_TOOBIG && t->code != ERR_INVALID && t->code != 0)) {
+    } else if (ends_campaign(t)) {
         give_up(t, t->code, t->record.error);
     } else {
         give_none(t, "no_reply", t->record.error);
@@ -360,6 +367,7 @@ static void on_reply(void *ud, const struct llm_reply *reply)
     t->call = NULL;
     t->code = reply->code;
     t->fatal = reply->fatal;
+    t->model->in_a_row = reply->code < 0 ? t->model->in_a_row + 1 : 0;
     t->extra.request_id = arena_strdup(t->arena, reply->request_id);
     if (*reply->model) {
         t->record.model = arena_strdup(t->arena, reply->model);

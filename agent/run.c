@@ -10,7 +10,6 @@
  * of their own, children of the same parent; the fastest is the step's.
  */
 #include "agent/campaign_internal.h"
-#include "agent/replay.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -125,7 +124,7 @@ static void begin_step(struct run *run)
         }
         s->direction = s->choice->directions[s->choice->picked].id;
     }
-    s->order = c->order++;
+    s->order = c->replay ? replay_order(run) : c->order++;
     run_make_samples(run, samples_of(run));
     run->committing = true;
     run->phase = RUN_PHASE_KEEP;
@@ -167,6 +166,10 @@ static void on_kept(void *ud, int status, const struct err *err)
 static void begin_samples(struct run *run)
 {
     struct step *s = &run->step;
+    if (run->campaign->replay && !replay_has_attempt(run, s->seq)) {
+        run_end(run, run_best(run) == NULL, "the record ends in the middle of this step");
+        return;
+    }
     for (size_t i = 0; i < s->n_samples && run->phase == RUN_PHASE_SAMPLES
                        && !run->campaign->stopping; i++) {
         sample_begin(&s->samples[i]);
@@ -240,6 +243,9 @@ static void on_scored(void *ud, int status, const struct err *err)
         return;
     }
     for (size_t i = 0; i < s->n_samples; i++) {
+        if (run->campaign->replay && replay_check_attempt(run, s->samples[i].ask.seq) < 0) {
+            return;
+        }
         add_attempt(run, &s->samples[i]);
         run_emit(run, &s->samples[i], CAMPAIGN_EVENT_SCORED, "");
     }
@@ -265,9 +271,22 @@ static void score(struct run *run)
     }
 }
 
+/* Whether to go on is decided as ever, but for the clock: a record may end earlier than its reasons. */
+static const char *replay_stop_reason(struct run *run, const char *why)
+{
+    bool more = replay_has_choice(run, run_next_seq(run));
+    if (why && more) {
+        campaign_fail(run->campaign, ERR_INVALID,
+                      arena_printf(run->arena, "task %s: step %lld: the record goes on, now it ends: %s",
+                                   run->task->name, (long long)run->n_steps, why));
+    }
+    return why || more ? why : "the record ends here";
+}
+
 static void next(struct run *run)
 {
     const char *why = stop_reason(run);
+    why = run->campaign->replay ? replay_stop_reason(run, why) : why;
     if (why) {
         run_end(run, run_best(run) == NULL, why);
         return;
@@ -280,6 +299,10 @@ static void next(struct run *run)
 
 static void advance(struct run *run)
 {
+    bool decides = run->phase == RUN_PHASE_NEXT || run->phase == RUN_PHASE_SCORE;
+    if (decides && replay_park(run)) {
+        return;
+    }
     switch (run->phase) {
     case RUN_PHASE_NEXT:
         next(run);

@@ -7,7 +7,6 @@
  * made them, over all its tasks: what a replay goes by.
  */
 #include "agent/campaign_internal.h"
-#include "agent/replay.h"
 #include "base/buf.h"
 #include "base/jread.h"
 #include "base/jwrite.h"
@@ -36,7 +35,6 @@ static void put_candidate(struct store_batch *batch, const struct candidate *can
 void run_keep_choice(struct run *run, store_done_fn done)
 {
     struct step *s = &run->step;
-    struct store_batch *batch = store_batch_new();
     auto_buf struct buf text;
     buf_init(&text, STORE_VALUE_MAX);
     struct jwriter w = { &text, false };
@@ -52,6 +50,11 @@ void run_keep_choice(struct run *run, store_done_fn done)
         choice_write(&w, "choice", s->choice);
     }
     jwrite_close(&w, '}');
+    if (run->campaign->replay && replay_check_choice(run, text.at) < 0) {
+        run->committing = false;
+        return;
+    }
+    struct store_batch *batch = store_batch_new();
     for (size_t i = 0; i < s->n_samples; i++) { /* each attempt finds its choice under its own key */
         store_batch_put(batch, STORE_DB_CHOICES,
                         record_attempt_key(s->arena, run->campaign->id, run->task->name,
@@ -69,6 +72,9 @@ static void put_verdict(struct store_batch *batch, const struct sample *s)
 
 void run_keep_verdict(struct sample *s)
 {
+    if (s->run->campaign->replay) {
+        return; /* it is where it came from */
+    }
     struct store_batch *batch = store_batch_new();
     put_verdict(batch, s);
     store_submit(s->run->campaign->session->store, batch, NULL, NULL);
@@ -94,6 +100,9 @@ static char *extra_text(const struct run *run, const struct sample *s, int64_t o
     }
     if (*s->why) {
         jwrite_string(&w, "why", s->why);
+    }
+    if (s->judgements) {
+        jwrite_tree(&w, "judged", s->judgements);
     }
     if (s->tuning_text) {
         jwrite_json(&w, "tuning", s->tuning_text);
@@ -144,7 +153,7 @@ static int put_attempt(struct run *run, struct sample *s, struct store_batch *ba
         .learned = learned,
         .extra = extra,
     };
-    if (s->judged) {
+    if (s->judged && !c->replay) {
         put_json(batch, STORE_DB_VERDICTS, s->verdict_key, verdict_json(&s->verdict));
     }
     return record_put_attempt(batch, &record, err);
@@ -155,7 +164,7 @@ int run_keep_score(struct run *run, store_done_fn done, struct err *err)
     struct step *s = &run->step;
     struct store_batch *batch = store_batch_new();
     int r = 0;
-    s->learn_order = run->campaign->order++;
+    s->learn_order = run->campaign->replay ? replay_order(run) : run->campaign->order++;
     for (size_t i = 0; r == 0 && i < s->n_samples; i++) {
         r = put_attempt(run, &s->samples[i], batch, err);
     }

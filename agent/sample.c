@@ -148,6 +148,10 @@ static void restore_untuned(struct sample *s)
 static void on_verdict(struct sample *s)
 {
     bool good = s->verdict.status == VERDICT_STATUS_ACCEPTED;
+    char hex[ID_HEX];
+    id_hex(&s->candidate->id, hex);
+    s->judgements = s->judgements ? s->judgements : json_array();
+    json_array_append_new(s->judgements, json_pack("[s, s]", hex, s->verdict_key));
     s->judged = true;
     if (s->untuned) {
         if (!good || s->verdict.time.median_us > s->untuned_verdict.time.median_us) {
@@ -345,5 +349,7 @@ void sample_done(struct sample *s)
     sample_stop(s);
     candidate_free(s->candidate);
     candidate_free(s->untuned);
+    json_decref(s->judgements);
     s->candidate = s->untuned = NULL;
+    s->judgements = NULL;
 }
