@@ -17,7 +17,7 @@ struct waiting {
 static void print_verdict(FILE *out, const struct verdict *v)
 {
     fprintf(out, "%s", verdict_status_name(v->status));
-    if (v->status != VERDICT_STATUS_ACCEPTED) {
+    if (v->status != VERDICT_STATUS_ACCEPTED || str_eq(v->phase, "task")) {
         fprintf(out, " (phase %s)\n%s\n", v->phase, v->detail);
         return;
     }
@@ -50,7 +50,13 @@ static void print_verdict(FILE *out, const struct verdict *v)
         fprintf(out, "sanitizer  %s: %d findings%s%s\n", v->sanitizer.tool, v->sanitizer.errors,
                 *v->sanitizer.text ? "; " : "", v->sanitizer.text);
     }
-    fprintf(out, "error      at most %.3g\n", v->max_error);
+    fprintf(out, "error      at most %.3g", v->max_error);
+    if (v->precision_limit > 0) {
+        fprintf(out, "; RMS %.1e of the outputs' spread, the precision allows %.1e",
+                v->precision_error, v->precision_limit);
+    }
+    fprintf(out, "\n%s%s%s", *v->degenerate ? "task       degenerate, so would pass: " : "",
+            v->degenerate, *v->degenerate ? "\n" : "");
     fprintf(out, "cost       %.2f s compiling, %.2f s on the device\n", v->compile_s, v->device_s);
 }
 
@@ -133,7 +139,8 @@ static int judge(const struct options *o, const struct task *task,
     struct waiting waiting = { .options = o, .err = err };
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
-                                         .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
+                                         .baseline = baseline,
+                                         .depth = candidate ? JUDGE_DEPTH_FULL : JUDGE_DEPTH_TASK,
                                          .profile = o->profile, .sanitize = o->sanitize,
                                          .deadline_ms = (uint64_t)(o->deadline_s * 1000) };
         waiting.done = false;
@@ -151,8 +158,10 @@ static int run_eval(const struct options *o)
     struct task *task = NULL;
     struct candidate *candidate = NULL, *baseline = NULL;
     int r = catalog_task(o->args[0], &task, &err);
-    r = r < 0 ? r : catalog_candidate(o->args[1], task->family, &candidate, &err);
-    r = r < 0 ? r : find_baseline(o, task, candidate, &baseline, &err);
+    if (o->n_args > 1) {
+        r = r < 0 ? r : catalog_candidate(o->args[1], task->family, &candidate, &err);
+        r = r < 0 ? r : find_baseline(o, task, candidate, &baseline, &err);
+    }
     int code = r < 0 ? options_fail(&err) : judge(o, task, candidate, baseline, &err);
     candidate_free(baseline);
     candidate_free(candidate);
@@ -163,14 +172,15 @@ static int run_eval(const struct options *o)
 const struct command command_eval = {
     .name = "eval",
     .summary = "judge one candidate: is it right, and how fast",
-    .usage = "eval TASK CANDIDATE [options]",
+    .usage = "eval TASK [CANDIDATE] [options]",
     .help = "CANDIDATE is a folder with kernel.cu and plan.json, or a shipped variant's name.\n"
-            "Checks it on every shape of the task with fresh inputs, then times it beside the baseline.\n\n"
+            "Checks it on every shape of the task with fresh inputs, then times it beside the baseline.\n"
+            "Without a candidate the task itself is judged: no trivial candidate must pass it.\n\n"
             "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
             "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
     .takes = "gpu store baseline deadline jobs json profile runs sanitize verbose",
-    .args_min = 2,
+    .args_min = 1,
     .args_max = 2,
     .run = run_eval,
 };

@@ -150,10 +150,9 @@ json_t *judge_task(const struct judge_tools *tools, const struct job *job, struc
     if (r == 0) {
         bool sound = !*j.verdict.degenerate;
         j.phase = "task";
-        judge_decide(&j, sound ? VERDICT_STATUS_ACCEPTED : VERDICT_STATUS_SUSPECT, "%s%s",
-                     sound ? "no trivial candidate passes" : "the task is degenerate",
-                     *detail ? ": " : "");
-        j.verdict.detail = arena_printf(arena, "%s%s", j.verdict.detail, detail);
+        judge_decide(&j, sound ? VERDICT_STATUS_ACCEPTED : VERDICT_STATUS_SUSPECT, "%s%s%s",
+                     sound ? "no trivial candidate passes" : "the task is degenerate: ",
+                     sound && *detail ? ", but for a shape that isn't timed: " : "", detail);
     }
     return end(&j, r);
 }
