@@ -348,7 +348,8 @@ static void settle(struct talk *t, const struct llm_reply *reply)
 {
     struct budget *b = &t->model->campaign->budget;
     bool answered = reply->code == 0;
-    double usd = reply->usd_unsure + (answered ? isfinite(reply->usd) ? reply->usd
+    double unsure = isfinite(reply->usd_unsure) ? reply->usd_unsure : 0; /* no price: no dollars */
+    double usd = unsure + (answered ? isfinite(reply->usd) ? reply->usd
                                                                       : t->record.reserved_usd
                                                : 0);
     int64_t tokens = reply->tokens_unsure;
@@ -357,7 +358,7 @@ static void settle(struct talk *t, const struct llm_reply *reply)
     }
     budget_settle(b, t->record.reserved_usd, t->extra.tokens_reserved, usd, tokens);
     t->reserved = false;
-    t->extra.usd_unsure += reply->usd_unsure;
+    t->extra.usd_unsure += unsure;
     t->extra.tokens_unsure += reply->tokens_unsure;
 }
 
@@ -368,9 +369,9 @@ static void on_reply(void *ud, const struct llm_reply *reply)
     t->code = reply->code;
     t->fatal = reply->fatal;
     t->model->in_a_row = reply->code < 0 ? t->model->in_a_row + 1 : 0;
-    t->extra.request_id = arena_strdup(t->arena, reply->request_id);
+    t->extra.request_id = clean(t, reply->request_id, strlen(reply->request_id));
     if (*reply->model) {
-        t->record.model = arena_strdup(t->arena, reply->model);
+        t->record.model = clean(t, reply->model, strlen(reply->model));
     }
     if (reply->code == 0) {
         set_answer(t, reply);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker that behaves badly on purpose, and one that is instant. The first argument is the mode;
- * as "compile" or "device" it plays the real roles at once: every source compiles, every candidate
- * is right, and its time follows from its plan, so that a campaign on it measures the agent alone.
+ * as "compile" or "device" it plays the real roles at once: every source compiles (but one that says
+ * FAKE_COMPILE_ERROR), every candidate is right, and its time follows from its plan, so that a campaign on it measures the agent alone.
  * As "compiler" it numbers its compiles (as their seconds) and does what the source tells it to.
  */
 #include "base/frame.h"
@@ -26,6 +26,11 @@ static void say(enum frame_type type, uint64_t id, const char *json, const void 
 static void compile(const struct frame *job)
 {
     static const char image[] = "image";
+    if (strstr(job->blob, "FAKE_COMPILE_ERROR")) {
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":false,\"log\":\"kernel.cu(3): error: a fake one\","
+            "\"seconds\":0}", NULL, 0);
+        return;
+    }
     say(FRAME_TYPE_RESULT, job->id,
         "{\"ok\":true,\"log\":\"\",\"seconds\":0,\"cubin\":[0,5],\"ptx\":[0,5],\"kernels\":{}}", image, 5);
 }

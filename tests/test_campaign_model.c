@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Campaigns that ask a model: through a spool whose other side is this test, and through a fake
+ * provider over HTTP. Workers are instant (fake_worker); store, graph, prompts and replies are real.
+ */
+#include "base/file.h"
+#include "base/jread.h"
+#include "base/util.h"
+#include "memory/record.h"
+#include "tests/campaign_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const char *const softmax[] = { "softmax" };
+#define INVENTED "new: two rows a block: it hides latency"
+
+static void get_attempt(struct campaign_rig *rig, const char *id, int64_t seq, struct arena *arena,
+                        struct attempt_record *ret)
+{
+    struct err err = { 0 };
+    if (record_get_attempt(rig->session.store, id, "softmax", seq, arena, ret, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+}
+
+/* Prose, then a candidate that doesn't compile, then a good one, each in a process of its own. */
+static void test_spool_correction_and_repair(void **state)
+{
+    struct campaign_rig *rig = *state;
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    auto_free char *broken = campaign_rig_reply("FAKE_COMPILE_ERROR", INVENTED);
+    auto_free char *good = campaign_rig_reply("good", INVENTED);
+    o.steps = 1;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    assert_string_equal(r.status, "waiting");
+    const char *const replies[] = { "I would rather talk about it.", broken, good };
+    for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
+        campaign_rig_ledger(rig, id, &cost);
+        assert_int_equal(cost.calls, (int64_t)i + 1);
+        assert_int_equal(cost.open, 1);
+        assert_int_equal(campaign_rig_answer(rig, replies[i]), 1);
+        campaign_rig_reopen(rig);
+        assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    }
+    assert_string_equal(r.status, "done");
+    assert_int_equal(r.attempts, 2);
+    assert_int_equal(r.accepted, 2);
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.calls, 3);
+    assert_int_equal(cost.answered, 3);
+    assert_int_equal(cost.open, 0);
+    assert_int_equal(cost.corrections, 1);
+    assert_int_equal(cost.repairs, 1);
+    assert_int_equal(cost.unknown, 3); /* plain text says nothing of tokens */
+    assert_true(cost.usd_unsure == 0); /* a spool's request lies there once, however often it is taken up */
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record a;
+    get_attempt(rig, id, 1, arena, &a);
+    assert_string_equal(a.status, "accepted");
+    assert_non_null(strstr(a.extra, "\"repairs\":1"));
+    struct call_record call;
+    assert_int_equal(record_get_call(rig->session.store, id, "softmax", 1, 2, arena, &call, NULL), 0);
+    assert_non_null(strstr(call.request, "a fake one")); /* the compiler's own words */
+    campaign_rig_verify(rig);
+}
+
+static void test_samples_are_siblings(void **state)
+{
+    struct campaign_rig *rig = *state;
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    auto_free char *one = campaign_rig_reply("one", INVENTED);
+    auto_free char *two = campaign_rig_reply("two", INVENTED);
+    auto_free char *broken = campaign_rig_reply("FAKE_COMPILE_ERROR", INVENTED);
+    o.steps = 1;
+    o.samples = 3;
+    o.repairs = 0;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.open, 3);
+    assert_true(campaign_rig_answer_one(rig, ".000001.00", one));
+    assert_true(campaign_rig_answer_one(rig, ".000002.00", broken));
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "waiting"); /* for the third */
+    assert_int_equal(r.attempts, 1);
+    assert_true(campaign_rig_answer_one(rig, ".000003.00", two));
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "done");
+    assert_int_equal(r.attempts, 4);
+    assert_int_equal(r.accepted, 3);
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record a[4];
+    size_t learned = 0;
+    for (int i = 0; i < 4; i++) {
+        get_attempt(rig, id, i, arena, &a[i]);
+        learned += a[i].n_learned > 0;
+    }
+    assert_int_equal(learned, 3); /* each sample teaches, the start doesn't */
+    assert_string_equal(a[1].parent, a[0].candidate);
+    assert_string_equal(a[2].parent, a[0].candidate);
+    assert_string_equal(a[3].parent, a[0].candidate);
+    assert_string_equal(a[1].direction, a[3].direction);
+    assert_string_equal(a[2].status, "compile_error");
+    campaign_rig_verify(rig);
+}
+
+static void test_many_calls_over_http(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, "--latency 5");
+    const char *const tasks[] = { "softmax", "gelu" };
+    struct campaign_options o = campaign_rig_options(rig, tasks, 1);
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    o.steps = 4;
+    o.samples = 2;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    assert_int_equal(r.attempts, 9);
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.answered, 8);
+    assert_int_equal(cost.failed, 0);
+    assert_true(cost.tokens_in > 0 && cost.tokens_out > 0);
+    assert_int_equal(cost.unknown, 0);
+    assert_true(cost.usd_unsure == 0);
+    campaign_rig_verify(rig);
+}
+
+static void test_budget_of_tokens_is_never_overshot(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, NULL);
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    o.steps = 50;
+    o.tokens = 120000; /* a prompt's bytes and 16,384 tokens of answer are reserved for a call */
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    assert_non_null(strstr(r.why, "tokens"));
+    campaign_rig_ledger(rig, id, &cost);
+    assert_true(cost.answered >= 1);
+    assert_true(cost.tokens_in + cost.tokens_out + cost.tokens_unsure <= o.tokens);
+    assert_int_equal(cost.open, 0);
+    /* With more to spend it goes on from there. */
+    struct campaign_options changes = { .steps = 2, .tokens = 10000000 };
+    int64_t before = r.attempts;
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_true(r.attempts >= before);
+    o.tokens = 100;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.calls, 0);
+}
+
+static void test_budget_of_dollars(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, NULL);
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_result r;
+    struct ledger_line cost;
+    struct campaign *c;
+    struct err err = { 0 };
+    char id[32];
+    o.usd = 1;
+    assert_int_equal(campaign_new(&rig->session, &o, NULL, &c, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "--prices"));
+    auto_free char *prices = xprintf("%s/prices.json", rig->folder);
+    const char *text = "{\"format\":1,\"models\":[{\"name\":\"gpt-test\",\"in\":10,\"cached\":1,\"out\":20}]}";
+    assert_int_equal(file_write(prices, text, strlen(text), NULL), 0);
+    rig->model.prices = prices;
+    o.steps = 50;
+    if (campaign_new(&rig->session, &o, NULL, &c, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    campaign_free(c);
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, &err), 0);
+    assert_non_null(strstr(r.why, "dollars"));
+    campaign_rig_ledger(rig, id, &cost);
+    assert_true(cost.usd > 0);
+    assert_true(cost.usd + cost.usd_unsure <= o.usd);
+}
+
+static void test_wall_clock_is_hard(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, "--latency 20000");
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    o.wall_s = 0.5;
+    uint64_t began = clock_ns();
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    assert_true((double)(clock_ns() - began) * 1e-9 < 10); /* far below the latency */
+    assert_non_null(strstr(r.why, "wall-clock"));
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.open, 1);
+    /* It may have been billed: sent again under its key, and its worst case stays in the ledger. */
+    struct fake_provider slow = rig->fake;
+    campaign_rig_fake(rig, NULL);
+    fake_provider_stop(&slow);
+    struct campaign_options changes = { .steps = 1, .wall_s = 1000, .model = &rig->model };
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "done");
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.calls, 1);
+    assert_int_equal(cost.answered, 1);
+    assert_true(cost.tokens_unsure > 0);
+    campaign_rig_verify(rig);
+}
+
+static void test_wrong_key_and_no_network(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, "--script 401,ok");
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .model = &rig->model };
+    struct campaign_result r;
+    struct err err = { 0 };
+    char id[32];
+    assert_true(campaign_rig_run(rig, &o, id, &r, &err) < 0);
+    assert_non_null(strstr(err.text, "key"));
+    assert_null(strstr(err.text, "sk-test"));
+    err = (struct err) { 0 };
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, &err), 0);
+    assert_int_equal(r.attempts, 4); /* nothing was lost, the start wasn't judged again */
+    rig->model.base_url = "http://127.0.0.1:9";
+    rig->model.retries = 0;
+    assert_true(campaign_rig_run(rig, &o, id, &r, &err) < 0 || r.attempts == 4);
+    assert_true(*err.text || r.accepted == 1);
+    campaign_rig_verify(rig);
+}
+
+static void test_refusals_and_floods_cost_a_sample(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, "--script refusal,flood,ok");
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_result r;
+    struct err err = { 0 };
+    char id[32];
+    if (campaign_rig_run(rig, &o, id, &r, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record a;
+    get_attempt(rig, id, 1, arena, &a);
+    assert_string_equal(a.status, "refused");
+    assert_string_equal(a.candidate, "");
+    assert_int_equal(a.n_learned, 0);
+    get_attempt(rig, id, 2, arena, &a);
+    assert_string_equal(a.status, "no_reply");
+    get_attempt(rig, id, 3, arena, &a);
+    assert_string_equal(a.status, "accepted");
+    campaign_rig_verify(rig);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, campaign_rig_setup, campaign_rig_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_spool_correction_and_repair),
+        TEST(test_samples_are_siblings),
+        TEST(test_many_calls_over_http),
+        TEST(test_budget_of_tokens_is_never_overshot),
+        TEST(test_budget_of_dollars),
+        TEST(test_wall_clock_is_hard),
+        TEST(test_wrong_key_and_no_network),
+        TEST(test_refusals_and_floods_cost_a_sample),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
