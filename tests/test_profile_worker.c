@@ -15,6 +15,32 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#if __has_include(<cupti_range_profiler.h>) && __has_include(<cupti_target.h>)
+#include <cupti_range_profiler.h>
+#include <cupti_target.h>
+/* Our structs are theirs: as long, and the last member in the same place. */
+#define SAME(ours, last, theirs, their_last)                                                       \
+    _Static_assert(sizeof(struct ours) == sizeof(theirs)                                           \
+                       && offsetof(struct ours, last) == offsetof(theirs, their_last),             \
+                   #ours " isn't " #theirs)
+SAME(cupti_plain, private, CUpti_Profiler_Initialize_Params, pPriv);
+SAME(cupti_chip, name, CUpti_Device_GetChipName_Params, pChipName);
+SAME(cupti_enable, profiler, CUpti_RangeProfiler_Enable_Params, pRangeProfilerObject);
+SAME(cupti_on, profiler, CUpti_RangeProfiler_Disable_Params, pRangeProfilerObject);
+SAME(cupti_on, profiler, CUpti_RangeProfiler_Start_Params, pRangeProfilerObject);
+SAME(cupti_stop, all_passes, CUpti_RangeProfiler_Stop_Params, isAllPassSubmitted);
+SAME(cupti_decode, dropped, CUpti_RangeProfiler_DecodeData_Params, numOfRangeDropped);
+SAME(cupti_image_size, bytes, CUpti_RangeProfiler_GetCounterDataSize_Params, counterDataSize);
+SAME(cupti_image_size, nodes, CUpti_RangeProfiler_GetCounterDataSize_Params, maxNumRangeTreeNodes);
+SAME(cupti_image, at, CUpti_RangeProfiler_CounterDataImage_Initialize_Params, pCounterData);
+SAME(cupti_info, ranges, CUpti_RangeProfiler_GetCounterDataInfo_Params, numTotalRanges);
+SAME(cupti_set, image, CUpti_RangeProfiler_SetConfig_Params, pCounterDataImage);
+SAME(cupti_set, ranges_a_pass, CUpti_RangeProfiler_SetConfig_Params, maxRangesPerPass);
+SAME(cupti_set, nesting_target, CUpti_RangeProfiler_SetConfig_Params, targetNestingLevel);
+_Static_assert(CUPTI_RANGE_AUTO == (int)CUPTI_AutoRange && CUPTI_REPLAY_USER == (int)CUPTI_UserReplay,
+               "modes of the range profiler");
+#endif
+
 static const char fake_cupti[] = WS_BIN_DIR "/libfake_cupti.so";
 static const char fake_nvml[] = WS_BIN_DIR "/libfake_nvml.so";
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

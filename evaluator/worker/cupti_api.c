@@ -51,7 +51,7 @@ int cupti_api_load(const char *path, struct cupti_api *ret, struct err *err)
     *(void **)&api.name = dlsym(api.library, #name);                                               \
     if (!api.name) {                                                                               \
         return err_set(err, ERR_UNSUPPORTED,                                                       \
-                       "this CUPTI is too old: it lacks %s; CUDA 12.8 or newer has it", #name);    \
+                       "this CUPTI is too old: it lacks %s; that of CUDA 13 has it", #name);    \
     }
     CUPTI_FUNCTIONS(X)
 #undef X

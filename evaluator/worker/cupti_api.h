@@ -4,8 +4,8 @@
  * CUPTI's range profiler, loaded at run time, with declarations of our own: NVIDIA's header of the
  * host part (cupti_profiler_host.h of CUDA 13.0) is C++ alone, and a build shouldn't need CUPTI. Each
  * function takes one struct that begins with its own size, by which CUPTI knows how much of it is
- * there: these are the structs as of CUDA 12.8, which later versions only lengthen. Members are
- * named as in the API's reference where they are used here.
+ * there: these are the structs of CUDA 13.0, which later versions only lengthen. A test holds the
+ * target's part against NVIDIA's headers, and runs the host's part of a CUPTI that is installed.
  */
 #include <cuda.h>
 #include <stddef.h>
