@@ -59,7 +59,7 @@ struct llm_reply {
     struct llm_usage usage;
     bool usage_known;        /* false: the reply says nothing (plain text in a spool, some servers) */
     double usd;              /* of this answer; NAN: no price known for the model, or no usage */
-    double usd_unsure;       /* most that tries without an answer may have cost besides */
+    double usd_unsure;       /* most that tries without an answer may have cost besides; NAN as usd */
     int64_t tokens_unsure;   /* the same in tokens */
     const char *model, *request_id; /* as the provider says; "" if it doesn't */
     int tries;
@@ -102,11 +102,8 @@ int llm_ask(struct llm *llm, const struct llm_request *request, llm_cb done, voi
 /* No callback any more; what was sent may be billed all the same. Not from the call's own callback. */
 void llm_cancel(struct llm_call *call);
 
-/*
- * The most that this request can cost, all repeats included: a token for each byte of the prompt (no
- * tokenizer makes more), all of max_tokens as answer. NAN: no price is known for the model, then a
- * budget in dollars can't be kept (llm_price_missing says what to do about it).
- */
+/* The most that this request can cost, all repeats included: a token for each byte of the prompt (no
+ * tokenizer makes more), all of max_tokens as answer. NAN: no price is known, see llm_price_missing. */
 double llm_worst_usd(const struct llm *llm, const struct llm_request *request);
 int64_t llm_worst_tokens(const struct llm *llm, const struct llm_request *request);
 /* NULL if prices are known; else "no price is known for MODEL: give --prices FILE, ...". */
@@ -114,10 +111,8 @@ const char *llm_price_missing(const struct llm *llm);
 
 /* Calls that only somebody outside can bring on (a spool); others in flight finish by themselves. */
 size_t llm_waiting(const struct llm *llm);
-size_t llm_pending(const struct llm *llm); /* all, these included */
-/* Where the replies are awaited ("DIR/in"), or "". */
-const char *llm_where(const struct llm *llm);
-
+size_t llm_pending(const struct llm *llm);     /* all, these included */
+const char *llm_where(const struct llm *llm); /* replies are awaited here ("DIR/in"), or "" */
 const char *llm_name(const struct llm *llm);  /* "openai", "anthropic", "spool", "replay" */
 const char *llm_model(const struct llm *llm); /* as asked for; "" if the provider chooses */
 
