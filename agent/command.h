@@ -9,7 +9,7 @@
 #include "agent/session.h"
 
 extern const struct command command_optimize, command_resume, command_eval, command_doctor,
-    command_bench, command_memory, command_report, command_ledger,
+    command_bench, command_memory, command_prompt, command_report, command_ledger,
     command_replay;
 
 /* Writes JSON to FILE or stdout ("-"), with a newline; takes the value. */

@@ -7,7 +7,7 @@
 
 static const struct command *const commands[] = {
     &command_optimize, &command_resume, &command_eval,   &command_report, &command_ledger,
-    &command_replay,   &command_memory,   &command_doctor, &command_bench,
+    &command_replay,   &command_memory,   &command_prompt, &command_doctor, &command_bench,
 };
 
 static void print_help(FILE *out)

@@ -133,13 +133,6 @@ static int build_state(struct builder *b, const char *device, const char **ret)
     return render(b, "state.md", prompt_state_text, values, ARRAY_LEN(values), ret);
 }
 
-static const char *sample_hint(const struct prompt_input *in)
-{
-    return in->sample == 0 ? "take the way that you trust most."
-                           : "take another way than the first that comes to mind, so that the answers "
-                             "differ.";
-}
-
 static int build_step(struct builder *b, const char **ret)
 {
     const struct prompt_input *in = b->input;
@@ -161,12 +154,11 @@ static int build_step(struct builder *b, const char **ret)
         { "example_strategy", prompt_line(arena, e->strategy, HTG_ID_MAX) },
         { "example_about", prompt_line(arena, e->about, 200) },
         { "tried", fenced(b, "", b->parts[PART_TRIED]) },
-        { "tried_note", "Each line is an attempt in this run, oldest first. Don't repeat what failed "
-                        "or brought nothing, unless you know why and do it differently." },
         { "goal", prompt_goal(in, arena) },
         { "sample", sampled ? arena_printf(arena, "%" PRId64, in->sample + 1) : NULL },
         { "samples", arena_printf(arena, "%" PRId64, in->samples) },
-        { "sample_hint", sample_hint(in) },
+        { "first", in->sample == 0 ? "" : NULL },
+        { "other", in->sample == 0 ? NULL : "" },
     };
     return render(b, "step.md", prompt_step_text, values, ARRAY_LEN(values), ret);
 }
@@ -201,30 +193,37 @@ static int build_question(struct builder *b)
     return add_message(b, "user", arena_printf(b->arena, "%s\n%s", state, step));
 }
 
+/* The template has a part for each status. */
+static int render_repair(struct builder *b, const struct verdict *v, size_t most, const char **ret)
+{
+    struct arena *arena = b->arena;
+    const char *detail = v->detail ? v->detail : "";
+    detail = prompt_cut(arena, prompt_clean(arena, detail, strlen(detail)), most);
+    const struct template_value values[] = {
+        { "status", verdict_status_name(v->status) },
+        { "phase", prompt_line(arena, v->phase && *v->phase ? v->phase : "no phase", 40) },
+        { "detail", fenced(b, "", detail) },
+#define X(name, word) { word, v->status == VERDICT_STATUS_##name ? "" : NULL },
+        VERDICT_STATUS_LIST(X)
+#undef X
+    };
+    return render(b, "repair.md", prompt_repair_text, values, ARRAY_LEN(values), ret);
+}
+
 static int build_turn(struct builder *b, const struct prompt_turn *turn, size_t reply_most,
                       size_t words_most)
 {
     struct arena *arena = b->arena;
     const char *reply = prompt_clean(arena, turn->reply, turn->reply_len), *text = NULL;
     reply = prompt_cut(arena, *reply ? reply : "(nothing)\n", reply_most);
-    const struct verdict *v = turn->verdict;
     int r;
     if (turn->correction) {
         const char *request = prompt_clean(arena, turn->correction, strlen(turn->correction));
         const struct template_value values[]
             = { { "request", fenced(b, "", prompt_cut(arena, request, words_most)) } };
         r = render(b, "correction.md", prompt_correction_text, values, ARRAY_LEN(values), &text);
-    } else if (v) {
-        const char *detail = v->detail ? v->detail : "";
-        detail = prompt_cut(arena, prompt_clean(arena, detail, strlen(detail)), words_most);
-        const struct template_value values[] = {
-            { "status", verdict_status_name(v->status) },
-            { "phase", prompt_line(arena, v->phase && *v->phase ? v->phase : "no phase", 40) },
-            { "meaning", prompt_meaning(v->status) },
-            { "detail", fenced(b, "", detail) },
-            { "hint", prompt_hint(v) },
-        };
-        r = render(b, "repair.md", prompt_repair_text, values, ARRAY_LEN(values), &text);
+    } else if (turn->verdict) {
+        r = render_repair(b, turn->verdict, words_most, &text);
     } else {
         return err_set(b->err, ERR_INVALID, "a turn has neither correction nor verdict");
     }

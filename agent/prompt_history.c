@@ -31,8 +31,8 @@ char *prompt_direction(const struct prompt_input *input, struct arena *arena)
                                                                            : HTG_START;
     const struct htg_transition *t = htg_find_transition(input->htg, from, id);
     if (t && input->choice->recall) {
-        buf_printf(&out, "After %s this pays when: %s Why: %s Risk: %s\n", from, t->when, t->why,
-                   t->risk);
+        buf_printf(&out, "%s %s this pays when: %s Why: %s Risk: %s\n",
+                   str_eq(from, HTG_START) ? "From the" : "After", from, t->when, t->why, t->risk);
     }
     return prompt_clean(arena, out.at, out.len);
 }

@@ -36,12 +36,11 @@ const char *prompt_device(const struct prompt_input *input, struct arena *arena,
                        " bytes a block, %.0f GB of memory for the task.",
                prompt_line(arena, d->name, 100), arch, f->sm_count, f->max_shared,
                (double)f->max_memory / 1e9);
-    if (d->modelled) {
-        buf_puts(&facts, "\nIt is simulated: kernels run on a CPU, and times are modelled from what "
-                         "they do. wgmma, tcgen05, cp.async.bulk and clusters are refused here; "
-                         "cp.async, ldmatrix, mma.sync and mbarrier work.");
-    }
-    const struct template_value values[] = { { "facts", facts.at } };
+    const struct template_value values[] = {
+        { "facts", facts.at },
+        { "real", d->modelled ? NULL : "" },
+        { "simulated", d->modelled ? "" : NULL },
+    };
     int r = template_render("device sheet", sheet, values, ARRAY_LEN(values), &out, err);
     return r < 0 ? NULL : settled(&out, arena);
 }
@@ -123,7 +122,10 @@ char *prompt_task(const struct task *task, struct arena *arena)
     add_shapes(&out, task);
     buf_printf(&out, "- tolerance: |got - expected| <= %.3g + %.3g * |expected|, every element\n",
                task->atol, task->rtol);
-    buf_printf(&out, "- precision that the arithmetic must have: %s\n", task->precision);
+    bool wide = str_eq(task->precision, "f32") || str_eq(task->precision, "f64");
+    buf_printf(&out, "- precision that the arithmetic must have: %s (%s)\n", task->precision,
+               wide ? "operands and sums; no products in a narrower type"
+                    : "of operands; sums in f32 or wider");
     add_cost(&out, task, "bytes that have to move", task->bytes);
     add_cost(&out, task, "operations", task->flops);
     prompt_fence(&frame, "", prompt_clean(arena, out.at, out.len));
@@ -143,8 +145,13 @@ char *prompt_plan(const struct plan *plan, struct arena *arena)
 
 static void add_time(struct buf *out, const struct verdict *v, bool baseline)
 {
-    buf_printf(out, "time: %.4g us%s (95 %% interval %.4g .. %.4g, %zu samples)\n", v->time.median_us,
-               v->modelled ? " modelled, not measured" : "", v->time.lo_us, v->time.hi_us, v->time.n);
+    buf_printf(out, "time: %.4g us", v->time.median_us);
+    if (v->modelled) {
+        buf_puts(out, ", modelled, not measured\n");
+    } else {
+        buf_printf(out, " (95 %% interval %.4g .. %.4g, %zu samples)\n", v->time.lo_us, v->time.hi_us,
+                   v->time.n);
+    }
     if (baseline && v->speedup > 0) {
         buf_printf(out, "speedup over the baseline (%.4g us): %.3gx\n", v->baseline.median_us,
                    v->speedup);
@@ -197,43 +204,4 @@ char *prompt_verdict(const struct verdict *v, bool baseline, struct arena *arena
         buf_printf(&out, "phase: %s\n%s\n", v->phase ? v->phase : "", v->detail ? v->detail : "");
     }
     return prompt_clean(arena, out.at, out.len);
-}
-
-const char *prompt_meaning(enum verdict_status status)
-{
-    static const char *const meanings[] = {
-        [VERDICT_STATUS_ACCEPTED] = "It was accepted.",
-        [VERDICT_STATUS_COMPILE_ERROR] = "The source doesn't compile.",
-        [VERDICT_STATUS_PLAN_ERROR] = "The plan doesn't work at every shape of the task.",
-        [VERDICT_STATUS_LAUNCH_ERROR] = "A launch failed, or a kernel broke off.",
-        [VERDICT_STATUS_INCORRECT] = "It computes something else than the reference.",
-        [VERDICT_STATUS_TIMEOUT] = "It didn't end in time.",
-        [VERDICT_STATUS_CRASH] = "It took the worker process down.",
-        [VERDICT_STATUS_SUSPECT] = "Its time is below what this hardware can do, so it doesn't count.",
-        [VERDICT_STATUS_UNSUPPORTED] = "It uses something that isn't allowed or not available here.",
-    };
-    return status < ARRAY_LEN(meanings) && meanings[status] ? meanings[status] : "";
-}
-
-const char *prompt_hint(const struct verdict *v)
-{
-    switch (v->status) {
-    case VERDICT_STATUS_COMPILE_ERROR:
-        return "Look at the first error: later ones often follow from it.\n";
-    case VERDICT_STATUS_PLAN_ERROR:
-        return "The path at the beginning says where in plan.json. A shape's name in it means that only "
-               "this shape breaks: a `when` rule or a guard in the kernel is missing.\n";
-    case VERDICT_STATUS_LAUNCH_ERROR:
-        return "Common causes: accesses out of bounds at an odd shape, a vector access that isn't aligned, "
-               "too many registers or too much shared memory for the block, a missing opt-in in `shared`.\n";
-    case VERDICT_STATUS_INCORRECT:
-        return "Common causes: a tail or an odd size that isn't handled, a missing barrier, scratch or "
-               "outputs that are read before they're written, a reduction that starts from the wrong value, "
-               "a fragment or swizzle that is read in another layout than it was written, too little "
-               "precision. Which elements are wrong says much.\n";
-    case VERDICT_STATUS_TIMEOUT:
-        return "Common causes: a barrier that part of a block never reaches, a loop that waits for another "
-               "block, an mbarrier whose phase or byte count is off.\n";
-    default: return "";
-    }
 }

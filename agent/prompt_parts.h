@@ -41,6 +41,3 @@ char *prompt_strategies(const struct prompt_input *input, struct arena *arena);
 /* NULL: nothing was tried. */
 char *prompt_tried(const struct prompt_input *input, struct arena *arena);
 char *prompt_goal(const struct prompt_input *input, struct arena *arena);
-/* What a failure means, and what to look at first. */
-const char *prompt_meaning(enum verdict_status status);
-const char *prompt_hint(const struct verdict *verdict);

@@ -239,7 +239,7 @@ static void test_samples(void **state)
     rig.input.sample = 1;
     build(&rig, &q);
     assert_has(p.messages[1].text, "This question goes out 2 times, and this is number 1:");
-    assert_has(q.messages[1].text, "number 2: take another way");
+    assert_has(q.messages[1].text, "number 2:\ntake another way");
     assert_string_not_equal(p.id, q.id);
     rig_done(&rig);
 }
@@ -276,6 +276,30 @@ static void test_turns(void **state)
     assert_int_equal(prompt_build(&rig.input, rig.arena, &q, NULL), ERR_INVALID);
     rig.input.n_turns = PROMPT_TURNS_MAX + 1;
     assert_int_equal(prompt_build(&rig.input, rig.arena, &q, NULL), ERR_INVALID);
+    rig_done(&rig);
+}
+
+/* A status that the template has no words for would stop every repair. */
+static void test_repair_of_every_status(void **state)
+{
+    (void)state;
+    static const enum verdict_status statuses[] = {
+#define X(name, text) VERDICT_STATUS_##name,
+        VERDICT_STATUS_LIST(X)
+#undef X
+    };
+    struct rig rig;
+    struct prompt p;
+    rig_init(&rig);
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        const struct verdict verdict = { .status = statuses[i] };
+        const struct prompt_turn turn = { "x", 1, NULL, &verdict };
+        rig.input.turns = &turn;
+        rig.input.n_turns = 1;
+        build(&rig, &p);
+        assert_has(p.messages[3].text, verdict_status_name(statuses[i]));
+        assert_null(strstr(p.messages[3].text, "{{"));
+    }
     rig_done(&rig);
 }
 
@@ -524,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_memory_ignored),
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_repair_of_every_status),
         cmocka_unit_test(test_data_stays_inside),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cut),
