@@ -320,12 +320,36 @@ static char *find_program(void)
     return NULL;
 }
 
+static void on_simulated(void *ud, const struct pool_result *result)
+{
+    struct judgement *j = ud;
+    j->job = NULL;
+    if (j->over) {
+        return;
+    }
+    const char *error = json_string_value(json_object_get(result->json, "error"));
+    bool found = result->code == 0 && error;
+    auto_free char *text = xprintf("%s%s", found ? "simulator: " : "",
+                                   found                ? error
+                                   : result->code < 0 ? result->error
+                                                        : "");
+    give(j, "simulator", found, text);
+}
+
+static void simulate(struct judgement *j)
+{
+    struct buf job;
+    buf_init(&job, FRAME_JSON_MAX);
+    judge_write_job(j, "sanitize", &job);
+    j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len,
+                         judge_deadline(j), on_simulated, j);
+}
+
 void sanitize_start(struct judgement *j)
 {
     const char *named = getenv("WARPSMITH_SANITIZER");
     if (j->ev->device.modelled && !(named && *named)) {
-        give(j, "simulator", 0, "every checked run was watched for accesses out of bounds or "
-             "misaligned, reads of what nobody wrote, races and divergent barriers");
+        simulate(j);
         return;
     }
     char *program = find_program();

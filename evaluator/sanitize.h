@@ -6,7 +6,7 @@
  * aren't sealed, because the tool works from inside and around them; only what passed the sealed gate
  * gets here. Findings make the verdict `incorrect`, phase "sanitize".
  *
- * On the simulator nothing is started: its own diagnoses watched every run already. Where the tool
+ * On the simulator its own diagnoses watch the same runs, in the sealed device worker. Where the tool
  * isn't installed the verdict says "not available". WARPSMITH_SANITIZER names another tool.
  */
 #include "evaluator/judge_internal.h"

@@ -180,7 +180,7 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
         turn_give(&d->turn);
         return r;
     }
-    if (kind && d->sanitizes && str_eq(kind, "sanitize")) {
+    if (kind && (d->sanitizes || d->gpu.modelled) && str_eq(kind, "sanitize")) {
         take_turn(d);
         int r = serve_sanitize(d, json, frame->blob, frame->blob_len, err);
         turn_give(&d->turn);

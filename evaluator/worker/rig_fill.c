@@ -24,10 +24,12 @@ static unsigned part_of(const struct rig *rig, size_t i)
 
 static enum gate_mode mode_for(const struct rig *rig, enum gate_mode mode)
 {
-    bool far = rig->unary && (mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE);
-    return !far                          ? mode
-        : mode == GATE_MODE_NEGATIVE ? GATE_MODE_FAR_BELOW
-                                     : GATE_MODE_FAR_ABOVE;
+    switch (rig->unary ? mode : GATE_MODE_OWN) {
+    case GATE_MODE_NEGATIVE: return GATE_MODE_FAR_BELOW;
+    case GATE_MODE_POSITIVE: return GATE_MODE_FAR_ABOVE;
+    case GATE_MODE_OFFSET: return GATE_MODE_FAR_OFFSET;
+    default: return mode;
+    }
 }
 
 int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t trial,
@@ -125,6 +127,7 @@ int rig_renew_scratch(struct rig *rig, struct rig_buffers *to, struct err *err)
         slab_drop(rig->slabs, to->slabs[i]);
         to->slabs[i] = NULL;
     }
+    slabs_drop_unused(rig->slabs); /* one of another case could be taken, which was written */
     int r = 0;
     for (size_t i = rig->n_tensors; r == 0 && i < to->n; i++) {
         size_t need = rig_bytes(&to->buffers[i]) + RIG_FRONT_ZONE + 2 * RIG_BACK_ZONE;

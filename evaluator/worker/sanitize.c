@@ -3,6 +3,16 @@
 #include "base/util.h"
 #include "evaluator/worker/program.h"
 
+/* The simulator's: WARPSIM_CHECK_ALL, and WARPSIM_CHECK_UNWRITTEN, which follows what is written. */
+enum { CHECKS_ALL = 7, CHECKS_WRITES = 1 };
+
+static void checks(struct gpu *gpu, bool on)
+{
+    if (gpu->cu.warpsim_checks) {
+        require(gpu->cu.warpsim_checks(on ? CHECKS_ALL : CHECKS_WRITES) == 0);
+    }
+}
+
 static size_t bytes_of(const struct bound_buffer *b)
 {
     return MAX((size_t)b->count * dtype_size(b->dtype), (size_t)1);
@@ -60,13 +70,16 @@ static int run_case(const struct sanitize_tools *t, const struct job *job,
     if (r < 0) {
         return r;
     }
+    checks(t->gpu, false);
     r = make_buffers(t->gpu, one, bound, at, err);
     r = r < 0 ? r : fill(t, job, one, bound, at, err);
     if (r == 0) {
+        checks(t->gpu, true);
         program_point(&program, at);
         r = program.n_prepare ? program_prepare(&program, err) : 0;
         r = r < 0 ? r : program_run(&program, err);
         r = r < 0 ? r : gpu_finish(t->gpu, "running the kernels", err);
+        checks(t->gpu, false);
     }
     free_buffers(t->gpu, one, bound, at);
     program_unload(&program);

@@ -4,7 +4,8 @@
  * A candidate's kernels once at every small shape, for compute-sanitizer to watch from outside: each
  * buffer is an allocation of exactly its size (no zones, no mapping), inputs are filled, outputs and
  * scratch hold what nobody wrote. Nothing is compared or timed; what is wrong stands in the tool's
- * log, which the agent reads (evaluator/sanitize.c).
+ * log, which the agent reads (evaluator/sanitize.c). On the simulator its own diagnoses watch, and the
+ * first is the run's error.
  */
 #include <jansson.h>
 #include "base/arena.h"

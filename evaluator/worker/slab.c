@@ -157,7 +157,7 @@ void slab_drop(struct slabs *slabs, struct slab *slab)
     }
 }
 
-static bool drop_unused(struct slabs *slabs)
+bool slabs_drop_unused(struct slabs *slabs)
 {
     bool any = false;
     for (struct slab *s = slabs->first, *next; s; s = next) {
@@ -201,7 +201,7 @@ int slab_take(struct slabs *slabs, size_t bytes, struct slab **ret, struct err *
     slab->size = size;
     slab->writable = slabs->plain;
     int r = make(slabs, slab, err);
-    if (r == -ENOMEM && drop_unused(slabs)) {
+    if (r == -ENOMEM && slabs_drop_unused(slabs)) {
         r = make(slabs, slab, err);
     }
     if (r < 0) {

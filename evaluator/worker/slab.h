@@ -39,6 +39,9 @@ void slabs_done(struct slabs *slabs);
 /* Gives all memory back to the driver; no slab may be in use. */
 void slabs_drop_all(struct slabs *slabs);
 
+/* The same with those that nobody uses now. */
+bool slabs_drop_unused(struct slabs *slabs);
+
 /* A slab of at least `bytes`, writable; its content is anything. -ENOMEM if the GPU has no more. */
 int slab_take(struct slabs *slabs, size_t bytes, struct slab **ret, struct err *err);
 /* Back to the keep. NULL is fine. */
