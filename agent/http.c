@@ -121,7 +121,11 @@ static curl_socket_t on_open_socket(void *ud, curlsocktype purpose, struct curl_
 static size_t on_body(char *at, size_t size, size_t n, void *ud)
 {
     struct http_transfer *t = ud;
-    t->last_byte_ns = clock_ns();
+    /* Headers and blank lines may come while a model still thinks: they're no beginning. */
+    for (size_t i = 0; !t->began && i < size * n; i++) {
+        t->began = !strchr(" \t\r\n", at[i]);
+    }
+    t->last_byte_ns = t->began ? clock_ns() : 0;
     return buf_add(&t->body, at, size * n) < 0 ? 0 : size * n;
 }
 
@@ -152,7 +156,6 @@ static size_t on_header(char *line, size_t size, size_t n, void *ud)
     struct http_transfer *t = ud;
     size_t len = size * n;
     char value[HTTP_VALUE_MAX];
-    t->last_byte_ns = clock_ns();
     t->headers_len += len;
     if (t->headers_len > HTTP_HEADERS_MAX) {
         t->flooded = true;
@@ -245,6 +248,7 @@ static CURLcode set_up(struct http_transfer *t, const struct http_request *q)
     SET(POSTFIELDSIZE_LARGE, (curl_off_t)t->request_len);
     SET(HTTPHEADER, t->headers);
     SET(HEADEROPT, (long)CURLHEADER_SEPARATE); /* ours are the server's, not a proxy's */
+    SET(SUPPRESS_CONNECT_HEADERS, 1L);
     SET(FOLLOWLOCATION, 0L);
     SET(ACCEPT_ENCODING, "");
     SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -259,6 +263,9 @@ static CURLcode set_up(struct http_transfer *t, const struct http_request *q)
     SET(CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
     SET(TIMEOUT_MS, (long)(q->timeout_s * 1000));
     SET(MAXFILESIZE_LARGE, (curl_off_t)q->reply_max);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(QUICK_EXIT, 1L); /* a name that nobody resolves doesn't hold up the end */
+#endif
     SET(OPENSOCKETFUNCTION, on_open_socket);
     SET(WRITEFUNCTION, on_body);
     SET(WRITEDATA, t);

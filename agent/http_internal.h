@@ -20,9 +20,9 @@ struct http_transfer {
     char *request;
     size_t request_len, headers_len;
     struct buf body;
-    uint64_t last_byte_ns; /* 0: no answer has begun */
+    uint64_t last_byte_ns; /* of the body; 0: it hasn't begun */
     double stall_s;
-    bool stalled, flooded;
+    bool began, stalled, flooded;
     CURLcode result;
     char error[CURL_ERROR_SIZE];
     char location[HTTP_VALUE_MAX], request_id[HTTP_VALUE_MAX];

@@ -27,7 +27,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SCRIPT_MAX = 64, ANSWERS_MAX = 64, REQUEST_MAX = 80 << 20, PIECE = 65536, DRIP_MS = 20 };
+enum { SCRIPT_MAX = 64, ANSWERS_MAX = 64, REQUEST_MAX = 80 << 20, PIECE = 65536, DRIP_MS = 20, LATE_MS = 1500 };
 
 struct server {
     uv_loop_t loop;
@@ -102,6 +102,7 @@ static void conn_close(struct conn *c, bool reset)
 static void serve(struct conn *c);
 
 static void on_drip(uv_timer_t *timer);
+static void on_rest(uv_timer_t *timer);
 static void on_written(uv_write_t *write, int status)
 {
     struct conn *c = write->data;
@@ -118,6 +119,12 @@ static void on_written(uv_write_t *write, int status)
     case FAKE_PACE_DRIP:
         if (c->sent < c->answer.bytes.len) {
             uv_timer_start(&c->timer, on_drip, DRIP_MS, 0);
+            return;
+        }
+        break;
+    case FAKE_PACE_LATE:
+        if (c->sent < c->answer.bytes.len) {
+            uv_timer_start(&c->timer, on_rest, LATE_MS, 0);
             return;
         }
         break;
@@ -151,13 +158,24 @@ static void on_drip(uv_timer_t *timer)
     uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written);
 }
 
+static void on_rest(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+    uv_buf_t b = uv_buf_init(c->answer.bytes.at + c->sent, (unsigned)(c->answer.bytes.len - c->sent));
+    c->sent = c->answer.bytes.len;
+    uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written);
+}
+
 static void on_due(uv_timer_t *timer)
 {
     struct conn *c = timer->data;
     if (c->answer.pace == FAKE_PACE_RESET) {
         conn_close(c, true);
     } else if (c->answer.pace != FAKE_PACE_SILENT) {
-        size_t n = c->answer.pace == FAKE_PACE_DRIP ? 1 : c->answer.bytes.len;
+        size_t n = c->answer.pace == FAKE_PACE_DRIP ? 1
+            : c->answer.pace == FAKE_PACE_LATE
+            ? (size_t)(strstr(c->answer.bytes.at, "\r\n\r\n") - c->answer.bytes.at) + 4
+            : c->answer.bytes.len;
         uv_buf_t b = uv_buf_init(c->answer.bytes.at, (unsigned)n);
         c->sent = n;
         uv_write(&c->write, (uv_stream_t *)&c->tcp, &b, 1, on_written);

@@ -247,6 +247,9 @@ static bool make_odd(const char *name, const struct fake_question *q, struct fak
         flood(a);
     } else if (str_eq(name, "blank")) {
         blank(a, q);
+    } else if (str_eq(name, "late")) {
+        good(a, q);
+        a->pace = FAKE_PACE_LATE;
     } else if (str_eq(name, "picky")) {
         picky(a, q);
     } else if (str_eq(name, "redirect")) {

@@ -15,6 +15,7 @@ enum fake_pace {
     FAKE_PACE_SILENT, /* nothing, for ever */
     FAKE_PACE_STALL,  /* all of it, then nothing, for ever */
     FAKE_PACE_DRIP,   /* a byte every 20 ms */
+    FAKE_PACE_LATE,   /* the head at once, the rest 1.5 s later */
     FAKE_PACE_PIECES, /* 64 KiB at a time, `repeat` times over */
 };
 

@@ -29,6 +29,7 @@ struct expected {
 static const struct expected both[] = {
     { "ok", 0, 1, false, "an answer", 0 },
     { "blank", 0, 1, false, "an answer", 0 },
+    { "late", 0, 1, false, "an answer", 0 }, /* later after its head than an answer may stall */
     { "429,ok", 0, 2, false, "an answer", 0 },
     { "500,503,ok", 0, 3, false, "an answer", 0 },
     { "529,ok", 0, 2, false, "an answer", 0 },
