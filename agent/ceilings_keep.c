@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/ceilings_keep.h"
-#include "base/file.h"
 #include "base/jread.h"
 #include "base/jwrite.h"
 #include "base/util.h"
@@ -28,21 +27,6 @@ static int look_up(struct store *store, const char *key, struct ceilings *ret)
     return r;
 }
 
-/* A command that opens no store may still read what an earlier one kept. */
-static int look_up_elsewhere(const struct session *s, const char *key, struct ceilings *ret)
-{
-    struct store_options options = { .read_only = true };
-    struct store *store = NULL;
-    struct err err = { 0 };
-    if (!s->options->store || !file_exists(s->options->store)) {
-        return ERR_NOTFOUND;
-    }
-    int r = store_open(s->options->store, &options, &store, &err);
-    r = r < 0 ? r : look_up(store, key, ret);
-    store_close(store);
-    return r;
-}
-
 struct measured {
     bool done;
     int code;
@@ -62,14 +46,25 @@ static void on_measured(void *ud, int code, const struct ceilings *ceilings, con
     }
 }
 
-static void put(struct session *s, const char *key, const struct ceilings *ceilings)
+static void put(struct store *store, const char *key, const struct ceilings *ceilings)
 {
+    struct err err = { 0 };
     json_t *json = ceilings_json(ceilings);
     auto_free char *text = json_compact(json);
     struct store_batch *batch = store_batch_new();
     store_batch_put(batch, STORE_DB_DEVICES, key, text, strlen(text));
-    store_submit(s->store, batch, NULL, NULL); /* lost, they are measured again */
+    (void)!store_commit(store, batch, &err); /* lost, they are measured again */
     json_decref(json);
+}
+
+/* A command that opens no store of its own borrows the usual one. NULL where it can't be had. */
+static struct store *borrow(const struct session *s)
+{
+    struct store *store = NULL;
+    struct err err = { 0 };
+    struct store_options options = { 0 };
+    return s->options->store && store_open(s->options->store, &options, &store, &err) == 0 ? store
+                                                                                         : NULL;
 }
 
 void ceilings_keep(struct session *s)
@@ -80,16 +75,19 @@ void ceilings_keep(struct session *s)
     }
     auto_free char *key = key_of(device);
     struct measured m = { 0 };
-    int r = s->store ? look_up(s->store, key, &m.ceilings)
-                     : look_up_elsewhere(s, key, &m.ceilings);
+    struct store *store = s->store ? s->store : borrow(s);
+    int r = store ? look_up(store, key, &m.ceilings) : ERR_NOTFOUND;
     if (r < 0) {
         evaluator_measure_ceilings(s->evaluator, on_measured, &m);
         while (!m.done && uv_run(&s->loop, UV_RUN_ONCE)) {
         }
         r = m.done ? m.code : ERR_BUG;
-        if (r == 0 && s->store) {
-            put(s, key, &m.ceilings);
+        if (r == 0 && store) {
+            put(store, key, &m.ceilings);
         }
+    }
+    if (store != s->store) {
+        store_close(store);
     }
     if (r == 0) {
         evaluator_set_ceilings(s->evaluator, &m.ceilings);

@@ -3,7 +3,7 @@
 /*
  * A device's ceilings are measured once and kept in the store (database `devices`, by UUID and
  * driver). This makes them known to a session's evaluator: from the store where they are there, else
- * by measuring, which takes about two seconds and happens on a real GPU only.
+ * by measuring (a fraction of a second, after some seconds of compiling), on a real GPU only.
  */
 #include "agent/session.h"
 

@@ -88,6 +88,20 @@ static void check_store(struct doctor *d, const struct options *o)
     }
 }
 
+/* What a real GPU was measured to reach, and whether its driver tells of throttling. */
+static void say_measured(struct doctor *d, const struct device_info *info)
+{
+    const struct ceilings *c = &info->ceilings;
+    auto_free char *rates = xprintf(
+        "copy %.2f TB/s, f32 %.0f, tf32 %.0f, bf16 %.0f, f16 %.0f TFLOP/s (tensor cores by %s)",
+        c->copy * 1e-12, c->f32 * 1e-12, c->tf32 * 1e-12, c->bf16 * 1e-12, c->f16 * 1e-12,
+        c->instruction);
+    say(d, info->has_ceilings ? FINDING_GOOD : FINDING_NOTE, "ceilings",
+        info->has_ceilings ? rates : "not measured: shares are of theoretical rates");
+    say(d, info->nvml[0] ? FINDING_NOTE : FINDING_GOOD, "NVML",
+        info->nvml[0] ? info->nvml : "throttle reasons and other processes can be seen");
+}
+
 /* Opens the evaluator on one device and says what came of it. */
 static bool check_device(struct doctor *d, const struct options *o, const char *gpu,
                          const char *what, enum finding if_not)
@@ -106,6 +120,9 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
                                    info->arch, info->driver, (long long)info->facts.sm_count,
                                    info->context_ms);
     say(d, FINDING_GOOD, what, text);
+    if (!info->modelled) {
+        say_measured(d, info);
+    }
     if (!info->modelled && evaluator_counters(session.evaluator, &err) < 0) {
         say(d, FINDING_NOTE, "counters", err_text(&err));
     } else if (!info->modelled) {

@@ -56,7 +56,7 @@ static void share(const struct roof_device *device, const struct ceilings *measu
                   const char *precision, double bytes, double flops, double us, const char *basis,
                   double expected)
 {
-    struct roof_work work = { bytes, flops, false, precision };
+    struct roof_work work = { bytes, flops, 0, false, precision };
     struct roof_share got;
     roof_share(device, measured, &work, us, &got);
     assert_string_equal(got.basis, basis);
@@ -80,6 +80,13 @@ static void test_shares(void **state)
     share(&blackwell, &old, "f16", 1, 8192.0 * 148 * 1.965e9, 2e6, "theoretical", 0.5);
     share(&blackwell, &old, "f32", 1, 60e12, 2e6, "measured", 0.5);
     share(&hopper, &h200, "f32", 0, 0, 5, "", 0);
+    /* A copy, and one part written of four: half copied, half read. */
+    struct roof_work copy = { 4.2e9, 0, 2.1e9, false, "f32" }, mixed = { 8.4e9, 0, 2.1e9, false, "f32" };
+    struct roof_share got;
+    roof_share(&hopper, &h200, &copy, 2000, &got);
+    assert_float_equal(got.share, 0.5, 1e-6);
+    roof_share(&hopper, &h200, &mixed, 2000, &got);
+    assert_float_equal(got.share, (1000 + 4.2e9 / 4.4e12 * 1e6) / 2000, 1e-6);
 }
 
 int main(void)

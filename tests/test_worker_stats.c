@@ -81,13 +81,13 @@ static void test_floor(void **state)
 {
     (void)state;
     char why[256];
-    struct roof_work copy = { 4e9, 1e9, false, "f32" };
+    struct roof_work copy = { 4e9, 1e9, 0, false, "f32" };
     double floor = roof_floor_us(&h200, &copy, why, sizeof(why));
     assert_true(fabs(floor - (4e9 - (60 << 20)) / 4.8e12 * 1e6) < 1e-6);
     assert_non_null(strstr(why, "of L2"));
-    struct roof_work small = { 1e6, 1e12, false, "f32" };
+    struct roof_work small = { 1e6, 1e12, 0, false, "f32" };
     assert_true(roof_floor_us(&h200, &small, why, sizeof(why)) == 0); /* it may stay in the L2 */
-    struct roof_work matmul = { 1e8, 2 * 4096.0 * 4096 * 4096, true, "bf16" };
+    struct roof_work matmul = { 1e8, 2 * 4096.0 * 4096 * 4096, 0, true, "bf16" };
     floor = roof_floor_us(&h200, &matmul, why, sizeof(why));
     assert_true(floor > 120 && floor < 140); /* 137 GFLOP at 1.07 PFLOP/s */
     matmul.precision = "f32";
@@ -103,7 +103,7 @@ static void test_share_and_class(void **state)
     (void)state;
     static const struct ceilings none;
     struct roof_share share;
-    struct roof_work copy = { 4.8e9, 1e9, false, "f32" };
+    struct roof_work copy = { 4.8e9, 1e9, 0, false, "f32" };
     roof_share(&h200, &none, &copy, 2000, &share);
     assert_true(fabs(share.share - 0.5) < 1e-9);
     assert_string_equal(share.bound, "memory");
@@ -112,15 +112,15 @@ static void test_share_and_class(void **state)
     assert_int_equal(roof_bottleneck(&share, 1100, 1), BOTTLENECK_NEAR_LIMIT);
     roof_share(&h200, &none, &copy, 10000, &share);
     assert_int_equal(roof_bottleneck(&share, 10000, 1), BOTTLENECK_LATENCY_BOUND);
-    struct roof_work work = { 1e6, 6.7e10, false, "f32" };
+    struct roof_work work = { 1e6, 6.7e10, 0, false, "f32" };
     roof_share(&h200, &none, &work, 2000, &share);
     assert_string_equal(share.bound, "compute");
     assert_int_equal(roof_bottleneck(&share, 2000, 1), BOTTLENECK_COMPUTE_BOUND);
-    struct roof_work tiny = { 1e4, 1e4, false, "f32" };
+    struct roof_work tiny = { 1e4, 1e4, 0, false, "f32" };
     roof_share(&h200, &none, &tiny, 4, &share);
     assert_int_equal(roof_bottleneck(&share, 4, 1), BOTTLENECK_LAUNCH_BOUND);
     assert_int_equal(roof_bottleneck(&share, 40, 10), BOTTLENECK_LAUNCH_BOUND);
-    struct roof_work unknown = { 0, 0, false, "f32" };
+    struct roof_work unknown = { 0, 0, 0, false, "f32" };
     roof_share(&h200, &none, &unknown, 100, &share);
     assert_true(share.share == 0 && share.bound[0] == '\0');
 }

@@ -98,22 +98,33 @@ static int best(struct peaks *p, CUfunction f, unsigned blocks, void **args, dou
     return r;
 }
 
+/* Bytes a second; the best way to move them differs from chip to chip. */
 static int memory(struct peaks *p, const char *name, double bytes, double *ret)
+{
+    const unsigned sms = (unsigned)p->gpu->sm_count;
+    const unsigned grids[] = { 4 * sms, 8 * sms, 16 * sms, 32 * sms };
+    CUfunction f = NULL;
+    uint64_t n = p->bytes / 16;
+    void *args[] = { &p->from, &p->to, &n };
+    int r = check(p, p->gpu->cu.cuModuleGetFunction(&f, p->module, name), name);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(grids); i++) {
+        double seconds = 0;
+        r = best(p, f, grids[i], args, &seconds);
+        *ret = r < 0 ? *ret : MAX(*ret, bytes / seconds);
+    }
+    return r;
+}
+
+static int copying(struct peaks *p, double *ret)
 {
     CUfunction f = NULL;
     uint64_t n = p->bytes / 16;
     void *args[] = { &p->from, &p->to, &n };
-    double least = 0;
-    int r = check(p, p->gpu->cu.cuModuleGetFunction(&f, p->module, name), name);
-    for (unsigned an_sm = 4; r == 0 && an_sm <= 32; an_sm *= 2) { /* which is best, differs */
-        double seconds = 0;
-        r = best(p, f, (unsigned)p->gpu->sm_count * an_sm, args, &seconds);
-        least = least > 0 ? MIN(least, seconds) : seconds;
-    }
-    if (r == 0) {
-        *ret = bytes / least;
-    }
-    return r;
+    double seconds = 0;
+    int r = check(p, p->gpu->cu.cuModuleGetFunction(&f, p->module, "peak_copy"), "peak_copy");
+    r = r < 0 ? r : best(p, f, (unsigned)(n / 1024), args, &seconds);
+    *ret = r < 0 ? *ret : 2 * (double)p->bytes / seconds;
+    return r < 0 ? r : memory(p, "peak_copy_strided", 2 * (double)p->bytes, ret);
 }
 
 /* Operations a second; ret_wide says whether wgmma made them. */
@@ -151,7 +162,7 @@ int peaks_measure(struct gpu *gpu, const void *image, const char *driver, struct
     struct ceilings c = { 0 };
     bool wide = false, ignored;
     int r = open_all(&p, image);
-    r = r < 0 ? r : memory(&p, "peak_copy", 2 * (double)p.bytes, &c.copy);
+    r = r < 0 ? r : copying(&p, &c.copy);
     r = r < 0 ? r : memory(&p, "peak_read", (double)p.bytes, &c.read);
     r = r < 0 ? r : arithmetic(&p, "peak_f32", 8, &c.f32, &ignored);
     r = r < 0 ? r : arithmetic(&p, "peak_f16", 1, &c.f16, &wide);

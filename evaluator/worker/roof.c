@@ -107,13 +107,14 @@ static bool reaches_the_peak(const struct roof_device *device, const struct ceil
 void roof_share(const struct roof_device *device, const struct ceilings *measured,
                 const struct roof_work *work, double time_us, struct roof_share *ret)
 {
-    double bandwidth = MAX(measured->copy, measured->read);
-    bool known_bandwidth = bandwidth > 0;
-    bandwidth = known_bandwidth ? bandwidth : device->bandwidth;
+    double copied = MIN(2 * work->written, work->bytes);
+    bool known_bandwidth = measured->copy > 0 && measured->read > 0;
     double peak = ceilings_rate(measured, work->precision);
     bool known_peak = peak > 0 && reaches_the_peak(device, measured, work->precision);
     peak = known_peak ? peak : MAX(peak, roof_peak(device, work->precision));
-    double memory = bandwidth > 0 ? work->bytes / bandwidth * 1e6 : 0;
+    double memory = known_bandwidth
+        ? (copied / measured->copy + (work->bytes - copied) / measured->read) * 1e6
+        : device->bandwidth > 0 ? work->bytes / device->bandwidth * 1e6 : 0;
     double compute = peak > 0 ? work->flops / peak * 1e6 : 0;
     double bound = MAX(memory, compute);
     *ret = (struct roof_share) { .bound = "", .basis = "" };

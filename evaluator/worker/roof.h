@@ -22,6 +22,7 @@ struct roof_device {
 
 struct roof_work {
     double bytes, flops; /* compulsory traffic, operations; 0 if unknown */
+    double written;      /* of the bytes */
     bool flops_minimum;  /* `flops` can't be avoided by any algorithm */
     const char *precision;
 };
@@ -40,7 +41,8 @@ struct roof_share {
 };
 
 /*
- * `measured` holds zeros for what wasn't. Memory goes by the faster of copying and reading. Tensor
+ * `measured` holds zeros for what wasn't. What is written goes at the speed of copying, with as much
+ * that is read, and the rest at that of reading. Tensor
  * cores that were driven by an instruction which isn't the fastest of its architecture go by theory.
  */
 void roof_share(const struct roof_device *device, const struct ceilings *measured,

@@ -199,6 +199,17 @@ static void close_all(struct timing *t)
     program_unload(&t->reference);
 }
 
+/* Bytes of the outputs. */
+static double written(const struct rig *rig)
+{
+    double sum = 0;
+    for (size_t i = 0; i < rig->n_tensors; i++) {
+        const struct bound_buffer *buffer = &rig->sets[0].buffers[i];
+        sum += rig_is_output(buffer) ? (double)rig_bytes(buffer) : 0;
+    }
+    return sum;
+}
+
 /* What follows from the times: the physical floor, the share of the speed of light, the class. */
 static int place_in_roof(struct timing *t)
 {
@@ -207,8 +218,8 @@ static int place_in_roof(struct timing *t)
     const struct gpu *gpu = j->gpu;
     struct roof_device device = { gpu->major, gpu->minor, gpu->sm_count, gpu->clock_khz,
                                   gpu->l2_bytes, gpu->bandwidth };
-    struct roof_work work = { j->job->floor_bytes, j->job->floor_flops, j->job->flops_minimum,
-                              j->job->precision };
+    struct roof_work work = { j->job->floor_bytes, j->job->floor_flops, written(&t->rig),
+                              j->job->flops_minimum, j->job->precision };
     struct roof_share share;
     char why[256];
     double floor = roof_floor_us(&device, &work, why, sizeof(why));

@@ -9,7 +9,7 @@
 #include "evaluator/worker/series.h"
 
 enum {
-    TIMING_AUDITS_MAX = 30,
+    TIMING_AUDITS_MAX = 10, /* a batch */
     TIMING_TRIAL_FIRST = 1000,  /* trial numbers of timed inputs start here */
     TIMING_TRIAL_WEIGHTS = 900, /* the one set of weights that timing uses */
 };

@@ -91,13 +91,30 @@ static int sample(struct timing *t, struct side *side, size_t set)
     return r;
 }
 
+/* The baseline's scratch holds results for the same inputs once it ran. What it prepared there must
+ * last: then the scratch can't be seen, while the candidate runs. */
+static int hide_baseline(struct timing *t, bool hidden)
+{
+    struct judge *j = t->judge;
+    struct rig_buffers *b = &t->rig.baseline[0];
+    int r = 0;
+    if (t->baseline.program.n_prepare == 0) {
+        return hidden ? rig_poison_scratch(&t->rig, b, RIG_POISON_A, &j->err) : 0;
+    }
+    for (size_t i = t->rig.n_tensors; r == 0 && i < b->n; i++) {
+        r = slab_hide(j->slabs, b->slabs[i], hidden, &j->err);
+    }
+    return r;
+}
+
 /* What a run on set `set` needs: state and outputs as if nobody had run before. */
 static int renew(struct timing *t, size_t set, uint64_t trial)
 {
+    static const enum rig_poison poisons[] = { RIG_POISON_A, RIG_POISON_B, RIG_POISON_NUMBERS };
     struct judge *j = t->judge;
     int r = rig_fill(&t->rig, &t->rig.sets[set], RIG_PART_INOUT, trial, GATE_MODE_OWN, &j->err);
     return r < 0 ? r : rig_poison_outputs(&t->rig, &t->rig.sets[set],
-                                          trial % 2 ? RIG_POISON_B : RIG_POISON_A, &j->err);
+                                          poisons[trial % ARRAY_LEN(poisons)], &j->err);
 }
 
 static bool audited(const struct timing *t, size_t i)
@@ -132,27 +149,35 @@ static void draw_pair(struct timing *t, size_t i, size_t *ret_set, bool *ret_can
     *ret_candidate_first = t->draw[at].candidate_first;
 }
 
-/* The i-th pair. The candidate's outputs are checked now and then, when it can't know. */
+/* The i-th pair. The candidate's outputs are checked now and then, when it can't know: after the
+ * pair, from a copy made between the two where it ran first, so that both find the GPU alike. */
 static int pair(struct timing *t, size_t i)
 {
     struct judge *j = t->judge;
-    size_t set;
+    size_t index;
     bool first;
     uint64_t trial = TIMING_TRIAL_FIRST + i;
-    bool with_baseline = t->has_baseline && !t->baseline_done;
-    draw_pair(t, i, &set, &first);
-    int r = rig_fill(&t->rig, &t->rig.sets[set], RIG_PART_INPUTS, trial, GATE_MODE_OWN, &j->err);
+    bool with_baseline = t->has_baseline && !t->baseline_done, audit = audited(t, i);
+    draw_pair(t, i, &index, &first);
+    struct rig_buffers *set = &t->rig.sets[index];
+    int r = rig_fill(&t->rig, set, RIG_PART_INPUTS, trial, GATE_MODE_OWN, &j->err);
     for (int turn = 0; r == 0 && turn < 2; turn++) {
         bool is_candidate = (turn == 0) == first;
         if (!is_candidate && !with_baseline) {
             continue;
         }
-        r = renew(t, set, trial);
-        r = r < 0 ? r : sample(t, is_candidate ? &t->candidate : &t->baseline, set);
-        if (r == 0 && is_candidate && audited(t, i)) {
-            r = check_outputs(j, &t->check, &t->rig.sets[set], trial, GATE_MODE_OWN,
-                              ", in a timed run");
+        bool hide = is_candidate && turn == 1;
+        r = renew(t, index, trial);
+        r = r < 0 || !hide ? r : hide_baseline(t, true);
+        r = r < 0 ? r : sample(t, is_candidate ? &t->candidate : &t->baseline, index);
+        r = r < 0 || !hide ? r : hide_baseline(t, false);
+        if (r == 0 && turn == 0 && audit && with_baseline && (first || !j->slabs->plain)) {
+            r = rig_keep(&t->rig, set, &j->err);
         }
+    }
+    if (r == 0 && audit) {
+        r = check_outputs(j, &t->check, first && with_baseline ? &t->rig.kept : set, trial,
+                          GATE_MODE_OWN, ", in a timed run");
     }
     return r;
 }
@@ -175,20 +200,23 @@ static void maybe_end_baseline(struct timing *t)
     t->baseline_done = base.median > slow_baseline * time.median;
 }
 
-/* Samples to audit, drawn anew for every job: as many as cost little, some in any case, because a
- * kernel that is right by a coin must not pass. */
-static void draw_audits(struct timing *t)
+/* The samples of a batch to audit, drawn anew for every job: as many as cost little, some in any
+ * case and in every batch, because a kernel that is right by a coin, or at first, must not pass. */
+static void draw_audits(struct timing *t, size_t from, size_t to)
 {
     double once = t->judge->reference_seconds;
-    size_t most = MIN(t->judge->job->samples_min, TIMING_AUDITS_MAX);
+    size_t least = from == 0 ? AUDITS_LEAST : AUDITS_LEAST / 2, n = 0;
+    size_t most = from == 0 ? TIMING_AUDITS_MAX : TIMING_AUDITS_MAX / 3;
     size_t wanted = once > 0 ? (size_t)MIN(audit_seconds / once, TIMING_AUDITS_MAX) : 0;
+    wanted = MIN(MIN(MAX(wanted, least), most), to - from);
     t->n_audits = 0;
-    while (t->n_audits < MIN(MAX(wanted, AUDITS_LEAST), most)) {
+    while (n < wanted) {
         /* One early, in case a slow kernel gets no further. */
-        size_t of = t->n_audits == 0 ? MIN(BASELINE_SHORT, most) : t->judge->job->samples_min;
-        size_t at = drawn_below((uint32_t)of);
+        size_t of = from == 0 && n == 0 ? MIN((size_t)BASELINE_SHORT, to) : to - from;
+        size_t at = from + drawn_below((uint32_t)of);
         if (!audited(t, at)) {
-            t->audits[t->n_audits++] = at;
+            t->audits[n++] = at;
+            t->n_audits = n;
         }
     }
 }
@@ -231,9 +259,10 @@ int timing_take_samples(struct timing *t)
     size_t most = MIN(job->samples_max, SERIES_MAX), look = MIN(job->samples_min, most), i = 0;
     uint64_t start = clock_ns();
     t->alpha = look < most ? STATS_ALPHA_FOUR_LOOKS : STATS_ALPHA_ONE;
-    draw_audits(t);
     look_around(t);
+    t->throttle = 0; /* what held the clocks before says nothing of the samples */
     for (;;) {
+        draw_audits(t, i, look);
         int r = batch(t, &i, look, start);
         look_around(t);
         bool paired = t->has_baseline && !t->baseline_done;
