@@ -26,7 +26,7 @@ struct bench {
     int (*run)(const struct options *options, struct bench_report *report, struct err *err);
 };
 
-extern const struct bench bench_overhead, bench_deadlines, bench_evaluate, bench_families,
+extern const struct bench bench_overhead, bench_campaign, bench_deadlines, bench_evaluate, bench_families,
     bench_correlation, bench_device, bench_exploits, bench_sanitize,
     bench_mutants, bench_honest, bench_htg, bench_degenerate, bench_timing;
 

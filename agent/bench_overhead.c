@@ -3,7 +3,7 @@
  * What the agent itself costs: many tasks at once, with a provider and workers that answer at once.
  * Everything else is real: selection, binding, frames over sockets, durable records.
  */
-#include "agent/bench.h"
+#include "agent/bench_tasks.h"
 #include "agent/campaign.h"
 #include "base/file.h"
 #include "base/jread.h"
@@ -39,47 +39,6 @@ static void ask_instant(const struct provider *provider, const struct ask *ask, 
 
 static const struct provider instant = { .name = "instant", .ask = ask_instant };
 
-static int write_tasks(const char *folder, char **paths, size_t n, struct err *err)
-{
-    struct task *task = NULL;
-    int r = catalog_task("gelu", &task, err);
-    if (r < 0) {
-        return r;
-    }
-    auto_free char *document = xprintf("%s/task.json", task->folder);
-    json_t *json = NULL;
-    r = jread_file(document, &json, err);
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        auto_free char *name = xprintf("task%03zu", i);
-        paths[i] = xprintf("%s/%s", folder, name);
-        auto_free char *to = xprintf("%s/task.json", paths[i]);
-        auto_free char *source = xprintf("%s/reference.cu", paths[i]);
-        json_object_set_new(json, "name", json_string(name));
-        auto_free char *text = json_canonical(json);
-        r = folder_make(paths[i], err);
-        r = r < 0 ? r : file_write(to, text, strlen(text), err);
-        r = r < 0 ? r : file_write(source, task->reference_source,
-                                   strlen(task->reference_source), err);
-    }
-    json_decref(json);
-    task_free(task);
-    return r;
-}
-
-/* Without pages of files: what lies in the cache of the store's file is nobody's. */
-static double resident_mib(void)
-{
-    long pages = 0, shared = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file) {
-        if (fscanf(file, "%*d %ld %ld", &pages, &shared) != 2) {
-            pages = shared = 0;
-        }
-        fclose(file);
-    }
-    return (double)(pages - shared) * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
-}
-
 /* Of this process alone, all its threads: the workers aren't the agent's cost. */
 static double cpu_ms(void)
 {
@@ -98,7 +57,7 @@ static void on_event(void *ud, const struct campaign_event *e)
 {
     struct peak *peak = ud;
     if (e->kind == CAMPAIGN_EVENT_SCORED && ++peak->events % 256 == 0) {
-        peak->mib = MAX(peak->mib, resident_mib());
+        peak->mib = MAX(peak->mib, bench_resident_mib(0));
     }
 }
 
@@ -125,7 +84,7 @@ static int run_campaign(const struct options *o, const char *folder, char **path
                                         .steps = o->steps > 0 ? o->steps : OVERHEAD_STEPS,
                                         .plateau = INT64_MAX };
     struct campaign *campaign = NULL;
-    double before = resident_mib();
+    double before = bench_resident_mib(0);
     r = r < 0 ? r : campaign_new(&session, &options, &instant, &campaign, err);
     if (r == 0) {
         struct peak peak = { 0 };
@@ -159,7 +118,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
         return r;
     }
     char *paths[OVERHEAD_TASKS] = { NULL };
-    r = write_tasks(folder, paths, OVERHEAD_TASKS, err);
+    r = bench_write_tasks(folder, paths, OVERHEAD_TASKS, err);
     r = r < 0 ? r : run_campaign(o, folder, paths, OVERHEAD_TASKS, report, err);
     for (size_t i = 0; i < OVERHEAD_TASKS; i++) {
         free(paths[i]);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct bench *const benches[] = {
-    &bench_overhead, &bench_deadlines, &bench_evaluate, &bench_families,
+    &bench_overhead, &bench_campaign, &bench_deadlines, &bench_evaluate, &bench_families,
     &bench_correlation, &bench_timing, &bench_device, &bench_exploits, &bench_mutants, &bench_honest,
     &bench_sanitize, &bench_htg,
     &bench_degenerate,
