@@ -256,6 +256,21 @@ static void test_signs_and_far_values(void **state)
     }
 }
 
+static void test_short_rows_far_from_zero(void **state)
+{
+    struct bound_buffer t = buffer(DTYPE_F32, DOMAIN_KIND_REAL, 12 * 300, 300, 0);
+    float *v = fill(*state, &t, GATE_MODE_FAR_OFFSET, 0);
+    int far = 0;
+    for (int row = 0; row < 12; row++) {
+        double mean, deviation;
+        moments(v + 300 * row, 300, &mean, &deviation);
+        far += fabs(mean - 128) < 0.3 && fabs(deviation - 1) < 0.2;
+        assert_true(mean > 127 || (fabs(mean - 1) < 0.6 && fabs(deviation - 2) < 0.4));
+    }
+    assert_int_equal(far, 3);
+    free(v);
+}
+
 static void test_outputs_of_trivial_candidates(void **state)
 {
     struct bench *b = *state;
@@ -515,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_edges_carry_the_most),
         cmocka_unit_test(test_impulses_are_few),
         cmocka_unit_test(test_signs_and_far_values),
+        cmocka_unit_test(test_short_rows_far_from_zero),
         cmocka_unit_test(test_outputs_of_trivial_candidates),
         cmocka_unit_test(test_types_agree),
         cmocka_unit_test(test_domains_keep_their_promises),

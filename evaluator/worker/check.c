@@ -5,13 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TRIALS_DEFAULT = 5, /* of a shape that isn't small */
-       DIAGNOSES = 7 };    /* all that the simulator has; it refuses a mask with more bits */
+enum {
+    TRIALS_DEFAULT = 5, /* of a shape that isn't small */
+    ELEMENTS_MODELLED = 120000, /* of all trials of a shape on the simulator, about */
+    CHECKS_ALL = 7,     /* the simulator's: WARPSIM_CHECK_ALL */
+    CHECKS_WRITES = 1,  /* WARPSIM_CHECK_UNWRITTEN: without it, what is written isn't followed */
+};
 
 static void checks(const struct judge *j, bool on)
 {
     if (j->gpu->cu.warpsim_checks) {
-        j->gpu->cu.warpsim_checks(on ? DIAGNOSES : 0);
+        require(j->gpu->cu.warpsim_checks(on ? CHECKS_ALL : CHECKS_WRITES) == 0);
     }
 }
 
@@ -214,17 +218,29 @@ static enum gate_mode next_mode(struct judge *j, int trial)
                       : (enum gate_mode)(1 + (j->job->salt[0] + j->turn++) % OTHERS);
 }
 
-/* On the simulator as many trials as show every mode on some shape, two a shape at least: a number
- * that depends on the job alone, so that every run does the same. On a GPU every mode on every small
- * shape, fewer on the default one, and only two a shape once there is no more time for them. */
+/* Trials of a shape on the simulator: the smaller, the more, two at least. */
+static int modelled_quota(const struct job_case *one)
+{
+    int64_t elements = 1;
+    for (size_t i = 0; i < one->reference.bound->n_tensors; i++) {
+        elements += one->reference.bound->buffers[i].count;
+    }
+    return (int)MAX(2, MIN(ELEMENTS_MODELLED / elements, GATE_MODE_COUNT));
+}
+
+/* On the simulator a number that depends on the job alone, so that every run does the same, and that
+ * shows every mode on some shape. On a GPU every mode on every small shape, fewer on the default
+ * one, and only two a shape once there is no more time for them. */
 static bool enough(const struct judge *j, const struct job_case *one, int done)
 {
-    int shapes = 0;
+    int shapes = 0, others = 0;
     for (size_t i = 0; i < j->job->n_cases; i++) {
         shapes += j->job->cases[i].check;
+        others += j->job->cases[i].check ? modelled_quota(&j->job->cases[i]) - 1 : 0;
     }
     if (j->gpu->modelled) {
-        return done >= MAX(2, 1 + (GATE_MODE_COUNT - 2 + shapes) / shapes);
+        bool all = others >= GATE_MODE_COUNT - 1;
+        return done >= (all ? modelled_quota(one) : 1 + (GATE_MODE_COUNT - 2 + shapes) / shapes);
     }
     bool is_default = shapes > 1 && str_eq(one->shape, "default");
     return done >= (is_default ? TRIALS_DEFAULT : GATE_MODE_COUNT)

@@ -16,7 +16,7 @@ typedef long long i64;
 enum { F64, F32, F16, BF16, F8E4M3, F8E5M2, I64, I32, I16, I8, U8, BOOL };
 enum { REAL, POSITIVE, UNIT, PROBABILITY, INDEX, EXACT };
 enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS, EDGES, IMPULSES, NEGATIVE, POSITIVES, FAR_BELOW,
-       FAR_ABOVE };
+       FAR_ABOVE, FAR_OFFSET };
 
 __device__ float half_to_float(u16 h)
 {
@@ -132,8 +132,7 @@ __device__ float below_one(int dtype)
                            : 0.99999994f;
 }
 
-/* Real or positive numbers; `scale` differs from row to row in mode SCALED_ROWS, and is other than
- * one at the edges of mode EDGES. */
+/* Real or positive numbers; `scale` as row_scale has it. */
 __device__ float draw_number(const source &s, float n, u32 r, float scale)
 {
     bool positive = s.domain == POSITIVE;
@@ -148,6 +147,7 @@ __device__ float draw_number(const source &s, float n, u32 r, float scale)
     case POSITIVES: return fabsf(n) + 0.5f;
     case FAR_BELOW: return positive ? a * 0.015625f : -100.0f - 16.0f * fabsf(n);
     case FAR_ABOVE: return 100.0f + 16.0f * fabsf(n);
+    case FAR_OFFSET: return positive || scale == 1.0f ? 1.0f + 2.0f * a : scale + n;
     default: return a * scale;
     }
 }
@@ -196,7 +196,7 @@ __device__ bool is_whole(int dtype, int domain)
     return dtype >= I64 || domain >= INDEX;
 }
 
-/* First, last and a place near a power of two in each row; all of the first and the last row. */
+/* First, last and one near a power of two in a row; all of the first and the last row. */
 __device__ bool is_edge(const source &s, u64 row, u64 at)
 {
     u64 near = (u64)32 << (row % 6);
@@ -204,8 +204,8 @@ __device__ bool is_edge(const source &s, u64 row, u64 at)
         || (s.rows > 2 && (row == 0 || row + 1 == s.rows));
 }
 
-/* What the elements of a row are multiplied with: rows of every size, some so small that an epsilon
- * decides; rows of nothing among the impulses. */
+/* What makes a row differ: rows of every size, some so small that an epsilon decides; rows of nothing
+ * among the impulses; short ones far from zero, where squares of sums cancel. */
 __device__ float row_scale(const source &s, u64 row, u64 at)
 {
     int step = (row + s.turn) & 7;
@@ -213,6 +213,7 @@ __device__ float row_scale(const source &s, u64 row, u64 at)
     case SCALED_ROWS: return power_of_two(step == 7 ? -12 : step - 3);
     case EDGES: return is_edge(s, row, at) ? 8.0f : 1.0f;
     case IMPULSES: return step == 7 && s.rows > 1 && s.domain == REAL ? 0.0f : 1.0f;
+    case FAR_OFFSET: return (step & 3) == 0 && s.inner <= 300 ? 128.0f : 1.0f;
     default: return 1.0f;
     }
 }
@@ -220,7 +221,7 @@ __device__ float row_scale(const source &s, u64 row, u64 at)
 /* The scales of four neighbours that start at element i. */
 __device__ void row_scales(const source &s, u64 i, float *scale)
 {
-    bool rows = s.mode == SCALED_ROWS || s.mode == EDGES || s.mode == IMPULSES;
+    bool rows = s.mode >= SCALED_ROWS;
     u64 row = 0, at = 0;
     if (rows) {
         row = i / s.inner;
@@ -481,9 +482,7 @@ extern "C" __global__ void gate_same(const u8 *a, const u8 *b, u64 bytes, compar
     }
 }
 
-struct zone {
-    u64 at, bytes;
-};
+struct zone { u64 at, bytes; };
 
 /* One block a zone. out->first: the lowest address that no longer holds the pattern. */
 extern "C" __global__ void gate_zones(const zone *zones, u32 pattern, comparison *out)

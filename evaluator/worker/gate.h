@@ -24,9 +24,11 @@ enum gate_mode {
     GATE_MODE_NEGATIVE,    /* below zero throughout; of a positive domain: all small */
     GATE_MODE_POSITIVE,    /* above zero throughout */
     GATE_MODE_COUNT,
-    /* The last two for tasks with one input: beyond -100 and 100, where exponentials end. */
+    /* The same for tasks with one input: beyond -100 and 100, where exponentials end, and short rows
+     * whose mean is 128 times their spread. */
     GATE_MODE_FAR_BELOW = GATE_MODE_COUNT,
     GATE_MODE_FAR_ABOVE,
+    GATE_MODE_FAR_OFFSET,
 };
 
 const char *gate_mode_name(enum gate_mode mode);
