@@ -7,9 +7,11 @@
 #include "base/util.h"
 #include "evaluator/toolkit.h"
 
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct doctor {
@@ -128,6 +130,12 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
     } else if (!info->modelled) {
         say(d, FINDING_GOOD, "counters", "eval --profile reads the GPU's own");
     }
+    if (!info->modelled) {
+        say(d, *info->nvml ? FINDING_NOTE : FINDING_GOOD, "NVML",
+            *info->nvml ? info->nvml : "throttling, clocks, other processes, energy");
+        say(d, FINDING_GOOD, "device worker",
+            "sealed after start-up; worker/README.md says what stays open");
+    }
     if (info->modelled) {
         say(d, FINDING_GOOD, "compiler", info->compiler);
         bool sealed = strstr(info->sealed, "\"landlock\":0") == NULL
@@ -142,6 +150,33 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
     return true;
 }
 
+/* What this kernel offers for keeping compilers and candidates in. */
+static void check_kernel(struct doctor *d)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    auto_free char *landlock
+        = abi < 1 ? xstrdup("none: workers can open what you can (Linux 5.13 or newer has it; it may "
+                            "have to be named in the kernel's lsm= list)")
+                  : xprintf("ABI %ld: files%s%s", abi, abi >= 4 ? ", network" : "",
+                            abi >= 6 ? ", signals" : "");
+    say(d, abi < 1 ? FINDING_NOTE : FINDING_GOOD, "Landlock", landlock);
+    uint32_t action = 0x00050000; /* SECCOMP_RET_ERRNO */
+    bool seccomp = syscall(SYS_seccomp, 2 /* SECCOMP_GET_ACTION_AVAIL */, 0, &action) == 0;
+    say(d, seccomp ? FINDING_GOOD : FINDING_NOTE, "seccomp",
+        seccomp ? "filters: no programs, processes, sockets, tracing"
+                : "none: workers can start programs and open sockets");
+}
+
+static void check_sanitizer(struct doctor *d, bool gpu)
+{
+    auto_free char *program = evaluator_sanitizer();
+    say(d, program || !gpu ? FINDING_GOOD : FINDING_NOTE, "sanitizer",
+        program ? program
+        : gpu   ? "compute-sanitizer wasn't found, so --sanitize can't be had: install cuda-sanitizer "
+                  "of NVIDIA's toolkit, or name it in WARPSMITH_SANITIZER"
+                : "--sanitize means the simulator's own diagnoses");
+}
+
 static int run_doctor(const struct options *o)
 {
     struct doctor d = { .checks = json_array(),
@@ -149,7 +184,9 @@ static int run_doctor(const struct options *o)
     check_toolkit(&d);
     check_shipped(&d);
     check_store(&d, o);
+    check_kernel(&d);
     bool gpu = check_device(&d, o, str_eq(o->gpu, "auto") ? "0" : o->gpu, "GPU", FINDING_NOTE);
+    check_sanitizer(&d, gpu);
     check_device(&d, o, "sim", "simulator", FINDING_LACKS);
     bool lacks = d.lacks;
     if (d.out) {

@@ -34,7 +34,7 @@ struct device_info {
     struct device_facts facts;
     bool modelled; /* the simulator: times are modelled */
     double context_ms;
-    char sealed[128]; /* how far the compile workers are sealed, for doctor */
+    char sealed[256]; /* how far the compile workers are sealed, for doctor */
     char nvml[256];   /* "" where NVML is available, else why not */
     bool has_ceilings; /* measured on this device, see evaluator_set_ceilings */
     struct ceilings ceilings;
@@ -86,6 +86,9 @@ void evaluator_image(struct evaluator *evaluator, const struct task *task,
 void evaluator_image_at(struct evaluator *evaluator, const struct task *task,
                         const struct shape *shape, const struct candidate *candidate, image_cb done,
                         void *ud);
+
+/* The compute-sanitizer that --sanitize would start; NULL: none was found. The caller frees it. */
+char *evaluator_sanitizer(void);
 
 /* Median time of the device's own copy that reads and writes `bytes` in all; code < 0: see `error`. */
 typedef void (*copy_cb)(void *ud, int code, double median_us, const char *error);

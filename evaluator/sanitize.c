@@ -296,7 +296,7 @@ static void on_gate(void *ud, int code, const struct image *image, const char *e
 }
 
 /* $WARPSMITH_SANITIZER, else the toolkit's, else the one on the path. NULL: there's none. */
-static char *find_program(void)
+char *evaluator_sanitizer(void)
 {
     const char *named = getenv("WARPSMITH_SANITIZER");
     if (named && *named) {
@@ -352,7 +352,7 @@ void sanitize_start(struct judgement *j)
         simulate(j);
         return;
     }
-    char *program = find_program();
+    char *program = evaluator_sanitizer();
     if (!program) {
         give(j, "not available", 0, "compute-sanitizer wasn't found in the CUDA Toolkit or on the "
              "path; install cuda-sanitizer of NVIDIA's toolkit, or name it in WARPSMITH_SANITIZER");

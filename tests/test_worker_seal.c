@@ -240,6 +240,45 @@ static void test_environment_is_gone(void **state)
     assert_int_equal(status, 0);
 }
 
+/* Not even through a descriptor from before. */
+static void test_files_do_not_grow(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/warpsmith-seal-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        seal_limits();
+        _exit(write(fd, "x", 1) < 0 && errno == EFBIG ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(fd);
+}
+
+/* Either the process is in a cgroup of its own with the cap, or it is told what is missing. */
+static void test_cgroup_or_a_reason(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    pid_t pid = fork();
+    if (pid == 0) {
+        int r = seal_cgroup((size_t)1 << 30, &err);
+        char text[4096] = "";
+        int fd = open("/proc/self/cgroup", O_RDONLY);
+        ssize_t n = read(fd, text, sizeof(text) - 1);
+        bool inside = n > 0 && strstr(text, "warpsmith-compile-");
+        _exit(r == 0 ? !inside : r != ERR_UNSUPPORTED || inside || !err_text(&err)[0]);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void test_cpu_time_is_capped(void **state)
 {
     (void)state;
@@ -261,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_what_still_works),
         cmocka_unit_test(test_environment_is_gone),
+        cmocka_unit_test(test_files_do_not_grow),
+        cmocka_unit_test(test_cgroup_or_a_reason),
         cmocka_unit_test(test_cpu_time_is_capped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,8 +313,9 @@ static json_t *hello(const struct compiler *c, const struct seal *seal)
     }
     free(numbers);
     auto_free char *version = xprintf("NVRTC %d.%d", major, minor);
-    return json_pack("{s:s,s:s,s:{s:i,s:b},s:o}", "role", "compile", "compiler", version, "sealed",
-                     "landlock", seal->landlock, "seccomp", seal->seccomp, "archs", archs);
+    return json_pack("{s:s,s:s,s:{s:i,s:b,s:s},s:o}", "role", "compile", "compiler", version, "sealed",
+                     "landlock", seal->landlock, "seccomp", seal->seccomp, "memory", seal->memory, "archs",
+                     archs);
 }
 
 static int start(struct compiler *c, const struct compile_config *config, struct seal *ret_seal,
@@ -339,12 +340,16 @@ static int start(struct compiler *c, const struct compile_config *config, struct
         r = err_set(err, ERR_ENVIRONMENT, "can't enter %s", c->include);
     }
     if (r == 0 && !config->unsealed) {
+        struct err why = { 0 };
+        bool group = seal_cgroup(MEMORY_MAX, &why) == 0;
         seal_environment();
         seal_limits();
         const char *readable[] = { c->include };
         r = seal_process(readable, 1, ret_seal, err);
         /* A thread that starts now is sealed, too. */
         r = r < 0 ? r : seal_memory(MEMORY_MAX, err);
+        snprintf(ret_seal->memory, sizeof(ret_seal->memory), group ? "cgroup" : "watchdog (%.140s)",
+                 err_text(&why));
     }
     return r;
 }

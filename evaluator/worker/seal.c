@@ -14,6 +14,28 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* As of ABI 6; a kernel reads as much of it as it knows. Older headers have the first member alone. */
+struct ruleset {
+    uint64_t files, net, scoped;
+};
+
+static struct ruleset ruleset_for(int abi, uint64_t files)
+{
+    struct ruleset r = { .files = files };
+    if (abi >= 4) {
+        r.net = 1ull << 0 | 1ull << 1; /* LANDLOCK_ACCESS_NET_BIND_TCP, _CONNECT_TCP */
+    }
+    if (abi >= 6) {
+        r.scoped = 1ull << 0 | 1ull << 1; /* LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, _SIGNAL */
+    }
+    return r;
+}
+
+static size_t ruleset_size(int abi)
+{
+    return abi >= 6 ? sizeof(struct ruleset) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
+}
+
 /* Rights by the ABI that brought them; a ruleset may only name those that the kernel knows. The
  * ioctl right (ABI 5) is left out: a GPU's driver works through ioctls. */
 static uint64_t known_rights(int abi)
@@ -55,9 +77,9 @@ static int seal_files(const char *const *readable, size_t n, int *ret_abi, struc
         *ret_abi = 0;
         return 0;
     }
-    struct landlock_ruleset_attr attr = { .handled_access_fs = known_rights((int)abi) };
+    struct ruleset attr = ruleset_for((int)abi, known_rights((int)abi));
     auto_close int ruleset
-        = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+        = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_size((int)abi), 0);
     if (ruleset < 0) {
         return err_set(err, -errno, "Landlock ruleset: %s", strerror(errno));
     }
@@ -162,7 +184,9 @@ static void limit(int what, rlim_t value)
 void seal_limits(void)
 {
     limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 0); /* no file grows, whoever opened it */
     limit(RLIMIT_NOFILE, 256);
+    limit(RLIMIT_MSGQUEUE, 0);
 }
 
 /* Ends the process once it has ever been larger than `bytes`; looks ten times a second. */
