@@ -89,6 +89,17 @@ static void take(struct judgement *j, const json_t *json)
     says(j, text.at ? text.at : "");
 }
 
+/* It runs some thousand times while it's weighed. */
+static void suspect(struct judgement *j, const char *why)
+{
+    auto_free char *text = xprintf("right while it was judged, but not when it ran on: %s",
+                                   why ? why : "");
+    j->verdict.status = VERDICT_STATUS_SUSPECT;
+    j->verdict.phase = "energy";
+    j->verdict.detail = arena_strdup(j->arena, text);
+    judge_end(j);
+}
+
 static void on_profiled(void *ud, const struct pool_result *result)
 {
     struct judgement *j = ud;
@@ -98,6 +109,12 @@ static void on_profiled(void *ud, const struct pool_result *result)
     }
     const char *error = json_string_value(json_object_get(result->json, "error"));
     j->verdict.device_s += result->seconds;
+    bool lost = result->code == ERR_TIMEOUT || result->code == ERR_CRASH;
+    if ((lost && str_eq(result->phase, "energy"))
+        || json_is_true(json_object_get(result->json, "failed"))) {
+        suspect(j, error ? error : result->error);
+        return;
+    }
     if (result->code < 0 || error) {
         give_up(j, result->code < 0 ? result->error : error);
         return;

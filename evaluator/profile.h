@@ -5,8 +5,9 @@
  * hardware counters, then weighs its energy, and ends. What it says goes into the judgement's
  * verdict: counters, joules, and the bottleneck class that follows from the counters.
  *
- * Nothing here changes a status. Where a figure can't be had, or the worker dies, `verdict.profile`
- * says why.
+ * Where a figure can't be had, or the worker dies, `verdict.profile` says why. One thing changes the
+ * status: a candidate that fails or hangs while it merely runs on, with no profiler in its way, was
+ * right for as long as it was watched, and is `suspect`.
  */
 #include "evaluator/judge_internal.h"
 

@@ -82,6 +82,22 @@ static void judge(const struct frame *job)
     say(FRAME_TYPE_RESULT, job->id, reply, NULL, 0);
 }
 
+/* As FAKE_PROFILE says: "PHASE JSON" replies with JSON, "PHASE hang" and "PHASE die" end there. */
+static void profile(const struct frame *job)
+{
+    const char *order = getenv("FAKE_PROFILE");
+    size_t n = order ? strcspn(order, " ") : 0;
+    auto_free char *progress = xprintf("{\"phase\":\"%.*s\"}", (int)n, order ? order : "");
+    say(FRAME_TYPE_PROGRESS, job->id, progress, NULL, 0);
+    const char *what = n ? order + n + 1 : "{\"ok\":true}";
+    if (str_eq(what, "hang")) {
+        pause();
+    } else if (str_eq(what, "die")) {
+        abort();
+    }
+    say(FRAME_TYPE_RESULT, job->id, what, NULL, 0);
+}
+
 static void serve(const char *mode, const struct frame *job, int number)
 {
     if (str_eq(mode, "compile")) {
@@ -90,6 +106,8 @@ static void serve(const char *mode, const struct frame *job, int number)
         compile_as_told(job, number);
     } else if (str_eq(mode, "device") && strstr(job->json, "\"setup\"")) {
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
+    } else if (str_eq(mode, "device") && strstr(job->json, "\"kind\":\"profile\"")) {
+        profile(job);
     } else if (str_eq(mode, "device")) {
         judge(job);
     } else if (str_eq(mode, "echo")) {

@@ -22,18 +22,25 @@ struct rig {
     struct judgement *judgement;
     struct arena *arena;
     int calls, code;
+    uint64_t deadline_ms;
     struct verdict verdict;
 };
 
-static void rig_open(struct rig *rig)
+static void rig_open_with(struct rig *rig, const char *worker)
 {
     struct err err = { 0 };
     *rig = (struct rig) { .task = gate_task(), .arena = arena_new() };
     uv_loop_init(&rig->loop);
-    const struct evaluator_options options = { .gpu = "sim", .compile_workers = 1 };
+    const struct evaluator_options options = { .gpu = "sim", .compile_workers = 1,
+                                               .worker = worker };
     if (evaluator_open(&rig->loop, &options, &rig->evaluator, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
+}
+
+static void rig_open(struct rig *rig)
+{
+    rig_open_with(rig, NULL);
 }
 
 static void rig_close(struct rig *rig)
@@ -74,7 +81,8 @@ static double judge(struct rig *rig, const char *name, bool profile, uint64_t ca
     gate_case_load(path, &one);
     struct candidate *candidate = gate_candidate(one.plan, one.source);
     const struct judge_request request = { .task = rig->task, .candidate = candidate,
-                                           .depth = JUDGE_DEPTH_QUICK, .profile = profile };
+                                           .depth = JUDGE_DEPTH_QUICK, .profile = profile,
+                                           .deadline_ms = rig->deadline_ms };
     uv_timer_t timer;
     uint64_t start = clock_ns();
     uv_timer_init(&rig->loop, &timer);
@@ -201,6 +209,50 @@ static void test_lost_worker(void **state)
     rig_close(&rig);
 }
 
+/* What a profile's worker may answer, and what becomes of the verdict. */
+static void test_answers(void **state)
+{
+    static const struct {
+        const char *order;
+        enum verdict_status status;
+        const char *profile, *detail;
+    } cases[] = {
+        { "counters {\"ok\":true,\"counters\":{\"dram_pct\":70,\"fma_pct\":9},\"joules\":0.25}",
+          VERDICT_STATUS_ACCEPTED, "", "" },
+        { "counters {\"ok\":true,\"unavailable\":[\"counters: no\",\"energy: neither\"]}",
+          VERDICT_STATUS_ACCEPTED, "not available: counters: no; energy: neither", "" },
+        { "counters {\"error\":\"it broke\",\"failed\":false}", VERDICT_STATUS_ACCEPTED,
+          "not profiled: it broke", "" },
+        { "counters hang", VERDICT_STATUS_ACCEPTED, "not profiled: no result within", "" },
+        { "counters die", VERDICT_STATUS_ACCEPTED, "not profiled: ", "" },
+        /* With no profiler in its way it's the candidate's doing. */
+        { "energy {\"error\":\"it broke\",\"failed\":true}", VERDICT_STATUS_SUSPECT, "",
+          "when it ran on: it broke" },
+        { "energy hang", VERDICT_STATUS_SUSPECT, "", "when it ran on: no result within" },
+        { "energy die", VERDICT_STATUS_SUSPECT, "", "when it ran on: " },
+        { "energy [1]", VERDICT_STATUS_ACCEPTED, "not profiled: ", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct rig rig;
+        setenv("FAKE_PROFILE", cases[i].order, 1);
+        rig_open_with(&rig, WS_BIN_DIR "/fake_worker");
+        rig.deadline_ms = 1000;
+        judge(&rig, "right", true, 0);
+        const struct verdict *v = &rig.verdict;
+        if (rig.code != 0 || v->status != cases[i].status || !strstr(v->profile, cases[i].profile)
+            || !strstr(v->detail, cases[i].detail)) {
+            fail_msg("%s: %d, %s, \"%s\", \"%s\"", cases[i].order, rig.code,
+                     verdict_status_name(v->status), v->profile, v->detail);
+        }
+        assert_int_equal(v->joules == 0.25, i == 0);
+        assert_int_equal(str_eq(v->bottleneck_why, "DRAM at 70 % of peak, the f32 pipe at 9 %"),
+                         i == 0);
+        rig_close(&rig);
+    }
+    unsetenv("FAKE_PROFILE");
+}
+
 /* A worker that profiles does nothing else, and one that judges doesn't profile. */
 static void test_roles(void **state)
 {
@@ -237,7 +289,7 @@ int main(void)
         cmocka_unit_test(test_verdict),     cmocka_unit_test(test_only_where_asked),
         cmocka_unit_test(test_kernels),
         cmocka_unit_test(test_cancel),      cmocka_unit_test(test_lost_worker),
-        cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_answers),     cmocka_unit_test(test_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct profile {
     struct cupti_kernels kernels;
     struct energy energy;
     json_t *unavailable;
+    bool plain; /* what runs now runs as it was judged, with no profiler in its way */
 };
 
 /* "counters: why" for the verdict; what isn't available is no failure. */
@@ -64,6 +65,7 @@ static int run(void *ud, struct err *err)
 static int warm_up(struct profile *p, struct err *err)
 {
     program_point(&p->program, p->rig.sets[0].at);
+    p->plain = true;
     int r = p->program.n_prepare ? program_prepare(&p->program, err) : 0;
     if (r == 0 && !p->gpu->modelled) {
         r = program_run(&p->program, err);
@@ -80,6 +82,7 @@ static int count(struct profile *p, struct err *err)
         return err_set(err, ERR_UNSUPPORTED, "%s", p->tools->cupti_says);
     }
     const struct cupti_work work = { ready, run, p };
+    p->plain = false;
     channel_progress(p->tools->channel, "counters", p->one->shape, -1);
     return cupti_profile(p->tools->cupti, &work, &p->counters, &p->kernels, err);
 }
@@ -177,7 +180,7 @@ json_t *profile_run(const struct profile_tools *tools, const struct job *job, st
     slab_give(p->flush);
     rig_close(&p->rig);
     program_unload(&p->program);
-    json_t *json = r == 0 ? describe(p) : json_object();
+    json_t *json = r == 0 ? describe(p) : json_pack("{s:b}", "failed", p->plain && r == ERR_DEVICE);
     if (r < 0) {
         require(json_object_set_new(json, "error", json_text(err_text(&err), strlen(err_text(&err))))
                 == 0);

@@ -22,7 +22,8 @@ struct profile_tools {
 };
 
 /* {"ok", "kernels": {NAME: microseconds}, "counters"?, "joules"?, "watts"?, "unavailable":
- * ["counters: why", ...]}, or "error" where the candidate can't be run. The caller owns it. */
+ * ["counters: why", ...]}, or "error" where the candidate can't be run ("failed": it ran, and
+ * failed by itself). The caller owns it. */
 json_t *profile_run(const struct profile_tools *tools, const struct job *job, struct arena *arena);
 
 /* profile_modelled.c: the simulator's own counts, launch by launch. */
