@@ -87,7 +87,8 @@ static bool fit_affine(const struct launch_profile *p, struct shape *s)
     return true;
 }
 
-/* The exponent of D(k) = D(1) k^a between one block and the largest group of neighbours seen. */
+/* The exponent of D(k) = D(1) k^a between one block and the largest group of neighbours seen;
+ * negative where no group was. */
 static double fit_growth(const struct launch_profile *p, uint64_t span)
 {
     double fresh[TRACE_GROUP] = {0}, touched[TRACE_GROUP] = {0};
@@ -107,7 +108,7 @@ static double fit_growth(const struct launch_profile *p, uint64_t span)
         k++;
     }
     if (k < 2 || total <= 0)
-        return 1;
+        return -1;
     double alpha = 1 + log(fresh_total / total) / log(k);
     return alpha < 0 ? 0 : alpha > 1 ? 1 : alpha;
 }
@@ -127,7 +128,22 @@ static double footprint(const struct shape *s, const struct grid *g, double x)
     return fmin(fmin(places, x) * s->distinct, s->size);
 }
 
-static size_t gather(const struct model_launch *l, struct shape *shapes)
+/* Places are where blocks begin. Where all share a word ahead of parts of their own they seem to lie
+ * on each other, and only the groups of neighbours tell. */
+static void choose_growth(const struct launch_profile *p, const struct grid *g, struct shape *s)
+{
+    double seen = fit_growth(p, s->span);
+    struct shape grown = *s;
+
+    grown.affine = false;
+    grown.growth = seen < 0 ? 1 : seen;
+    s->affine = fit_affine(p, s);
+    if (!s->affine ||
+        (seen >= 0 && 2 * footprint(s, g, TRACE_GROUP) < footprint(&grown, g, TRACE_GROUP)))
+        *s = grown;
+}
+
+static size_t gather(const struct model_launch *l, const struct grid *g, struct shape *shapes)
 {
     const struct launch_profile *p = l->profile;
     double weigh = p->weighed ? 1.0 / (double)p->weighed : 0;
@@ -157,9 +173,7 @@ static size_t gather(const struct model_launch *l, struct shape *shapes)
     }
     for (size_t k = 0; k < n; k++) {
         shapes[k].run = runs[k] / seen[k];
-        shapes[k].affine = fit_affine(p, &shapes[k]);
-        if (!shapes[k].affine)
-            shapes[k].growth = fit_growth(p, shapes[k].span);
+        choose_growth(p, g, &shapes[k]);
     }
     return n;
 }
@@ -240,7 +254,7 @@ void reuse_estimate(const struct model_launch *l, uint64_t wave, const struct mo
     double capacity = (double)l->machine->l2 * l->machine->l2_keeps;
 
     sum_requests(l->profile, &r);
-    size_t n = gather(l, shapes);
+    size_t n = gather(l, &g, shapes);
     double concurrent = fmin((double)wave, g.blocks);
     double fits = fitting(shapes, n, &g, capacity);
     double in_wave = footprint_of_all(shapes, n, &g, concurrent);
