@@ -2,8 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memories between machines, as JSON lines: a header {"warpsmith_memory": 1, "origin"}, one line
- * for each statistic and each learned node with the origin that saw it, and a last line with the
- * counts, so that a cut file is noticed.
+ * for each statistic and each learned node with the origin that saw it, the candidates that nodes name
+ * as worked examples ("candidate" in a node's value), and a last line with the counts, so that a cut
+ * file is noticed. How far a store trusts its memory (EXCHANGE_LOCAL) is its own experience and stays
+ * at home: a foreign memory can't vouch for itself.
  *
  * An import is one transaction. What an origin says replaces what the same origin said before, if
  * it is newer; what this store saw itself is never changed. So importing a file twice, or sending
@@ -12,10 +14,11 @@
 #include "base/buf.h"
 #include "memory/store.h"
 
+#define EXCHANGE_LOCAL "trust/" /* statistics under such keys */
 enum { EXCHANGE_FORMAT = 1, EXCHANGE_BYTES_MAX = 256 << 20, EXCHANGE_LINE_MAX = 4 << 20 };
 
 struct exchange_report {
-    size_t stats, nodes; /* written, or taken in */
+    size_t stats, nodes, candidates; /* written, or taken in */
     size_t skipped;      /* our own, or known already as new as this or newer */
 };
 

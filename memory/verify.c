@@ -2,6 +2,7 @@
 #include "memory/verify.h"
 #include "base/jread.h"
 #include "base/util.h"
+#include "memory/node.h"
 #include "memory/record.h"
 #include "memory/stat_map.h"
 #include "memory/store_impl.h"
@@ -58,6 +59,22 @@ static void check_json(struct check *c, enum store_db db, const struct store_ite
         return;
     }
     json_decref(json);
+}
+
+/* A worked example names its candidate. */
+static void check_node(struct check *c, const struct store_item *item, struct arena *arena)
+{
+    struct err err;
+    struct node_record node;
+    if (node_read(item, arena, &node, &err) < 0) {
+        problem(c, "%s", err.text);
+        return;
+    }
+    json_auto_t *value = json_loads(node.json, 0, NULL);
+    const char *candidate = json_string_value(json_object_get(value, "candidate"));
+    if (candidate) {
+        refer(c, item, "candidate", STORE_DB_CANDIDATES, record_key(arena, &candidate, 1));
+    }
 }
 
 static void check_attempt(struct check *c, const struct store_item *item, struct arena *arena)
@@ -124,8 +141,10 @@ static void check_item(struct check *c, enum store_db db, const struct store_ite
     case STORE_DB_CHOICES:
     case STORE_DB_TUNINGS:
     case STORE_DB_DEVICES:
-    case STORE_DB_NODES:
         check_json(c, db, item);
+        break;
+    case STORE_DB_NODES:
+        check_node(c, item, arena);
         break;
     default:
         break;

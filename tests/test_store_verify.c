@@ -233,6 +233,8 @@ static void assert_same(struct store_stat a, struct store_stat b)
     assert_float_equal(a.m2, b.m2, 1e-7);
 }
 
+#define HEAD "{\"warpsmith_memory\":1,\"origin\":\"0123456789abcdef\"}\n"
+
 /* Three stores tell each other everything, twice, in circles, while all go on learning. */
 static void memories_travel_and_count_once(void **state)
 {
@@ -289,6 +291,49 @@ static void put_node(struct store_rig *rig, const char *id, const char *json)
     assert_int_equal(store_rig_commit(rig, batch), 0);
 }
 
+#define WINNER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* A worked example takes its candidate along; what a store trusts stays at home. */
+static void examples_travel_with_their_candidates(void **state)
+{
+    struct store_rig *rig = *state, other;
+    store_rig_init(&other, NULL);
+    struct store_batch *batch = store_batch_new();
+    struct candidate_record candidate = {.id = WINNER, .source = "code\n", .plan = "{}",
+                                         .name = "winner", .extra = ""};
+    assert_int_equal(record_put_candidate(batch, &candidate, &rig->err), 0);
+    const char *json = "{\"candidate\":\"" WINNER "\",\"strategy\":\"s\"}";
+    assert_int_equal(node_put(batch, rig->store, "example", "s.c1", json, &rig->err), 0);
+    assert_int_equal(node_put(batch, rig->store, "example", "t.c1", json, &rig->err), 0);
+    store_batch_stat_add(batch, "trust/guided/*", 0.5, false);
+    assert_int_equal(store_rig_commit(rig, batch), 0);
+    struct exchange_report report;
+    char *text = export_all(rig, &report);
+    assert_int_equal(report.candidates, 1);
+    assert_int_equal(report.stats, 0);
+    assert_null(strstr(text, "trust/"));
+    assert_int_equal(import_all(&other, text).candidates, 1);
+    struct candidate_record back;
+    assert_int_equal(record_get_candidate(other.store, WINNER, other.arena, &back, &other.err), 0);
+    assert_string_equal(back.name, "winner");
+    assert_int_equal(verify(&other).n_problems, 0);
+    assert_true(verify(&other).references > 0);
+
+    /* A node that names what isn't there is a problem. */
+    batch = store_batch_new();
+    assert_int_equal(node_put(batch, other.store, "example", "x", "{\"candidate\":\"gone\"}",
+                              &other.err), 0);
+    assert_int_equal(store_rig_commit(&other, batch), 0);
+    assert_int_equal(verify(&other).n_problems, 1);
+    /* Nor does an import believe another store's trust. */
+    static const char trusted[]
+        = HEAD "{\"stat\":\"trust/guided/*\",\"origin\":\"0123456789abcdef\",\"n\":5,"
+               "\"failures\":0,\"mean\":0.5,\"m2\":0.1}\n{\"end\":true,\"stats\":1,\"nodes\":0}\n";
+    assert_int_equal(import_all(&other, (char *)(uintptr_t)trusted).stats, 0);
+    assert_int_equal(stat_of(&other, "trust/guided/*").n, 0);
+    store_rig_done(&other);
+}
+
 static const char *node_of(struct store_rig *rig, const char *id)
 {
     struct node_record *list;
@@ -335,7 +380,6 @@ static void nodes_travel(void **state)
     store_rig_done(&there);
 }
 
-#define HEAD "{\"warpsmith_memory\":1,\"origin\":\"0123456789abcdef\"}\n"
 #define STAT(n, failures, m2)                                                                      \
     "{\"stat\":\"k\",\"origin\":\"0123456789abcdef\",\"n\":" n ",\"failures\":" failures           \
     ",\"mean\":0.5,\"m2\":" m2 "}\n"
@@ -354,7 +398,7 @@ static void imports_refused(void **state)
         {"{\"warpsmith_memory\":2}\n", "newer warpsmith (format 2)", ERR_VERSION},
         {HEAD, "cut short", ERR_INVALID},
         {HEAD STAT("5", "1", "0.1"), "cut short", ERR_INVALID},
-        {HEAD STAT("5", "1", "0.1") END("2"), "2 statistics and 0 nodes were promised, 1 and 0",
+        {HEAD STAT("5", "1", "0.1") END("2"), "2 statistics, 0 nodes and 0 candidates were promised; 1, 0 and 0",
          ERR_INVALID},
         {HEAD STAT("0", "0", "0.1") END("1"), "line 2: n: 0 is outside", ERR_INVALID},
         {HEAD STAT("5", "6", "0.1") END("1"), "line 2: failures", ERR_INVALID},
@@ -414,6 +458,7 @@ int main(void)
         WITH(each_damage_is_named),
         WITH(a_number_off),
         WITH(the_older_import_loses),
+        WITH(examples_travel_with_their_candidates),
         WITH(flipped_bits),
         WITH(many_problems),
         cmocka_unit_test(memories_travel_and_count_once),

@@ -4,143 +4,15 @@
 #include "base/util.h"
 #include "memory/node.h"
 #include "memory/record.h"
-#include "memory/stat_map.h"
 #include "memory/store_impl.h"
 
-#include <float.h>
-#include <stdlib.h>
 #include <string.h>
-
-static void add_line(struct buf *out, json_t *json)
-{
-    require(json != NULL);
-    auto_free char *text = json_canonical(json);
-    buf_puts(out, text);
-    buf_puts(out, "\n");
-    json_decref(json);
-}
-
-static void add_stat(struct buf *out, const char *origin, const char *key,
-                     const struct store_stat *stat)
-{
-    add_line(out, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "stat", key, "origin", origin, "n",
-                            (json_int_t)stat->n, "failures", (json_int_t)stat->failures, "mean",
-                            stat->mean, "m2", stat->m2));
-}
-
-/* What every origin but ours saw, as they said it. */
-static int export_imported(struct store_view *view, struct buf *out, struct exchange_report *report,
-                           struct err *err)
-{
-    struct store_cursor cursor;
-    int r = store_cursor_open(view, STORE_DB_IMPORTED, "", NULL, &cursor, err);
-    while (r >= 0) {
-        auto_arena struct arena *arena = arena_new();
-        struct store_item item;
-        struct store_stat stat;
-        r = store_cursor_next(&cursor, arena, &item, err);
-        if (r <= 0 || (r = store_stat_read(&item, &stat, err)) < 0) {
-            break;
-        }
-        const char *bar = strchr(item.key, '|'); /* stat_map_add_imported has checked it */
-        add_stat(out, arena_strndup(arena, item.key, (size_t)(bar - item.key)), bar + 1, &stat);
-        report->stats++;
-    }
-    store_cursor_close(&cursor);
-    return r;
-}
-
-/* What we saw ourselves: the totals less what was imported. */
-static int export_own(struct store_view *view, const struct stat_map *imported, struct buf *out,
-                      struct exchange_report *report, struct err *err)
-{
-    struct store_cursor cursor;
-    int r = store_cursor_open(view, STORE_DB_STATS, "", NULL, &cursor, err);
-    while (r >= 0) {
-        auto_arena struct arena *arena = arena_new();
-        struct store_item item;
-        struct store_stat stat;
-        r = store_cursor_next(&cursor, arena, &item, err);
-        if (r <= 0 || (r = store_stat_read(&item, &stat, err)) < 0) {
-            break;
-        }
-        const struct stat_entry *others = stat_map_find(imported, item.key);
-        if (others) {
-            store_stat_sub(&stat, &others->stat);
-        }
-        if (stat.n) {
-            add_stat(out, view->store->origin, item.key, &stat);
-            report->stats++;
-        }
-    }
-    store_cursor_close(&cursor);
-    return r;
-}
-
-static int export_nodes(struct store_view *view, struct buf *out, struct exchange_report *report,
-                        struct err *err)
-{
-    struct store_cursor cursor;
-    int r = store_cursor_open(view, STORE_DB_NODES, "", NULL, &cursor, err);
-    while (r >= 0) {
-        auto_arena struct arena *arena = arena_new();
-        struct store_item item;
-        struct node_record node;
-        r = store_cursor_next(&cursor, arena, &item, err);
-        if (r <= 0 || (r = node_read(&item, arena, &node, err)) < 0) {
-            break;
-        }
-        json_t *value;
-        r = jread_parse(node.json, strlen(node.json), &value, err);
-        if (r < 0) {
-            break;
-        }
-        add_line(out, json_pack("{s:s, s:s, s:s, s:I, s:o}", "node", node.id, "kind", node.kind,
-                                "origin", node.origin, "revision", (json_int_t)node.revision,
-                                "value", value));
-        report->nodes++;
-    }
-    store_cursor_close(&cursor);
-    return r;
-}
-
-int exchange_export(struct store *store, struct buf *out, struct exchange_report *ret,
-                    struct err *err)
-{
-    auto_arena struct arena *arena = arena_new();
-    struct exchange_report report = {0};
-    struct stat_map imported;
-    struct store_view view;
-    int r = store_view_begin(store, &view, err);
-    if (r < 0) {
-        return r;
-    }
-    stat_map_init(&imported, arena);
-    add_line(out,
-             json_pack("{s:i, s:s}", "warpsmith_memory", EXCHANGE_FORMAT, "origin", store->origin));
-    r = stat_map_add_imported(&imported, &view, err);
-    r = r < 0 ? r : export_own(&view, &imported, out, &report, err);
-    r = r < 0 ? r : export_imported(&view, out, &report, err);
-    r = r < 0 ? r : export_nodes(&view, out, &report, err);
-    add_line(out, json_pack("{s:b, s:I, s:I}", "end", 1, "stats", (json_int_t)report.stats, "nodes",
-                            (json_int_t)report.nodes));
-    stat_map_done(&imported);
-    store_view_end(&view);
-    if (r < 0) {
-        return r;
-    }
-    if (out->failed) {
-        return err_set(err, out->failed, "memory export: larger than %zu bytes", out->cap);
-    }
-    *ret = report;
-    return 0;
-}
 
 struct import {
     struct store *store;
     struct store_batch *batch;
     struct exchange_report report;
-    size_t stats, nodes; /* lines of each */
+    size_t stats, nodes, candidates; /* lines of each */
     bool ended;
 };
 
@@ -185,7 +57,8 @@ static int import_stat(struct import *in, const json_t *json, struct err *err)
     if (r < 0 && r != ERR_NOTFOUND) {
         return r;
     }
-    if (str_eq(origin, in->store->origin) || stat.n <= before.n) {
+    bool local = str_prefix(key, EXCHANGE_LOCAL);
+    if (local || str_eq(origin, in->store->origin) || stat.n <= before.n) {
         in->report.skipped++;
         return 0;
     }
@@ -246,6 +119,24 @@ static int import_node(struct import *in, const json_t *json, struct err *err)
     return node_write(in->batch, &node, err);
 }
 
+/* Content under its own id: put once, whoever sends it. */
+static int import_candidate(struct import *in, const json_t *json, struct err *err)
+{
+    static const char *const known[] = {"candidate", "name", "plan", "source"};
+    struct candidate_record record = {.extra = ""};
+    int r = jread_object(json, NULL, known, ARRAY_LEN(known), err);
+    r = r < 0 ? r : jread_string(json, "candidate", true, NULL, &record.id, err);
+    r = r < 0 ? r : jread_string(json, "name", true, NULL, &record.name, err);
+    r = r < 0 ? r : jread_string(json, "plan", true, NULL, &record.plan, err);
+    r = r < 0 ? r : jread_string(json, "source", true, NULL, &record.source, err);
+    if (r < 0) {
+        return r;
+    }
+    in->candidates++;
+    in->report.candidates++;
+    return record_put_candidate(in->batch, &record, err);
+}
+
 static int import_header(const json_t *json, struct err *err)
 {
     int64_t format = 0;
@@ -262,13 +153,16 @@ static int import_header(const json_t *json, struct err *err)
 
 static int import_end(struct import *in, const json_t *json, struct err *err)
 {
-    int64_t stats = 0, nodes = 0;
+    int64_t stats = 0, nodes = 0, candidates = 0;
     int r = jread_int(json, "stats", true, 0, INT64_MAX, NULL, &stats, err);
     r = r < 0 ? r : jread_int(json, "nodes", true, 0, INT64_MAX, NULL, &nodes, err);
-    if (r == 0 && ((size_t)stats != in->stats || (size_t)nodes != in->nodes)) {
+    r = r < 0 ? r : jread_int(json, "candidates", false, 0, INT64_MAX, NULL, &candidates, err);
+    if (r == 0 && ((size_t)stats != in->stats || (size_t)nodes != in->nodes
+                   || (size_t)candidates != in->candidates)) {
         return err_set(err, ERR_INVALID,
-                       "%lld statistics and %lld nodes were promised, %zu and %zu came",
-                       (long long)stats, (long long)nodes, in->stats, in->nodes);
+                       "%lld statistics, %lld nodes and %lld candidates were promised; %zu, %zu and "
+                       "%zu came", (long long)stats, (long long)nodes, (long long)candidates,
+                       in->stats, in->nodes, in->candidates);
     }
     in->ended = true;
     return r;
@@ -293,8 +187,10 @@ static int import_line(struct import *in, size_t number, const char *text, size_
     }
     return json_object_get(json, "stat")   ? import_stat(in, json, err)
            : json_object_get(json, "node") ? import_node(in, json, err)
-           : json_object_get(json, "end")  ? import_end(in, json, err)
-                                          : err_set(err, ERR_INVALID, "neither stat, node nor end");
+           : json_object_get(json, "candidate") ? import_candidate(in, json, err)
+           : json_object_get(json, "end")
+               ? import_end(in, json, err)
+               : err_set(err, ERR_INVALID, "neither stat, node, candidate nor end");
 }
 
 static int import_lines(struct import *in, const char *text, size_t len, struct err *err)
