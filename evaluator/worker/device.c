@@ -175,10 +175,9 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
         return serve_setup(d, frame->blob, frame->blob_len, err);
     }
     if (kind && d->profiles && str_eq(kind, "profile")) {
+        /* Kept until this process has ended: its leaving, too, would be felt by one that times. */
         take_turn(d);
-        int r = serve_profile(d, json, frame->blob, frame->blob_len, err);
-        turn_give(&d->turn);
-        return r;
+        return serve_profile(d, json, frame->blob, frame->blob_len, err);
     }
     if (kind && (d->sanitizes || d->gpu.modelled) && str_eq(kind, "sanitize")) {
         take_turn(d);
