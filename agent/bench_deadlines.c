@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hostile candidates (tests/hostile): each must be judged, and never accepted, within its deadline
- * plus one second; the honest candidate after it must be judged as if nothing had happened.
+ * plus one second; the honest candidate after it must start within three and be judged as if nothing
+ * had happened.
  */
 #include "agent/bench.h"
 #include "agent/bench_judge.h"
@@ -36,7 +37,10 @@ static int one(struct session *s, const struct task *task, const char *folder, c
         auto_free char *next = xprintf("%s: next candidate is right", name);
         bench_figure(report, seconds, hostile.seconds, "s", BENCH_BAR_MOST, deadline_s + 1);
         bench_figure(report, refused, !str_eq(hostile.status, "accepted"), "yes", BENCH_BAR_LEAST, 1);
+        auto_free char *start = xprintf("%s: next candidate starts after", name);
         bench_figure(report, next, str_eq(after.status, "accepted"), "yes", BENCH_BAR_LEAST, 1);
+        bench_figure(report, start, after.seconds - after.compile_s - after.device_s, "s",
+                     BENCH_BAR_MOST, 3);
     }
     candidate_free(candidate);
     candidate_free(honest);
