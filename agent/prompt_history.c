@@ -111,6 +111,11 @@ static bool accepted(const struct prompt_tried *t)
     return t && t->verdict && t->verdict->status == VERDICT_STATUS_ACCEPTED && t->verdict->time.n;
 }
 
+static void add_time(struct buf *out, const struct verdict *v)
+{
+    buf_printf(out, "%.4g us%s", v->time.median_us, v->modelled ? " (modelled)" : "");
+}
+
 static void add_outcome(struct buf *out, const struct prompt_input *input,
                         const struct prompt_tried *t, struct arena *arena)
 {
@@ -119,7 +124,8 @@ static void add_outcome(struct buf *out, const struct prompt_input *input,
         buf_printf(out, "no candidate: %s", prompt_line(arena, t->why ? t->why : "", LINE_MAX_BYTES));
     } else if (accepted(t)) {
         const struct prompt_tried *parent = find_tried(input, t->parent);
-        buf_printf(out, "accepted, %.4g us", v->time.median_us);
+        buf_puts(out, "accepted, ");
+        add_time(out, v);
         if (accepted(parent)) {
             buf_printf(out, ", %.3gx its parent",
                        parent->verdict->time.median_us / v->time.median_us);
@@ -142,7 +148,8 @@ char *prompt_tried(const struct prompt_input *input, struct arena *arena)
     }
     for (size_t i = first; i < input->n_tried; i++) {
         const struct prompt_tried *t = &input->tried[i];
-        const char *title = t->title && *t->title ? prompt_line(arena, t->title, TITLE_MAX_BYTES) : "";
+        bool titled = t->title && *t->title && !str_eq(t->title, t->strategy);
+        const char *title = titled ? prompt_line(arena, t->title, TITLE_MAX_BYTES) : "";
         buf_printf(&out, "#%" PRId64, t->seq);
         if (t->parent >= 0) {
             buf_printf(&out, " from #%" PRId64 " by %s", t->parent, t->direction);
@@ -166,9 +173,9 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
     auto_buf struct buf out;
     buf_init(&out, 4096);
     if (v && v->status == VERDICT_STATUS_ACCEPTED && v->time.n) {
-        buf_printf(&out, "Write a kernel that is right at every shape and faster than the parent's "
-                         "%.4g us at the default shape, by a step in the direction %s.",
-                   v->time.median_us, id);
+        buf_puts(&out, "Write a kernel that is right at every shape and faster than the parent's ");
+        add_time(&out, v);
+        buf_printf(&out, " at the default shape, by a step in the direction %s.", id);
     } else {
         buf_printf(&out, "The parent isn't right yet. Write a kernel that is right at every shape, by a "
                          "step in the direction %s; then fast.", id);
@@ -181,8 +188,9 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
     }
     if (best && v && best->seq != input->parent_seq
         && (v->time.n == 0 || best->verdict->time.median_us < v->time.median_us)) {
-        buf_printf(&out, " The best so far is attempt %" PRId64 " with %.4g us.", best->seq,
-                   best->verdict->time.median_us);
+        buf_printf(&out, " The best so far is attempt %" PRId64 " with ", best->seq);
+        add_time(&out, best->verdict);
+        buf_puts(&out, ".");
     }
     return settled(&out, arena);
 }

@@ -213,6 +213,23 @@ static void test_held_out_stay_hidden(void **state)
     rig_done(&rig);
 }
 
+/* Wherever a modelled time stands, it says so. */
+static void test_modelled_times(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct prompt p;
+    rig_init(&rig);
+    rig.verdict.modelled = true;
+    build(&rig, &p);
+    for (const char *at = p.messages[1].text; (at = strstr(at, "161.5 us")); at++) {
+        const char *after = at + strlen("161.5 us");
+        assert_true(str_prefix(after, " (modelled)") || str_prefix(after, ", modelled, not measured"));
+    }
+    assert_has(p.messages[1].text, "161.5 us (modelled)");
+    rig_done(&rig);
+}
+
 static void test_memory_ignored(void **state)
 {
     (void)state;
@@ -545,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_same_state_same_bytes),
         cmocka_unit_test(test_stable_beginning),
         cmocka_unit_test(test_held_out_stay_hidden),
+        cmocka_unit_test(test_modelled_times),
         cmocka_unit_test(test_memory_ignored),
         cmocka_unit_test(test_samples),
         cmocka_unit_test(test_turns),
