@@ -26,6 +26,7 @@ struct model {
     struct provider provider; /* first: the campaign sees only this */
     struct campaign *campaign;
     struct llm *llm; /* NULL in a replay */
+    char contract[ID_HEX]; /* hash of the first message, once it is on its way to the store */
     size_t asking, in_a_row; /* failures without an answer in between */
 };
 
@@ -39,6 +40,7 @@ struct talk {
     const struct reply *before;
     /* The call under way. */
     struct llm_message messages[PROMPT_MESSAGES_MAX];
+    const char *prompts[PROMPT_MESSAGES_MAX]; /* their hashes; NULL: they are in the store already */
     size_t n_messages;
     struct call_record record;
     struct call_extra extra;
@@ -150,6 +152,7 @@ static int build(struct talk *t, struct err *err)
     return r;
 }
 
+/* A request as its record has it: roles, and the hashes that its texts lie under in PROMPTS. */
 static const char *request_text(struct talk *t)
 {
     auto_buf struct buf text;
@@ -158,18 +161,55 @@ static const char *request_text(struct talk *t)
     jwrite_open(&w, NULL, '{');
     jwrite_open(&w, "messages", '[');
     for (size_t i = 0; i < t->n_messages; i++) {
+        struct id id;
+        char hex[ID_HEX];
+        id_of_bytes(t->messages[i].text, strlen(t->messages[i].text), &id);
+        id_hex(&id, hex);
         jwrite_open(&w, NULL, '{');
         jwrite_string(&w, "role", t->messages[i].role);
-        jwrite_string(&w, "content", t->messages[i].text);
+        jwrite_string(&w, "text", hex);
         jwrite_close(&w, '}');
+        t->prompts[i] = arena_strdup(t->arena, hex);
     }
     jwrite_close(&w, ']');
     jwrite_close(&w, '}');
     return arena_strdup(t->arena, text.at);
 }
 
-int model_request_read(const char *text, struct arena *arena, struct llm_message *ret, size_t most,
-                       size_t *ret_n, struct err *err)
+/* The texts go with the intent; the contract, which is always the same, with the first one only. */
+static void put_prompts(struct talk *t, struct store_batch *batch)
+{
+    struct model *m = t->model;
+    for (size_t i = 0; i < t->n_messages && t->prompts[i]; i++) {
+        if (i == 0 && str_eq(m->contract, t->prompts[i])) {
+            continue;
+        }
+        store_batch_put_once(batch, STORE_DB_PROMPTS, t->prompts[i], t->messages[i].text,
+                             strlen(t->messages[i].text));
+    }
+    if (t->n_messages && t->prompts[0]) {
+        snprintf(m->contract, sizeof(m->contract), "%s", t->prompts[0]);
+    }
+}
+
+static int read_message(struct store *store, const json_t *one, struct arena *arena,
+                        struct llm_message *ret, struct err *err)
+{
+    const char *role = "", *hex = "";
+    const void *at;
+    size_t len;
+    int r = jread_string(one, "role", true, NULL, &role, err);
+    r = r < 0 ? r : jread_string(one, "text", true, NULL, &hex, err);
+    r = r < 0 ? r : store_get(store, STORE_DB_PROMPTS, hex, arena, &at, &len, err);
+    if (r < 0) {
+        return r == ERR_NOTFOUND ? err_set(err, r, "prompts/%s is missing", hex) : r;
+    }
+    *ret = (struct llm_message) { arena_strdup(arena, role), at };
+    return 0;
+}
+
+int model_request_read(struct store *store, const char *text, struct arena *arena,
+                       struct llm_message *ret, size_t most, size_t *ret_n, struct err *err)
 {
     json_t *json = NULL;
     int r = jread_parse(text, strlen(text), &json, err);
@@ -179,14 +219,7 @@ int model_request_read(const char *text, struct arena *arena, struct llm_message
         r = err_set(err, ERR_INVALID, "a call's request holds %zu messages", n);
     }
     for (size_t i = 0; r == 0 && i < n; i++) {
-        const json_t *one = json_array_get(list, i);
-        const char *role = json_string_value(json_object_get(one, "role"));
-        const char *content = json_string_value(json_object_get(one, "content"));
-        if (!role || !content) {
-            r = err_set(err, ERR_INVALID, "a call's request: messages[%zu] has no role or content", i);
-            break;
-        }
-        ret[i] = (struct llm_message) { arena_strdup(arena, role), arena_strdup(arena, content) };
+        r = read_message(store, json_array_get(list, i), arena, &ret[i], err);
     }
     *ret_n = r == 0 ? n : 0;
     json_decref(json);
@@ -207,6 +240,9 @@ static void keep(struct talk *t, store_done_fn done)
     struct err err = { 0 };
     int r = record_put_call(batch, &t->record, &err);
     t->record.extra = "";
+    if (r == 0 && str_eq(t->record.state, "intent")) {
+        put_prompts(t, batch);
+    }
     if (r < 0) {
         store_batch_free(batch);
         give_up(t, r, err_text(&err));
@@ -430,8 +466,8 @@ static int take_up(struct talk *t, const struct call_record *known, struct err *
 {
     call_extra_read(known->extra, t->arena, &t->extra);
     t->record.request = known->request;
-    int r = model_request_read(known->request, t->arena, t->messages, PROMPT_MESSAGES_MAX,
-                               &t->n_messages, err);
+    int r = model_request_read(store_of(t), known->request, t->arena, t->messages,
+                               PROMPT_MESSAGES_MAX, &t->n_messages, err);
     bool counted_once = str_eq(known->provider, "spool"); /* its request lies there only once */
     if (r == 0 && str_eq(known->state, "intent") && !counted_once) {
         t->extra.usd_unsure += known->reserved_usd;
@@ -445,6 +481,7 @@ static void begin_record(struct talk *t, int64_t number, const char *kind)
     struct model *m = t->model;
     t->code = 0;
     t->fatal = false;
+    memset(t->prompts, 0, sizeof(t->prompts));
     t->record = (struct call_record) {
         .campaign = m->campaign->id, .task = t->ask->task->name, .seq = t->ask->seq,
         .attempt = number, .state = "intent", .provider = m->provider.name,

@@ -12,6 +12,7 @@
  */
 #include "agent/llm.h"
 #include "agent/provider.h"
+#include "memory/store.h"
 
 struct campaign;
 
@@ -22,8 +23,8 @@ enum { MODEL_CORRECTIONS = 2 }; /* of one reply; repairs are the campaign's to c
  * dollars without a price; ERR_ENVIRONMENT: no key. Of a replay no model is opened.
  */
 int provider_model_new(struct campaign *campaign, struct provider **ret, struct err *err);
-/* The messages of a call's record. */
-int model_request_read(const char *text, struct arena *arena, struct llm_message *ret, size_t most,
-                       size_t *ret_n, struct err *err);
+/* The messages of a call's record, from PROMPTS. */
+int model_request_read(struct store *store, const char *text, struct arena *arena,
+                       struct llm_message *ret, size_t most, size_t *ret_n, struct err *err);
 /* Its talks must be dropped before; NULL is fine. */
 void provider_model_free(struct provider *provider);

@@ -132,7 +132,7 @@ static int put_call(struct writer *w, const struct call_record *c, struct arena 
         return 0;
     }
     call_extra_read(c->extra, arena, &x);
-    int r = model_request_read(c->request, arena, messages, LLM_MESSAGES_MAX, &n, err);
+    int r = model_request_read(w->store, c->request, arena, messages, LLM_MESSAGES_MAX, &n, err);
     if (r < 0) {
         return r;
     }

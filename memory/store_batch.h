@@ -19,7 +19,7 @@
     X(META, "meta") X(TASKS, "tasks") X(CANDIDATES, "candidates") X(VERDICTS, "verdicts")          \
     X(CAMPAIGNS, "campaigns") X(ATTEMPTS, "attempts") X(CHOICES, "choices") X(CALLS, "calls")      \
     X(STATS, "stats") X(IMPORTED, "imported") X(NODES, "nodes") X(TUNINGS, "tunings")              \
-    X(DEVICES, "devices") X(COMPILED, "compiled") X(COUNTERS, "counters")
+    X(DEVICES, "devices") X(COMPILED, "compiled") X(COUNTERS, "counters") X(PROMPTS, "prompts")
 
 enum store_db {
 #define X(name, text) STORE_DB_##name,

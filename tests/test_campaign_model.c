@@ -3,6 +3,7 @@
  * Campaigns that ask a model: through a spool whose other side is this test, and through a fake
  * provider over HTTP. Workers are instant (fake_worker); store, graph, prompts and replies are real.
  */
+#include "agent/provider_model.h"
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
@@ -69,7 +70,11 @@ static void test_spool_correction_and_repair(void **state)
     assert_non_null(strstr(a.extra, "\"repairs\":1"));
     struct call_record call;
     assert_int_equal(record_get_call(rig->session.store, id, "softmax", 1, 2, arena, &call, NULL), 0);
-    assert_non_null(strstr(call.request, "a fake one")); /* the compiler's own words */
+    struct llm_message messages[LLM_MESSAGES_MAX];
+    size_t n;
+    assert_int_equal(model_request_read(rig->session.store, call.request, arena, messages,
+                                        LLM_MESSAGES_MAX, &n, NULL), 0);
+    assert_non_null(strstr(messages[n - 1].text, "a fake one")); /* the compiler's own words */
     campaign_rig_verify(rig);
 }
 
