@@ -33,6 +33,7 @@ struct spool {
     uv_timer_t timer;
     uv_fs_event_t event;
     size_t handles, n_soon; /* n_soon: replies that lie there, but may not be whole yet */
+    bool settling;          /* the timer is set for a change that was just seen */
 };
 
 /* A request on its way to the disk: fsync takes milliseconds, so not on the loop. */
@@ -91,8 +92,19 @@ static void look_at_all(struct spool *s)
 
 static void on_timer(uv_timer_t *timer)
 {
-    uv_timer_set_repeat(timer, POLL_MS);
-    look_at_all(timer->data);
+    struct spool *s = timer->data;
+    s->settling = false;
+    uv_timer_start(timer, on_timer, POLL_MS, 0);
+    look_at_all(s);
+}
+
+/* Not put off by further changes: they may never end. */
+static void look_soon(struct spool *s)
+{
+    if (!s->settling) {
+        s->settling = true;
+        uv_timer_start(&s->timer, on_timer, SETTLE_MS, 0);
+    }
 }
 
 static void on_event(uv_fs_event_t *event, const char *name, int events, int status)
@@ -101,7 +113,7 @@ static void on_event(uv_fs_event_t *event, const char *name, int events, int sta
     (void)name;
     (void)events;
     if (status >= 0 && !llm_link_empty(&s->calls)) {
-        uv_timer_start(&s->timer, on_timer, SETTLE_MS, POLL_MS);
+        look_soon(s);
     }
 }
 
@@ -109,7 +121,7 @@ static void wait_for(struct spool *s, struct llm_call *call)
 {
     llm_link_add(&s->calls, &call->wait);
     if (!uv_is_active((uv_handle_t *)&s->timer)) {
-        uv_timer_start(&s->timer, on_timer, SETTLE_MS, POLL_MS);
+        look_soon(s);
     }
 }
 

@@ -284,6 +284,25 @@ static void test_resume(void **state)
     llm_kept_done(&two);
 }
 
+/* Changes that never end, faster than they settle, don't keep an answer from being seen. */
+static void test_busy_folder(void **state)
+{
+    struct rig *r = *state;
+    struct llm_kept kept;
+    ask(r, "one", &kept);
+    turn(r, 1, 0.1);
+    put(r, "one.json", chat, 60);
+    uint64_t began = clock_ns();
+    while (!kept.called) {
+        put(r, "other.txt", "x", 0);
+        uv_run(&r->loop, UV_RUN_NOWAIT);
+        usleep(2000);
+        assert_true((double)(clock_ns() - began) < 20e9);
+    }
+    assert_string_equal(kept.text, "hi");
+    llm_kept_done(&kept);
+}
+
 static void test_error_lines_are_answers(void **state)
 {
     struct rig *r = *state;
@@ -349,7 +368,8 @@ int main(void)
         WITH_RIG(test_request_is_a_batch_line),     WITH_RIG(test_forms_of_an_answer),
         WITH_RIG(test_bad_files_are_set_aside),     WITH_RIG(test_links_and_folders_are_refused),
         WITH_RIG(test_young_files),                 WITH_RIG(test_resume),
-        WITH_RIG(test_error_lines_are_answers),     cmocka_unit_test(test_unsafe_folders),
+        WITH_RIG(test_error_lines_are_answers), WITH_RIG(test_busy_folder),
+           cmocka_unit_test(test_unsafe_folders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
