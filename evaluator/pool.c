@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The queue of a pool: which job goes to which worker, and how each one ends. */
 #include "base/util.h"
+#include "evaluator/environment.h"
 #include "evaluator/pool_internal.h"
 
 #include <stdio.h>
@@ -332,9 +333,7 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
     }
     const char *const first[] = { options->program, NULL };
     pool->args = strings_join(first, options->args);
-    if (options->env) {
-        pool->env = strings_join(options->env, (const char *const *)environ);
-    }
+    pool->env = environment_for_worker(options->env);
     uv_timer_init(loop, &pool->kick);
     pool->kick.data = pool;
     pool->timers_open = 1;
@@ -436,7 +435,7 @@ static void strings_free(char **strings)
 static void pool_free(struct pool *pool)
 {
     strings_free(pool->args);
-    strings_free(pool->env);
+    environment_free(pool->env);
     free(pool->workers);
     free(pool->name);
     free(pool->program);

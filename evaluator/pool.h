@@ -23,7 +23,7 @@ struct pool_options {
     const char *name;        /* for messages: "compile", "device" */
     const char *program;     /* path of warpsmith-worker */
     const char *const *args; /* after argv[0], NULL-terminated */
-    const char *const *env;  /* extra "NAME=value", NULL-terminated; NULL: none */
+    const char *const *env;  /* extra "NAME=value", NULL-terminated; NULL: none (environment.h) */
     size_t workers;
     uint64_t start_ms;       /* how long a worker may take until its hello */
     const struct log *log;   /* NULL: silent */

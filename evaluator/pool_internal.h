@@ -68,7 +68,7 @@ struct pool_worker {
 struct pool {
     uv_loop_t *loop;
     char *name, *program;
-    char **args, **env; /* env NULL: inherited as it is */
+    char **args, **env;
     size_t n_workers;
     uint64_t start_ms, next_id;
     struct log log;

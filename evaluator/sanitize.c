@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/frame.h"
 #include "base/util.h"
+#include "evaluator/environment.h"
 #include "evaluator/sanitize_log.h"
 #include "evaluator/toolkit.h"
 
@@ -204,26 +205,6 @@ static void begin_talk(struct sanitize *s)
     uv_timer_start(&s->timer, on_timer, TOOL_MS, 0);
 }
 
-/* What the tool and the driver need, and nothing else that stands in our environment. */
-static size_t make_environment(const struct evaluator *ev, char **ret, size_t most)
-{
-    static const char *const names[] = { "PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH",
-                                         "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
-                                         "WARPSIM_THREADS", "ASAN_OPTIONS" };
-    size_t n = 0;
-    for (size_t i = 0; i < ARRAY_LEN(names) && n + 2 < most; i++) {
-        const char *value = getenv(names[i]);
-        if (value) {
-            ret[n++] = xprintf("%s=%s", names[i], value);
-        }
-    }
-    if (ev->env_device) {
-        ret[n++] = xstrdup(ev->env_device);
-    }
-    ret[n] = NULL;
-    return n;
-}
-
 static void start_tool(struct sanitize *s)
 {
     const struct evaluator *ev = s->j->ev;
@@ -231,8 +212,8 @@ static void start_tool(struct sanitize *s)
                            "--print-limit", "100", "--report-api-errors", "no",
                            "--show-backtrace", "no", ev->worker, "sanitize", "--driver",
                            ev->driver ? ev->driver : "libcuda.so.1", "--gpu", ev->index, NULL };
-    char *env[16];
-    size_t n = make_environment(ev, env, ARRAY_LEN(env));
+    const char *const extra[] = { ev->env_device, NULL };
+    char **env = environment_for_worker(extra);
     uv_pipe_init(ev->loop, &s->pipe, 0);
     uv_timer_init(ev->loop, &s->timer);
     s->pipe.data = s->timer.data = s->process.data = s;
@@ -248,9 +229,7 @@ static void start_tool(struct sanitize *s)
                                      .args = (char **)(uintptr_t)args, .env = env,
                                      .stdio = stdio, .stdio_count = 4 };
     int r = uv_spawn(ev->loop, &s->process, &options);
-    for (size_t i = 0; i < n; i++) {
-        free(env[i]);
-    }
+    environment_free(env);
     if (r == 0) {
         begin_talk(s);
     } else {

@@ -82,10 +82,10 @@ static void judge(const struct frame *job)
     say(FRAME_TYPE_RESULT, job->id, reply, NULL, 0);
 }
 
-/* As FAKE_PROFILE says: "PHASE JSON" replies with JSON, "PHASE hang" and "PHASE die" end there. */
+/* As WARPSMITH_FAKE_PROFILE says: "PHASE JSON" replies with JSON, "PHASE hang" and "PHASE die" end there. */
 static void profile(const struct frame *job)
 {
-    const char *order = getenv("FAKE_PROFILE");
+    const char *order = getenv("WARPSMITH_FAKE_PROFILE");
     size_t n = order ? strcspn(order, " ") : 0;
     auto_free char *progress = xprintf("{\"phase\":\"%.*s\"}", (int)n, order ? order : "");
     say(FRAME_TYPE_PROGRESS, job->id, progress, NULL, 0);
@@ -113,6 +113,9 @@ static void serve(const char *mode, const struct frame *job, int number)
     } else if (str_eq(mode, "echo")) {
         say(FRAME_TYPE_PROGRESS, job->id, "{\"phase\":\"echo\",\"shape\":\"small\"}", NULL, 0);
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", job->blob, job->blob_len);
+    } else if (str_prefix(mode, "sees:")) { /* the value of a variable, as the blob */
+        const char *value = getenv(mode + 5);
+        say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", value, value ? strlen(value) : 0);
     } else if (str_eq(mode, "hang") || str_eq(mode, "stubborn")) {
         say(FRAME_TYPE_PROGRESS, job->id, "{\"phase\":\"check\",\"shape\":\"small\"}", NULL, 0);
         pause();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pools against workers that behave badly on purpose. Every test ends with a loop that is empty. */
 #include "base/util.h"
+#include "evaluator/environment.h"
 #include "evaluator/pool.h"
 
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct seen {
@@ -89,6 +91,41 @@ static void test_echo(void **state)
     }
     assert_non_null(pool_hello(pool));
     close_pool(&loop, pool);
+}
+
+static void test_what_workers_may_see(void **state)
+{
+    (void)state;
+    static const char *const yes[]
+        = { "PATH=/bin", "HOME=/", "LC_ALL=C", "LANG=", "LD_LIBRARY_PATH=x", "CUDA_HOME=/c",
+            "NVIDIA_VISIBLE_DEVICES=all", "WARPSMITH_HOME=/w", "WARPSIM_THREADS=2",
+            "ASAN_OPTIONS=a=b" };
+    static const char *const no[]
+        = { "OPENAI_API_KEY=sk-1", "ANTHROPIC_API_KEY=k", "WARPSMITH_API_KEY=k", "HF_TOKEN=t",
+            "WARPSMITH_TEST_SECRET=s", "CUDA_PASSWORD=p", "PATHS=x", "HOMEPAGE=x", "LD_PRELOAD=x",
+            "SSH_AUTH_SOCK=x", "", "=", "PAT" };
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        assert_true(environment_passes(yes[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(no); i++) {
+        assert_false(environment_passes(no[i]));
+    }
+}
+
+/* The worker's own answer: its environment as a blob. */
+static void test_keys_stay_here(void **state)
+{
+    (void)state;
+    setenv("OPENAI_API_KEY", "sk-hunter2", 1);
+    setenv("WARPSMITH_POOL_TEST", "seen", 1);
+    struct seen key = { 0 }, other = { 0 };
+    one_job("sees:OPENAI_API_KEY", 10000, &key);
+    one_job("sees:WARPSMITH_POOL_TEST", 10000, &other);
+    unsetenv("OPENAI_API_KEY");
+    unsetenv("WARPSMITH_POOL_TEST");
+    assert_int_equal(key.blob_len, 0);
+    assert_int_equal(other.blob_len, 4);
+    assert_memory_equal(other.blob, "seen", 4);
 }
 
 static void test_deadline(void **state)
@@ -269,6 +306,8 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_what_workers_may_see),
+        cmocka_unit_test(test_keys_stay_here),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_stubborn_is_killed_and_replaced),
         cmocka_unit_test(test_crash_says_its_last_words),

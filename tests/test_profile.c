@@ -235,7 +235,7 @@ static void test_answers(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct rig rig;
-        setenv("FAKE_PROFILE", cases[i].order, 1);
+        setenv("WARPSMITH_FAKE_PROFILE", cases[i].order, 1);
         rig_open_with(&rig, WS_BIN_DIR "/fake_worker");
         rig.deadline_ms = 1000;
         judge(&rig, "right", true, 0);
@@ -250,7 +250,7 @@ static void test_answers(void **state)
                          i == 0);
         rig_close(&rig);
     }
-    unsetenv("FAKE_PROFILE");
+    unsetenv("WARPSMITH_FAKE_PROFILE");
 }
 
 /* A worker that profiles does nothing else, and one that judges doesn't profile. */
