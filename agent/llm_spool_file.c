@@ -28,8 +28,6 @@ int spool_file_folder(const char *path, int *ret_fd, struct err *err)
     } else if (st.st_mode & 002) {
         r = err_set(err, ERR_ENVIRONMENT, "%s: everybody may write here (mode %04o), so anybody could "
                     "answer for the model: chmod o-w it", path, (unsigned)(st.st_mode & 07777));
-    } else if (st.st_uid != geteuid() && st.st_uid != 0 && !(st.st_mode & 020)) {
-        r = err_set(err, ERR_ENVIRONMENT, "%s: belongs to another user", path);
     } else if (access(path, R_OK | W_OK | X_OK) < 0) {
         r = err_set(err, -errno, "%s: %s", path, strerror(errno));
     }

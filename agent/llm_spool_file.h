@@ -19,7 +19,8 @@ struct spool_found {
     char name[LLM_KEY_MAX + 8]; /* of the file */
 };
 
-/* Makes the folder; ERR_ENVIRONMENT if everybody may write there, or it is another user's. */
+/* Makes the folder. ERR_ENVIRONMENT if everybody may write there; whose it is may differ (a group's, a
+ * container's). */
 int spool_file_folder(const char *path, int *ret_fd, struct err *err);
 void spool_file_close(int fd);
 
