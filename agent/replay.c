@@ -177,16 +177,17 @@ static bool differ(const json_t *was, const json_t *now, char *path, size_t size
         if (json_object_size(was) == json_object_size(now)) {
             return false;
         }
-    } else if (json_is_array(was) && json_is_array(now)
-               && json_array_size(was) == json_array_size(now)) {
-        for (size_t i = 0; i < json_array_size(was); i++) {
+    } else if (json_is_array(was) && json_is_array(now)) {
+        for (size_t i = 0; i < MIN(json_array_size(was), json_array_size(now)); i++) {
             snprintf(path + len, size - len, "[%zu]", i);
             if (differ(json_array_get(was, i), json_array_get(now, i), path, size, ret, ret_size)) {
                 return true;
             }
             path[len] = '\0';
         }
-        return false;
+        snprintf(ret, ret_size, "%s: the record has %zu entries, now there are %zu", path,
+                 json_array_size(was), json_array_size(now));
+        return json_array_size(was) != json_array_size(now);
     } else if (now && json_equal(was, now)) {
         return false;
     }

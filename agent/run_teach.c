@@ -5,6 +5,7 @@
  * and what is put into the batch take effect together, or the campaign ends.
  */
 #include "agent/campaign_internal.h"
+#include "agent/learn.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "memory/node.h"
@@ -58,6 +59,30 @@ static int teach_example(struct run *run, const struct sample *s, struct store_b
     return node_put(batch, c->session->store, "example", id, text, err);
 }
 
+/*
+ * What the model called new: a strategy that says the same gets the credit, whatever came of it; one
+ * that is new and won becomes a node, in time to be credited itself.
+ */
+static int teach_invention(struct run *run, struct sample *s, bool learns,
+                           struct store_batch *batch, struct err *err)
+{
+    struct campaign *c = run->campaign;
+    struct learn_invention invention = { run->step.direction, s->title, s->summary };
+    const char *id = learn_known(c->session->htg, &invention);
+    if (id) {
+        s->invented = false;
+    } else if (learns && s->outcome == SELECT_OUTCOME_GAINED) {
+        int r = learn_invented(c->session->htg, c->session->store, batch, &invention, &id, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (id) {
+        s->strategy = arena_strdup(run->step.arena, id);
+    }
+    return 0;
+}
+
 int run_teach(struct run *run, struct sample *s, struct store_batch *batch,
               struct htg_increments *ret, struct err *err)
 {
@@ -67,6 +92,7 @@ int run_teach(struct run *run, struct sample *s, struct store_batch *batch,
     if (!run->step.choice || !s->judged) {
         return 0; /* the start; or nothing came, which is the model's doing and not a direction's */
     }
-    int r = teach_gain(run, s, ret, err);
+    int r = s->invented ? teach_invention(run, s, learns, batch, err) : 0;
+    r = r < 0 ? r : teach_gain(run, s, ret, err);
     return r == 0 && learns ? teach_example(run, s, batch, err) : r;
 }

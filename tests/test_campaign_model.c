@@ -274,6 +274,84 @@ static void test_refusals_and_floods_cost_a_sample(void **state)
     campaign_rig_verify(rig);
 }
 
+/* How many steps of a campaign, whose model invents `strategy`, were credited to `id`. */
+static size_t credited(struct campaign_rig *rig, const char *id, const char *strategy)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record *records;
+    size_t n, found = 0;
+    assert_int_equal(record_list_attempts(rig->session.store, id, NULL, arena, &records, &n, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        found += str_eq(records[i].strategy, strategy);
+    }
+    return found;
+}
+
+static void play(struct campaign_rig *rig, char id[32], const char *strategy, int64_t steps)
+{
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    o.steps = steps;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    for (int i = 0; str_eq(r.status, "waiting"); i++) {
+        auto_free char *mark = xprintf("try %d", i);
+        auto_free char *reply = campaign_rig_reply(mark, strategy);
+        assert_int_equal(campaign_rig_answer(rig, reply), 1);
+        assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    }
+    assert_string_equal(r.status, "done");
+}
+
+static void test_what_is_invented_and_wins_is_learned(void **state)
+{
+    struct campaign_rig *rig = *state;
+    char id[32];
+    size_t before = htg_strategies(rig->session.htg);
+    play(rig, id, "new: whirlpool staging: spin the operands through a spiral of purple buffers", 6);
+    size_t after = htg_strategies(rig->session.htg);
+    assert_true(after > before);
+    const struct htg_strategy *s = htg_strategy(rig->session.htg, after - 1);
+    assert_int_equal(s->state, HTG_STATE_PROVISIONAL);
+    assert_non_null(strstr(s->guidance, "purple"));
+    assert_true(credited(rig, id, s->id) > 0);
+    auto_free char *name = xstrdup(s->id);
+    campaign_rig_reopen(rig);
+    assert_true(htg_find_strategy(rig->session.htg, name) >= 0);
+    campaign_rig_verify(rig);
+}
+
+static void test_a_paraphrase_is_credited_to_the_seed(void **state)
+{
+    struct campaign_rig *rig = *state;
+    char id[32];
+    size_t before = htg_strategies(rig->session.htg);
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    o.steps = 1;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    auto_arena struct arena *arena = arena_new();
+    const void *at;
+    size_t len;
+    assert_int_equal(store_get(rig->session.store, STORE_DB_CHOICES,
+                               record_attempt_key(arena, id, "softmax", 1), arena, &at, &len, NULL), 0);
+    json_t *json = json_loadb(at, len, 0, NULL);
+    const char *direction = json_string_value(json_object_get(json, "direction"));
+    const struct htg_strategy *seed = NULL;
+    for (size_t i = 0; !seed; i++) {
+        const struct htg_strategy *s = htg_strategy(rig->session.htg, i);
+        seed = str_eq(s->direction, direction) ? s : NULL;
+    }
+    auto_free char *strategy = xprintf("new: %s: %.200s", seed->title, seed->guidance);
+    auto_free char *reply = campaign_rig_reply("again", strategy);
+    json_decref(json);
+    assert_int_equal(campaign_rig_answer(rig, reply), 1);
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_int_equal(htg_strategies(rig->session.htg), before);
+    assert_int_equal(credited(rig, id, seed->id), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, campaign_rig_setup, campaign_rig_teardown)
@@ -286,6 +364,8 @@ int main(void)
         TEST(test_wall_clock_is_hard),
         TEST(test_wrong_key_and_no_network),
         TEST(test_refusals_and_floods_cost_a_sample),
+        TEST(test_what_is_invented_and_wins_is_learned),
+        TEST(test_a_paraphrase_is_credited_to_the_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
