@@ -147,6 +147,11 @@ static void on_gate(void *ud, int code, const struct image *image, const char *e
     struct buf job;
     buf_init(&job, FRAME_JSON_MAX);
     judge_write_job(j, "profile", &job);
+    if (job.failed) {
+        buf_done(&job);
+        give_up(j, "the launches of one job are too many for one frame");
+        return;
+    }
     j->job = pool_submit(j->profile_pool, buf_take(&job), j->blob.at, j->blob.len,
                          judge_deadline(j), on_profiled, j);
 }
