@@ -144,6 +144,7 @@ __device__ u64 descriptor(const void *at)
     return (u64)((address & 0x3ffff) >> 4) | (u64)(128 >> 4) << 16 | (u64)(256 >> 4) << 32;
 }
 
+/* Two warpgroups: one's products run while the other waits for its own. */
 template <kind K> __device__ void tensor(float *out, u64 *ops, int rounds)
 {
     __shared__ __align__(1024) u32 tiles[STAGES * STAGE_BYTES / 4];
@@ -159,8 +160,8 @@ template <kind K> __device__ void tensor(float *out, u64 *ops, int rounds)
     for (int i = 0; i < rounds; i++) {
         asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
-        for (int s = 0; s < 4 * STAGES; s++) {
-            const char *stage = (const char *)tiles + s % STAGES * STAGE_BYTES;
+        for (int s = 0; s < STAGES; s++) {
+            const char *stage = (const char *)tiles + s * STAGE_BYTES;
             product<K>(d, descriptor(stage), descriptor(stage + A_BYTES));
         }
         asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
@@ -171,7 +172,7 @@ template <kind K> __device__ void tensor(float *out, u64 *ops, int rounds)
         sum += d[k];
     }
     out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
-    ops[0] = 2ull * 64 * 256 * (K == TF32 ? 8 : 16) * 4 * STAGES * rounds * (blockDim.x / 128);
+    ops[0] = 2ull * 64 * 256 * (K == TF32 ? 8 : 16) * STAGES * rounds * (blockDim.x / 128);
     ops[1] = 1;
 }
 #else
