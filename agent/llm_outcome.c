@@ -142,6 +142,7 @@ static void of_status(const struct reading *r, long status, struct llm_shape *sh
     } else if (is_out_of_money(&r->problem) || r->reply->should_retry == 0 || (!later && !gateway)) {
         of_refusal(r, status, said, shape, o);
         o->crowded = crowded;
+        o->code = crowded && !o->fatal ? ERR_BUSY : o->code;
     } else if (gateway) { /* a model may be at work behind it */
         say(o, LLM_ACTION_REPEAT, ERR_TIMEOUT, "%s: %s", name, said);
     } else {
