@@ -57,7 +57,13 @@ int evaluator_device_pool(const struct evaluator *ev, const char *profile, struc
 {
     const char *const args[] = { "device", "--driver", ev->driver, "--gpu", ev->index,
                                  profile ? "--profile" : NULL, profile, NULL };
-    const char *const env[] = { ev->env_device, NULL };
+    const char *env[3] = { ev->env_device };
+    auto_free char *include = NULL, *home = NULL;
+    /* CUPTI lies in the toolkit, which need not be where the worker would look. */
+    if (profile && !getenv("CUDA_HOME") && toolkit_include(&include, NULL) == 0) {
+        home = xprintf("CUDA_HOME=%.*s", (int)(strlen(include) - strlen("/include")), include);
+        env[env[0] ? 1 : 0] = home;
+    }
     struct pool_options options = {
         .name = profile ? "profile" : "device",
         .program = ev->worker,
