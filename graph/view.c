@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "graph/view.h"
+#include "base/rng.h"
 #include "base/util.h"
 #include "graph/htg_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { VIEWS_MOST = 256 };
+enum { VIEWS_MOST = 4096, VIEW_SLOTS = 2 * VIEWS_MOST };
 
 /* Index + 1 in the table of statistics; 0: nothing. */
 struct place {
@@ -21,9 +22,10 @@ struct view {
     bool *fits;
 };
 
+/* By the exact context's key, open addressing; emptied when full. */
 struct views {
-    struct view at[VIEWS_MOST];
-    size_t n, next; /* next: who goes when another comes and all are taken */
+    struct view *slots[VIEW_SLOTS];
+    size_t n;
 };
 
 struct views *views_new(void)
@@ -40,10 +42,22 @@ static void view_done(struct view *view)
     *view = (struct view) { .htg = NULL };
 }
 
+static void views_clear(struct views *views)
+{
+    for (size_t i = 0; i < VIEW_SLOTS; i++) {
+        if (views->slots[i]) {
+            view_done(views->slots[i]);
+            free(views->slots[i]);
+            views->slots[i] = NULL;
+        }
+    }
+    views->n = 0;
+}
+
 void views_free(struct views *views)
 {
-    for (size_t i = 0; views && i < views->n; i++) {
-        view_done(&views->at[i]);
+    if (views) {
+        views_clear(views);
     }
     free(views);
 }
@@ -178,23 +192,25 @@ const struct view *view_of(const struct htg *htg, const struct context *context)
     struct views *views = htg->views;
     char key[CONTEXT_KEY_MAX];
     context_key(context, CONTEXT_RUNG_EXACT, key);
-    size_t i = 0;
-    while (i < views->n && !str_eq(views->at[i].where[CONTEXT_RUNG_EXACT], key)) {
-        i++;
+    if (views->n == VIEWS_MOST) {
+        views_clear(views);
     }
-    struct view *view = &views->at[i];
-    if (i == VIEWS_MOST) {
-        view = &views->at[views->next];
-        views->next = (views->next + 1) % VIEWS_MOST;
+    size_t i = rng_key(key) % VIEW_SLOTS;
+    while (views->slots[i] && !str_eq(views->slots[i]->where[CONTEXT_RUNG_EXACT], key)) {
+        i = (i + 1) % VIEW_SLOTS;
     }
-    bool known = i < views->n;
-    if (known && view->n_directions == htg->n_directions && view->n_strategies == htg->n_nodes) {
+    struct view *view = views->slots[i];
+    if (view && view->n_directions == htg->n_directions && view->n_strategies == htg->n_nodes) {
         catch_up(view);
         return view;
     }
-    view_done(view);
+    if (view) {
+        view_done(view); /* nodes came: everything has another place */
+    } else {
+        view = views->slots[i] = xcalloc(1, sizeof(*view));
+        views->n++;
+    }
     view_init(view, htg, context);
-    views->n += i == views->n && i < VIEWS_MOST;
     return view;
 }
 
