@@ -127,7 +127,7 @@ static int build_state(struct builder *b, const char *device, const char **ret)
         { "device", device },
         { "task", prompt_task(b->input->task, b->arena) },
         { "reference", *b->parts[PART_REFERENCE]
-                           ? arena_printf(b->arena, "%s\n%s", source, launches)
+                           ? prompt_join(b->arena, source, launches)
                            : "(a program beside, which isn't shown)\n" },
     };
     return render(b, "state.md", prompt_state_text, values, ARRAY_LEN(values), ret);
@@ -139,8 +139,8 @@ static int build_step(struct builder *b, const char **ret)
     struct arena *arena = b->arena;
     bool sampled = in->samples > 1;
     const char *example = b->parts[PART_EXAMPLE]
-        ? arena_printf(arena, "%s\n%s", fenced(b, "cuda", b->parts[PART_EXAMPLE]),
-                       fenced(b, "json", b->parts[PART_EXAMPLE_PLAN]))
+        ? prompt_join(arena, fenced(b, "cuda", b->parts[PART_EXAMPLE]),
+                      fenced(b, "json", b->parts[PART_EXAMPLE_PLAN]))
         : NULL;
     const struct prompt_example none = { "", "", NULL }, *e = in->example ? in->example : &none;
     const struct template_value values[] = {
@@ -190,7 +190,7 @@ static int build_question(struct builder *b)
     }
     b->prompt.stable = strlen(state);
     add_message(b, "system", prompt_contract_text);
-    return add_message(b, "user", arena_printf(b->arena, "%s\n%s", state, step));
+    return add_message(b, "user", prompt_join(b->arena, state, step));
 }
 
 /* The template has a part for each status. */

@@ -23,6 +23,9 @@ const char *prompt_cut(struct arena *arena, const char *text, size_t most);
 /* Adds text between fences that are longer than any run of their mark inside. */
 void prompt_fence(struct buf *out, const char *tag, const char *text);
 
+/* Two texts with an empty line between, if the first ends its line. */
+const char *prompt_join(struct arena *arena, const char *a, const char *b);
+
 /* A part that may be cut: how long it would be, its share of the whole, what it may be. */
 struct prompt_share {
     size_t size, share, most;

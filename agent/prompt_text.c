@@ -25,8 +25,12 @@ char *prompt_clean(struct arena *arena, const char *text, size_t len)
     char *out = arena_alloc(arena, len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < len;) {
-        size_t step = utf8_len(text + i, len - i);
         unsigned char c = (unsigned char)text[i];
+        if ((c >= 0x20 && c < 0x7f) || c == '\n') { /* nearly all there is */
+            out[n++] = text[i++];
+            continue;
+        }
+        size_t step = utf8_len(text + i, len - i);
         if (step == 0) {
             out[n++] = '?';
         } else if (step == 1 ? c >= 0x20 ? c != 0x7f : c == '\n' || c == '\t'
@@ -125,8 +129,9 @@ void prompt_fence(struct buf *out, const char *tag, const char *text)
     if (n < sizeof(fence)) {
         memset(fence, '`', n);
         fence[n] = '\0';
-        buf_printf(out, "%s%s\n%s%s%s\n", fence, tag, text,
-                   len && text[len - 1] != '\n' ? "\n" : "", fence);
+        buf_printf(out, "%s%s\n", fence, tag);
+        buf_add(out, text, len);
+        buf_printf(out, "%s%s\n", len && text[len - 1] != '\n' ? "\n" : "", fence);
         return;
     }
     /* A run that long is no code: break it, so that the fence stays readable. */
@@ -135,6 +140,16 @@ void prompt_fence(struct buf *out, const char *tag, const char *text)
         buf_add(out, *c == '`' ? "'" : c, 1);
     }
     buf_printf(out, "%s```\n", len && text[len - 1] != '\n' ? "\n" : "");
+}
+
+const char *prompt_join(struct arena *arena, const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    char *out = arena_alloc(arena, n + m + 2, 1);
+    memcpy(out, a, n);
+    out[n] = '\n';
+    memcpy(out + n + 1, b, m);
+    return out;
 }
 
 void prompt_divide(struct prompt_share *shares, size_t n, size_t bytes)

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 struct reader {
     const struct reply_input *input;
@@ -90,68 +89,21 @@ static bool check_bytes(struct reader *r)
     return true;
 }
 
-static bool is_thinking_tag(const char *at, const char *mark)
-{
-    static const char *const names[] = { "think>", "thinking>", "reasoning>" };
-    bool is = false;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        size_t n = strlen(mark);
-        is = is || (str_prefix(at, mark) && strncasecmp(at + n, names[i], strlen(names[i])) == 0);
-    }
-    return is;
-}
-
 /* Drops what a model thought aloud before its answer: drafts stand there. */
 static bool skip_thinking(struct reader *r, const char **text, size_t *len)
 {
-    const char *at = *text + *len;
-    while ((at = memrchr(*text, '<', (size_t)(at - *text))) && !is_thinking_tag(at, "</")) {
-    }
-    if (!at && is_thinking_tag(*text + strspn(*text, " \t\n"), "<")) {
+    bool unfinished;
+    size_t n = reply_thinking(*text, *len, &unfinished);
+    if (unfinished) {
         return fault(r, REPLY_FAULT_CUT, "Your reply ended inside its thinking: answer with the two "
                                          "blocks and the strategy line.");
     }
-    if (at) {
+    if (n) {
         reply_note(&r->notes, "the thinking before the answer was passed over");
-        at = strchr(at, '>') + 1;
-        *len -= (size_t)(at - *text);
-        *text = at;
     }
+    *text += n;
+    *len -= n;
     return true;
-}
-
-static const char *past_comment(const char *at)
-{
-    for (at += 2; *at; at++) {
-        if (at[0] == '*' && at[1] == '/') {
-            return at + 2;
-        }
-    }
-    return at;
-}
-
-/* Does the code say `needle` outside of comments and string literals? */
-static bool code_says(const char *code, const char *needle)
-{
-    for (const char *at = code; *at;) {
-        if (str_prefix(at, needle)) {
-            return true;
-        }
-        if (str_prefix(at, "//")) {
-            at += strcspn(at, "\n");
-        } else if (str_prefix(at, "/*")) {
-            at = past_comment(at);
-        } else if (*at == '"') {
-            at++;
-            while (*at && *at != '"' && *at != '\n') {
-                at += *at == '\\' && at[1] ? 2 : 1;
-            }
-            at += *at != '\0';
-        } else {
-            at++;
-        }
-    }
-    return false;
 }
 
 static bool take_source(struct reader *r, const char *text, size_t len, bool closed)
@@ -337,11 +289,11 @@ static bool check_source(struct reader *r)
         return fault(r, REPLY_FAULT_TOO_BIG, "The source has %zu bytes, at most %d are allowed.",
                      r->ret->source_len, CANDIDATE_SOURCE_MAX);
     }
-    if (code_says(source, "<<<")) {
+    if (reply_code_says(source, "<<<")) {
         return fault(r, REPLY_FAULT_SOURCE, "The source launches a kernel with <<< >>>. It must be "
                      "device code only: launches stand in the plan, the evaluator makes them.");
     }
-    if (code_says(source, "int main(")) {
+    if (reply_code_says(source, "int main(")) {
         return fault(r, REPLY_FAULT_SOURCE, "The source has a main function. It must be device code "
                      "only: the evaluator allocates, fills, launches and compares.");
     }
@@ -360,6 +312,24 @@ static const char *line_of(const char *text, const struct err *err, struct arena
         text += *text == '\n';
     }
     return arena_strndup(arena, text, MIN(strcspn(text, "\n"), (size_t)200));
+}
+
+/* "strategy" among the plan's keys is meant for the line. */
+static void lift_strategy(struct reader *r, json_t *plan)
+{
+    const json_t *strategy = json_object_get(plan, "strategy");
+    if (!json_is_string(strategy)) {
+        return;
+    }
+    reply_note(&r->notes, "the strategy stood in the plan");
+    if (!r->strategy) {
+        r->strategy = arena_strdup(r->notes.arena, json_string_value(strategy));
+    }
+    json_object_del(plan, "strategy");
+    char *text = json_pretty(plan);
+    r->ret->plan = arena_strdup(r->notes.arena, text);
+    r->ret->plan_len = strlen(text);
+    cleanup_free(&text);
 }
 
 static bool mend_plan(struct reader *r)
@@ -382,6 +352,9 @@ static bool mend_plan(struct reader *r)
             ret->plan = mended;
             ret->plan_len = len;
         }
+    }
+    if (code == 0) {
+        lift_strategy(r, json);
     }
     json_decref(json);
     if (code == 0 && r->unclosed_plan) {

@@ -22,6 +22,15 @@ const char *reply_mend_text(const char *text, size_t len, struct reply_notes *no
         i = 3;
     }
     while (i < len) {
+        size_t plain = 0;
+        while (i + plain < len && (unsigned char)text[i + plain] < 0x80 && text[i + plain] != '\r') {
+            plain++;
+        }
+        buf_add(&out, text + i, plain);
+        i += plain;
+        if (i == len) {
+            break;
+        }
         size_t n = utf8_len(text + i, len - i);
         if (n == 0) {
             reply_note(notes, "bytes that are no UTF-8 became \"?\"");

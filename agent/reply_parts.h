@@ -37,6 +37,11 @@ struct reply_pieces {
 /* Blocks between fences of three or more ` or ~; a wrapper around several is looked into. */
 void reply_split(const char *text, size_t len, struct reply_notes *notes, struct reply_pieces *ret);
 
+/* How much of the beginning is thinking aloud, in tags; or it is all thinking, and has no end. */
+size_t reply_thinking(const char *text, size_t len, bool *ret_unfinished);
+/* Does the code say `needle` outside of comments and string literals? */
+bool reply_code_says(const char *code, const char *needle);
+
 /* Line ends, byte order mark, bytes that are no UTF-8. */
 const char *reply_mend_text(const char *text, size_t len, struct reply_notes *notes, size_t *ret_len);
 /* &lt; and its like, where the whole block was written so. */

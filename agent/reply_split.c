@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { TAG_MAX = 32, DEPTH_MAX = 2 };
 
@@ -163,4 +164,57 @@ void reply_split(const char *text, size_t len, struct reply_notes *notes, struct
     split(&s, text, len);
     ret->prose = arena_strndup(notes->arena, prose.len ? prose.at : "", prose.len);
     ret->prose_len = prose.len;
+}
+
+static bool is_thinking_tag(const char *at, const char *mark)
+{
+    static const char *const names[] = { "think>", "thinking>", "reasoning>" };
+    bool is = false;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t n = strlen(mark);
+        is = is || (str_prefix(at, mark) && strncasecmp(at + n, names[i], strlen(names[i])) == 0);
+    }
+    return is;
+}
+
+size_t reply_thinking(const char *text, size_t len, bool *ret_unfinished)
+{
+    const char *at = text + len;
+    while ((at = memrchr(text, '<', (size_t)(at - text))) && !is_thinking_tag(at, "</")) {
+    }
+    *ret_unfinished = !at && is_thinking_tag(text + strspn(text, " \t\n"), "<");
+    return at ? (size_t)(strchr(at, '>') + 1 - text) : 0;
+}
+
+static const char *past_comment(const char *at)
+{
+    for (at += 2; *at; at++) {
+        if (at[0] == '*' && at[1] == '/') {
+            return at + 2;
+        }
+    }
+    return at;
+}
+
+bool reply_code_says(const char *code, const char *needle)
+{
+    for (const char *at = code; *at;) {
+        if (*at == *needle && str_prefix(at, needle)) {
+            return true;
+        }
+        if (at[0] == '/' && at[1] == '/') {
+            at += strcspn(at, "\n");
+        } else if (at[0] == '/' && at[1] == '*') {
+            at = past_comment(at);
+        } else if (*at == '"') {
+            at++;
+            while (*at && *at != '"' && *at != '\n') {
+                at += *at == '\\' && at[1] ? 2 : 1;
+            }
+            at += *at != '\0';
+        } else {
+            at++;
+        }
+    }
+    return false;
 }
