@@ -55,6 +55,7 @@ struct sample {
     const char *base;                /* id of the candidate as proposed */
     const char *strategy, *variant, *title, *summary;
     bool invented;
+    const struct reply_input *reply; /* what it was proposed with; NULL: by no model */
     const char *status, *why;        /* without a candidate */
     struct verdict verdict;
     const char *verdict_key;

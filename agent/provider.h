@@ -10,6 +10,7 @@
  */
 #include "agent/catalog.h"
 #include "agent/prompt.h"
+#include "agent/reply.h"
 #include "graph/select.h"
 
 struct talk;
@@ -48,6 +49,9 @@ struct proposal {
     const char *title;           /* a few words for people */
     bool invented;               /* the strategy isn't in the graph; title and summary describe it */
     const char *summary;
+    /* A model's reply, to be read again with a graph for the strategy it means; NULL: as said above.
+     * Lives until the talk is dropped. */
+    const struct reply_input *reply;
     const char *status; /* of an attempt without a candidate: "no_reply", "refused", "bad_reply" */
 };
 

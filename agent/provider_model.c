@@ -269,13 +269,17 @@ static bool kept(struct talk *t, int status, const struct err *err)
 
 static void next_call(struct talk *t, const char *kind);
 
+/*
+ * Without the graph: it moves with every lesson of every task, and replies come in any order. What
+ * strategy is meant is found out when the attempt is scored.
+ */
 static void read_reply(struct talk *t)
 {
     struct reply *reply = arena_alloc(t->arena, 1, sizeof(*reply));
     const char *text = t->record.reply;
     struct reply_input input = { .text = text, .len = strlen(text),
                                  .cut = str_eq(t->extra.stop, llm_stop_name(LLM_STOP_LENGTH)),
-                                 .htg = t->ask->htg, .before = t->before };
+                                 .before = t->before };
     reply_parse(&input, t->arena, reply);
     t->turns[t->n_turns++] = (struct prompt_turn) { .reply = text, .reply_len = strlen(text),
                                                     .correction = reply->fault ? reply->correction
@@ -285,6 +289,9 @@ static void read_reply(struct talk *t)
         struct proposal p = { .kind = PROPOSAL_CANDIDATE, .candidate = reply->candidate,
                               .strategy = reply->strategy, .invented = reply->invented,
                               .title = reply->title, .summary = reply->summary };
+        struct reply_input *again = arena_alloc(t->arena, 1, sizeof(*again));
+        *again = input;
+        p.reply = again;
         const char *title = reply->candidate->plan->title;
         p.title = *p.title ? p.title : title ? title : reply->strategy;
         answer(t, &p);

@@ -59,6 +59,24 @@ static int teach_example(struct run *run, const struct sample *s, struct store_b
     return node_put(batch, c->session->store, "example", id, text, err);
 }
 
+/* What strategy a model's reply means, by the graph as it is now. */
+static void resolve(struct run *run, struct sample *s)
+{
+    struct arena *arena = run->step.arena;
+    const struct htg *htg = run->campaign->session->htg;
+    struct reply_input input = *s->reply;
+    struct reply reply;
+    input.htg = htg;
+    reply_parse(&input, arena, &reply);
+    candidate_free(reply.candidate);
+    bool known = !reply.invented && htg_find_strategy(htg, reply.strategy) >= 0;
+    const char *own = s->candidate->plan->title;
+    s->invented = reply.invented;
+    s->strategy = known ? arena_strdup(arena, reply.strategy) : "";
+    s->summary = reply.summary;
+    s->title = reply.invented ? reply.title : own && *own ? arena_strdup(arena, own) : s->strategy;
+}
+
 /*
  * What the model called new: a strategy that says the same gets the credit, whatever came of it; one
  * that is new and won becomes a node, in time to be credited itself.
@@ -91,6 +109,9 @@ int run_teach(struct run *run, struct sample *s, struct store_batch *batch,
     ret->n = 0;
     if (!run->step.choice || !s->judged) {
         return 0; /* the start; or nothing came, which is the model's doing and not a direction's */
+    }
+    if (s->reply) {
+        resolve(run, s);
     }
     int r = s->invented ? teach_invention(run, s, learns, batch, err) : 0;
     r = r < 0 ? r : teach_gain(run, s, ret, err);

@@ -105,6 +105,7 @@ static void on_proposal(void *ud, const struct proposal *p)
     s->title = arena_strdup(arena, p->title);
     s->summary = arena_strdup(arena, p->summary);
     s->invented = p->invented;
+    s->reply = p->reply;
     run_emit(s->run, s, CAMPAIGN_EVENT_PICKED, "");
     if (tunable(s) && !from_model(s)) {
         begin_tuning(s);
