@@ -2,14 +2,14 @@
 /*
  * A provider of language models on loopback that behaves as told, or badly on purpose:
  *
- *   fake_llm [--latency MS] [--script NAME,NAME,...] [--chaos SEED:PERCENT] [--answer FILE]... [--log FILE]
- *            [--port N] [--crowd N]
+ *   fake_llm [--latency MS] [--script NAME,NAME,...] [--chaos SEED:PERCENT] [--crowd N]
+ *            [--answer FILE]... [--log FILE] [--port N]
  *
  * Says "port N" on stdout and serves until stdin ends or it is killed. Requests follow the script in
- * the order in which they come; its last name stays. Chaos spoils a share of them; in a crowd of more than N at once, all further ones get 429. Of several answers a
- * call gets the one that the hash of its body picks, so the same question has the same answer. The log
- * has a line for each request as it comes, and one for each answer as it goes:
- * {"event":"asked","key":...} and {"event":"answered","key":...}.
+ * the order in which they come; its last name stays. Chaos spoils a share of them; with more than N at
+ * once, a crowd, all further ones get 429. Of several answers a call gets the one that the hash of its
+ * body picks, so the same question has the same answer. The log has a line for each request as it
+ * comes, and one for each answer as it goes: {"event":"asked","key":...}, {"event":"answered",...}.
  */
 #include "base/file.h"
 #include "base/jwrite.h"
@@ -27,7 +27,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SCRIPT_MAX = 64, ANSWERS_MAX = 64, REQUEST_MAX = 80 << 20, PIECE = 65536, DRIP_MS = 20, LATE_MS = 1500 };
+enum { SCRIPT_MAX = 64, ANSWERS_MAX = 64, REQUEST_MAX = 80 << 20, PIECE = 65536 };
+enum { DRIP_MS = 20, LATE_MS = 1500 };
 
 struct server {
     uv_loop_t loop;
