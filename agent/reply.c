@@ -399,7 +399,8 @@ static bool read_blocks(struct reader *r, const char *text, size_t len)
 
 void reply_parse(const struct reply_input *input, struct arena *arena, struct reply *ret)
 {
-    struct reader r = { .input = input, .ret = ret, .notes = { .arena = arena } };
+    struct reader r = { .input = input, .ret = ret, .notes = { .arena = arena },
+                        .pieces = { .prose = "" } };
     *ret = (struct reply) { .correction = "", .strategy = "", .title = "", .summary = "" };
     size_t len;
     if (check_bytes(&r)) {
