@@ -7,7 +7,8 @@
  * accepted one is a miss.
  *
  * Words after the bench's name choose: "2/20" is the second twentieth, others are beginnings of
- * subjects' names ("softmax/"). --runs N: about how many mutants in all. --out DIR keeps the misses.
+ * subjects' names ("softmax/"). --runs N: about how many mutants in all. --out DIR keeps the misses:
+ * misses.txt with a line each, and their folders.
  */
 #include "agent/bench.h"
 #include "agent/bench_many.h"
@@ -22,8 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MUTANTS_DEFAULT = 1700, MUTANTS_AT_ONCE = 24, MUTANTS_DEADLINE_MS = 8000,
-       MUTANTS_DEADLINE_MODELLED_MS = 30000 };
+enum { MUTANTS_DEFAULT = 1100, MUTANTS_AT_ONCE = 48, MUTANTS_DEADLINE_MS = 6000,
+       MUTANTS_DEADLINE_MODELLED_MS = 30000, MUTANTS_PROGRESS = 100 };
 
 static bool in_part(const struct plant *p, size_t index)
 {
@@ -69,10 +70,23 @@ static void judge_original(struct plant *p, struct planted *item, const struct v
     }
 }
 
+static void show_progress(struct plant *p, const struct verdict *v)
+{
+    p->judged++;
+    p->accepted += v->status == VERDICT_STATUS_ACCEPTED;
+    if (p->report->out && p->judged % MUTANTS_PROGRESS == 0) {
+        double seconds = (double)(clock_ns() - p->began) * 1e-9;
+        fprintf(p->report->out, "  %zu judged in %.0f s, %zu accepted (not yet compared)\n", p->judged,
+                seconds, p->accepted);
+        fflush(p->report->out);
+    }
+}
+
 static void done(void *ud, void *ptr, const struct verdict *v)
 {
     struct plant *p = ud;
     struct planted *item = ptr;
+    show_progress(p, v);
     if (!item->mutant) {
         judge_original(p, item, v);
         plant_free(item);
@@ -201,12 +215,11 @@ static int judge_all(struct plant *p, size_t mutants, struct err *err)
 static int run(const struct options *o, struct bench_report *report, struct err *err)
 {
     struct plant *p = plant_new(o, report);
-    uint64_t began = clock_ns();
     int r = plant_read(p, err);
     r = r < 0 ? r : judge_all(p, o->runs > 0 ? (size_t)o->runs : MUTANTS_DEFAULT, err);
     if (r == 0) {
         figures(p);
-        bench_figure(report, "time", (double)(clock_ns() - began) * 1e-9, "s", BENCH_BAR_NONE, 0);
+        bench_figure(report, "time", (double)(clock_ns() - p->began) * 1e-9, "s", BENCH_BAR_NONE, 0);
     }
     plant_done(p);
     return r;

@@ -7,6 +7,7 @@
 #include "base/util.h"
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct plant *plant_new(const struct options *options, struct bench_report *repo
     struct plant *p = xcalloc(1, sizeof(*p));
     p->options = options;
     p->report = report;
+    p->began = clock_ns();
     for (size_t i = 1; i < options->n_args; i++) {
         long long part = 0, parts = 0;
         if (sscanf(options->args[i], "%lld/%lld", &part, &parts) == 2 && parts > 0 && part > 0
@@ -295,20 +297,32 @@ bool plant_is_argued(const struct plant *p, const struct planted *item)
     return p->arguments && strstr(p->arguments, id);
 }
 
+static void keep_miss(const char *out, const struct planted *item, const char *id, const char *line)
+{
+    auto_free char *folder = xprintf("%s/%s", out, id), *list = xprintf("%s/misses.txt", out);
+    if (folder_make(folder, NULL) < 0) {
+        return;
+    }
+    candidate_save(item->candidate, folder, NULL);
+    FILE *f = fopen(list, "a");
+    if (f) {
+        fputs(line, f);
+        fclose(f);
+    }
+}
+
 void plant_miss(struct plant *p, const struct planted *item)
 {
     char id[ID_SHORT];
     const struct mutant *m = item->mutant;
     id_short(&item->candidate->id, id);
+    auto_free char *line = xprintf("%s %s:%d %s: %s\n", id, item->subject->name, m->line,
+                                   mutate_class_name(m->kind), m->what);
     if (p->report->out) {
-        fprintf(p->report->out, "MISS %s %s:%d %s: %s\n", id, item->subject->name, m->line,
-                mutate_class_name(m->kind), m->what);
+        fprintf(p->report->out, "MISS %s", line);
         fflush(p->report->out);
     }
     if (p->options->out) {
-        auto_free char *folder = xprintf("%s/%s", p->options->out, id);
-        if (folder_make(folder, NULL) == 0) {
-            candidate_save(item->candidate, folder, NULL);
-        }
+        keep_miss(p->options->out, item, id, line);
     }
 }

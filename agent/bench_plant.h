@@ -43,7 +43,8 @@ struct plant {
     struct plant_count count[PLANT_FAMILIES_MAX][MUTATE_CLASSES];
     size_t by_status[16], broken, unsupported, same, argued, honest, honest_rejected;
     struct planted *survivors;
-    uint64_t deadline_ms;
+    uint64_t deadline_ms, began;
+    size_t judged, accepted; /* originals, too */
     char *arguments; /* tests/mutants/equivalent.txt */
     bool whole;
 };
