@@ -98,7 +98,25 @@ static void profile(const struct frame *job)
     say(FRAME_TYPE_RESULT, job->id, what, NULL, 0);
 }
 
-static void serve(const char *mode, const struct frame *job, int number)
+/* A device of its own for every process: the copy rate is the process's number. */
+static void ceilings(const struct frame *job, const char *name)
+{
+    auto_free char *rates = xprintf("{\"ok\":true,\"ceilings\":{\"copy\":%d,\"read\":2e12,"
+                                    "\"f32\":3e12,\"instruction\":\"wgmma\",\"driver\":\"0\"}}",
+                                    (int)getpid());
+    bool refuses = str_eq(name, "gpu-refuses");
+    say(FRAME_TYPE_RESULT, job->id, refuses ? "{\"ok\":false,\"error\":\"no room\"}" : rates, NULL,
+        0);
+}
+
+/* The program's name matters where it begins with "gpu": then the device isn't a model. */
+static const char *own_name(char **argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    return slash ? slash + 1 : argv[0];
+}
+
+static void serve(const char *mode, const char *name, const struct frame *job, int number)
 {
     if (str_eq(mode, "compile")) {
         compile(job);
@@ -108,6 +126,8 @@ static void serve(const char *mode, const struct frame *job, int number)
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", NULL, 0);
     } else if (str_eq(mode, "device") && strstr(job->json, "\"kind\":\"profile\"")) {
         profile(job);
+    } else if (str_eq(mode, "device") && strstr(job->json, "\"ceilings\"}")) {
+        ceilings(job, name);
     } else if (str_eq(mode, "device")) {
         judge(job);
     } else if (str_eq(mode, "echo")) {
@@ -166,14 +186,15 @@ int main(int argc, char **argv)
         say(FRAME_TYPE_HELLO, 0, "{\"role\":\"device\",\"error\":\"there is no driver here\"}", NULL, 0);
         return 3;
     }
-    say(FRAME_TYPE_HELLO, 0,
+    auto_free char *hello = xprintf(
         "{\"role\":\"fake\",\"compiler\":\"none\",\"sealed\":{},\"context_ms\":0,\"device\":{\"name\":\"Fake\","
         "\"uuid\":\"fake\",\"arch\":\"sm_90a\",\"sm_count\":132,\"max_shared\":232448,"
-        "\"total_memory\":1000000000000,\"driver\":\"0\",\"modelled\":true}}",
-        NULL, 0);
+        "\"total_memory\":1000000000000,\"driver\":\"0\",\"modelled\":%s}}",
+        str_prefix(own_name(argv), "gpu") ? "false" : "true");
+    say(FRAME_TYPE_HELLO, 0, hello, NULL, 0);
     struct frame job;
     for (int number = 1; frame_read(3, &job, NULL) == 0; number++) {
-        serve(mode, &job, number);
+        serve(mode, own_name(argv), &job, number);
         free(job.owned);
     }
     return 0;
