@@ -205,6 +205,8 @@ int campaign_options_read(struct campaign *campaign, const struct campaign_recor
                           const struct campaign_options *changes, struct err *err);
 
 /* campaign.c */
+/* Cancels what is under way; what is durable stays for a resume. */
+void campaign_stop_runs(struct campaign *campaign);
 void campaign_run_ended(struct campaign *campaign);
 void campaign_fail(struct campaign *campaign, int code, const char *text);
 bool campaign_over_budget(const struct campaign *campaign, const char **ret_why);

@@ -7,9 +7,7 @@
  * A call that the store has an answer of is read at once, one that it has an intent of is sent again
  * under its key and with its words. A talk is freed by its drop, or by the commit that still holds it.
  */
-#include "agent/provider_model.h"
-#include "agent/campaign_internal.h"
-#include "agent/reply.h"
+#include "agent/model_talk.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -21,35 +19,6 @@
 enum { MODEL_TEXT_MAX = 512 << 10, MODEL_BODY_MAX = 4 << 20 };
 
 enum { FAILURES_MAX = 3 };
-
-struct model {
-    struct provider provider; /* first: the campaign sees only this */
-    struct campaign *campaign;
-    struct llm *llm; /* NULL in a replay */
-    char contract[ID_HEX]; /* hash of the first message, once it is on its way to the store */
-    size_t asking, in_a_row; /* failures without an answer in between */
-};
-
-struct talk {
-    struct model *model;
-    const struct ask *ask;
-    struct arena *arena;
-    struct prompt_turn turns[PROMPT_TURNS_MAX];
-    size_t n_turns;
-    int64_t n_calls, corrections;
-    const struct reply *before;
-    /* The call under way. */
-    struct llm_message messages[PROMPT_MESSAGES_MAX];
-    const char *prompts[PROMPT_MESSAGES_MAX]; /* their hashes; NULL: they are in the store already */
-    size_t n_messages;
-    struct call_record record;
-    struct call_extra extra;
-    struct llm_call *call;
-    int code;        /* of its failure, with `fatal` */
-    bool fatal, reserved, committing, dropped, asking;
-    proposal_cb done;
-    void *ud;
-};
 
 static void answer(struct talk *t, struct proposal *p)
 {
@@ -75,155 +44,9 @@ static void give_none(struct talk *t, const char *status, const char *error)
     answer(t, &p);
 }
 
-static struct store *store_of(const struct talk *t)
+struct store *model_store(const struct talk *t)
 {
     return t->model->campaign->session->store;
-}
-
-/* [A-Za-z0-9._-] only; a name that had to be changed keeps apart from others by its hash. */
-static const char *make_key(struct talk *t, int64_t number)
-{
-    const char *name = t->ask->task->name;
-    char part[49];
-    size_t n = 0;
-    bool same = strlen(name) < sizeof(part);
-    for (; name[n] && n + 1 < sizeof(part); n++) {
-        bool good = (name[n] >= 'a' && name[n] <= 'z') || (name[n] >= 'A' && name[n] <= 'Z')
-            || (name[n] >= '0' && name[n] <= '9') || name[n] == '_' || name[n] == '-';
-        part[n] = good ? name[n] : '_';
-        same = same && good;
-    }
-    part[n] = '\0';
-    struct id id;
-    char hex[ID_HEX];
-    id_of_bytes(name, strlen(name), &id);
-    id_hex(&id, hex);
-    return arena_printf(t->arena, "%s.%s%s%.8s.%06lld.%02lld", t->model->campaign->id, part,
-                        same ? "" : "-", same ? "" : hex, (long long)t->ask->seq,
-                        (long long)number);
-}
-
-/* The best kernel that won with the strategy proposed first, if the choice follows memory. */
-static const struct prompt_example *find_example(struct talk *t)
-{
-    const struct choice *choice = t->ask->choice;
-    if (!choice->recall || !choice->n_strategies) {
-        return NULL;
-    }
-    int index = htg_find_strategy(t->ask->htg, choice->strategies[0].id);
-    const struct htg_example *best
-        = index < 0 ? NULL : htg_best_example(htg_strategy(t->ask->htg, (size_t)index),
-                                              &choice->context);
-    struct candidate_record record;
-    struct candidate *candidate = NULL;
-    if (!best || record_get_candidate(store_of(t), best->candidate, t->arena, &record, NULL) < 0
-        || candidate_parse(record.plan, strlen(record.plan), record.source, strlen(record.source),
-                           &candidate, NULL) < 0) {
-        return NULL; /* from another store: its words came without its kernel */
-    }
-    struct prompt_example *e = arena_alloc(t->arena, 1, sizeof(*e));
-    const char *about = arena_printf(t->arena, "%s on %s%s, %.2fx its parent", best->context.family,
-                                     best->context.arch, best->context.modelled ? " (modelled)" : "",
-                                     exp(best->gain));
-    *e = (struct prompt_example) { choice->strategies[0].id, about, candidate };
-    return e;
-}
-
-static int build(struct talk *t, struct err *err)
-{
-    const struct ask *a = t->ask;
-    const struct prompt_example *example = find_example(t);
-    struct prompt_input input = {
-        .task = a->task, .device = a->device, .htg = a->htg, .choice = a->choice,
-        .parent = a->parent, .parent_verdict = a->parent_verdict, .parent_seq = a->parent_seq,
-        .parent_direction = a->parent_direction, .parent_strategy = a->parent_strategy,
-        .baseline = a->baseline, .example = example, .tried = a->tried, .n_tried = a->n_tried,
-        .turns = t->turns, .n_turns = t->n_turns, .sample = a->sample, .samples = a->samples,
-    };
-    struct prompt prompt;
-    int r = prompt_build(&input, t->arena, &prompt, err);
-    if (example) {
-        candidate_free((struct candidate *)(uintptr_t)example->candidate);
-    }
-    for (size_t i = 0; r == 0 && i < prompt.n; i++) {
-        t->messages[i] = (struct llm_message) { prompt.messages[i].role, prompt.messages[i].text };
-    }
-    t->n_messages = r == 0 ? prompt.n : 0;
-    return r;
-}
-
-/* A request as its record has it: roles, and the hashes that its texts lie under in PROMPTS. */
-static const char *request_text(struct talk *t)
-{
-    auto_buf struct buf text;
-    buf_init(&text, STORE_VALUE_MAX);
-    struct jwriter w = { &text, false };
-    jwrite_open(&w, NULL, '{');
-    jwrite_open(&w, "messages", '[');
-    for (size_t i = 0; i < t->n_messages; i++) {
-        struct id id;
-        char hex[ID_HEX];
-        id_of_bytes(t->messages[i].text, strlen(t->messages[i].text), &id);
-        id_hex(&id, hex);
-        jwrite_open(&w, NULL, '{');
-        jwrite_string(&w, "role", t->messages[i].role);
-        jwrite_string(&w, "text", hex);
-        jwrite_close(&w, '}');
-        t->prompts[i] = arena_strdup(t->arena, hex);
-    }
-    jwrite_close(&w, ']');
-    jwrite_close(&w, '}');
-    return arena_strdup(t->arena, text.at);
-}
-
-/* The texts go with the intent; the contract, which is always the same, with the first one only. */
-static void put_prompts(struct talk *t, struct store_batch *batch)
-{
-    struct model *m = t->model;
-    for (size_t i = 0; i < t->n_messages && t->prompts[i]; i++) {
-        if (i == 0 && str_eq(m->contract, t->prompts[i])) {
-            continue;
-        }
-        store_batch_put_once(batch, STORE_DB_PROMPTS, t->prompts[i], t->messages[i].text,
-                             strlen(t->messages[i].text));
-    }
-    if (t->n_messages && t->prompts[0]) {
-        snprintf(m->contract, sizeof(m->contract), "%s", t->prompts[0]);
-    }
-}
-
-static int read_message(struct store *store, const json_t *one, struct arena *arena,
-                        struct llm_message *ret, struct err *err)
-{
-    const char *role = "", *hex = "";
-    const void *at;
-    size_t len;
-    int r = jread_string(one, "role", true, NULL, &role, err);
-    r = r < 0 ? r : jread_string(one, "text", true, NULL, &hex, err);
-    r = r < 0 ? r : store_get(store, STORE_DB_PROMPTS, hex, arena, &at, &len, err);
-    if (r < 0) {
-        return r == ERR_NOTFOUND ? err_set(err, r, "prompts/%s is missing", hex) : r;
-    }
-    *ret = (struct llm_message) { arena_strdup(arena, role), at };
-    return 0;
-}
-
-int model_request_read(struct store *store, const char *text, struct arena *arena,
-                       struct llm_message *ret, size_t most, size_t *ret_n, struct err *err)
-{
-    json_t *json = NULL;
-    int r = jread_parse(text, strlen(text), &json, err);
-    const json_t *list = json_object_get(json, "messages");
-    size_t n = json_array_size(list);
-    if (r == 0 && (n == 0 || n > most)) {
-        r = err_set(err, ERR_INVALID, "a call's request holds %zu messages", n);
-    }
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        r = read_message(store, json_array_get(list, i), arena, &ret[i], err);
-    }
-    *ret_n = r == 0 ? n : 0;
-    json_decref(json);
-    return r;
 }
 
 static void talk_free(struct talk *t)
@@ -241,7 +64,7 @@ static void keep(struct talk *t, store_done_fn done)
     int r = record_put_call(batch, &t->record, &err);
     t->record.extra = "";
     if (r == 0 && str_eq(t->record.state, "intent")) {
-        put_prompts(t, batch);
+        model_put_prompts(t, batch);
     }
     if (r < 0) {
         store_batch_free(batch);
@@ -249,7 +72,7 @@ static void keep(struct talk *t, store_done_fn done)
         return;
     }
     t->committing = true;
-    store_submit(store_of(t), batch, done, t);
+    store_submit(model_store(t), batch, done, t);
 }
 
 /* Back from a commit; false: nobody waits for it any more, or it failed. */
@@ -473,7 +296,7 @@ static int take_up(struct talk *t, const struct call_record *known, struct err *
 {
     call_extra_read(known->extra, t->arena, &t->extra);
     t->record.request = known->request;
-    int r = model_request_read(store_of(t), known->request, t->arena, t->messages,
+    int r = model_request_read(model_store(t), known->request, t->arena, t->messages,
                                PROMPT_MESSAGES_MAX, &t->n_messages, err);
     bool counted_once = str_eq(known->provider, "spool"); /* its request lies there only once */
     if (r == 0 && str_eq(known->state, "intent") && !counted_once) {
@@ -494,7 +317,7 @@ static void begin_record(struct talk *t, int64_t number, const char *kind)
         .attempt = number, .state = "intent", .provider = m->provider.name,
         .model = m->llm ? llm_model(m->llm) : "", .request = "", .reply = "", .error = "",
     };
-    t->extra = (struct call_extra) { .key = make_key(t, number), .kind = kind, .stop = "",
+    t->extra = (struct call_extra) { .key = model_key(t, number), .kind = kind, .stop = "",
                                      .request_id = "" };
 }
 
@@ -504,7 +327,7 @@ static void next_call(struct talk *t, const char *kind)
     struct call_record known;
     struct err err = { 0 };
     int64_t number = t->n_calls++;
-    int r = record_get_call(store_of(t), c->id, t->ask->task->name, t->ask->seq, number, t->arena,
+    int r = record_get_call(model_store(t), c->id, t->ask->task->name, t->ask->seq, number, t->arena,
                             &known, &err);
     bool there = r == 0;
     if (there && (str_eq(known.state, "answered") || (c->replay && str_eq(known.state, "failed")))) {
@@ -522,8 +345,8 @@ static void next_call(struct talk *t, const char *kind)
     } else if (there) {
         r = take_up(t, &known, &err);
     } else if (r == ERR_NOTFOUND) {
-        r = build(t, &err);
-        t->record.request = r == 0 ? request_text(t) : "";
+        r = model_build(t, &err);
+        t->record.request = r == 0 ? model_request_text(t) : "";
     }
     if (r < 0) {
         give_up(t, r, err_text(&err));

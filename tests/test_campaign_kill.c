@@ -3,7 +3,7 @@
  * Campaigns with calls in flight, killed at random moments and resumed. After each kill the store
  * verifies; every attempt, verdict and answer that was there before is there as it was; and no call
  * whose answer was durable is sent again: the fake provider writes down every key it is asked.
- * WARPSMITH_KILLS=500 runs the long proof.
+ * WARPSMITH_KILLS=50 WARPSMITH_SEED=1 and on to 10 is the long proof, each in a store of its own.
  */
 #include "base/file.h"
 #include "base/jread.h"
@@ -191,13 +191,14 @@ static void test_killed_with_calls_in_flight(void **state)
     struct campaign_rig *rig = *state;
     session_close(&rig->session);
     auto_free char *log = xprintf("%s/asked.log", rig->folder);
-    auto_free char *arguments = xprintf("--latency 15 --log %s", log);
+    auto_free char *arguments = xprintf("--latency 80 --log %s", log);
     campaign_rig_fake(rig, arguments);
     const char *wanted = getenv("WARPSMITH_KILLS");
+    const char *seed = getenv("WARPSMITH_SEED");
     long kills = wanted ? atol(wanted) : KILLS;
     struct seen seen = { json_object(), json_object() };
     struct rng rng;
-    rng_init(&rng, 11, (uint64_t)kills, 0);
+    rng_init(&rng, seed ? (uint64_t)atol(seed) : 11, (uint64_t)kills, 0);
     size_t calls = 0, in_flight = 0;
     for (long i = 0; i < kills; i++) {
         int code = spawn(rig, 20 + (unsigned)rng_below(&rng, KILL_AFTER_MS));
