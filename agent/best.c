@@ -45,3 +45,46 @@ int best_write(struct session *s, const struct task *task, const struct candidat
     }
     return r;
 }
+
+struct sanitized {
+    bool done, clean;
+    int code;
+    struct err *err;
+    const char *path;
+    FILE *say;
+};
+
+static void on_sanitized(void *ud, int code, const struct verdict *v, const char *error)
+{
+    struct sanitized *w = ud;
+    w->done = true;
+    if (code < 0) {
+        w->code = err_set(w->err, code, "%s", error);
+        return;
+    }
+    w->clean = v->status == VERDICT_STATUS_ACCEPTED;
+    const char *tool = v->sanitizer.tool && *v->sanitizer.tool ? v->sanitizer.tool : "not run";
+    fprintf(w->say, "  sanitizer (%s): %s\n", tool,
+            w->clean ? (v->sanitizer.text && *v->sanitizer.text ? v->sanitizer.text : "nothing found")
+                     : v->detail);
+    json_t *json = verdict_json(v);
+    auto_free char *text = json_dumps(json, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(json);
+    w->code = file_write(w->path, text, strlen(text), w->err);
+}
+
+int best_sanitize(struct session *s, const struct task *task, const struct candidate *candidate,
+                  const char *folder, FILE *say, bool *ret_clean, struct err *err)
+{
+    auto_free char *path = xprintf("%s/sanitizer.json", folder);
+    struct sanitized waiting = { .err = err, .path = path, .say = say };
+    struct judge_request request = { .task = task, .candidate = candidate, .sanitize = true,
+                                     .depth = JUDGE_DEPTH_CHECK };
+    evaluator_judge(s->evaluator, &request, on_sanitized, &waiting);
+    while (!waiting.done && uv_run(&s->loop, UV_RUN_ONCE)) {
+    }
+    if (waiting.code == 0) {
+        *ret_clean = waiting.clean;
+    }
+    return waiting.code;
+}

@@ -10,3 +10,9 @@
 int best_write(struct session *session, const struct task *task,
                const struct candidate *candidate, const struct verdict *verdict,
                const char *folder, struct err *err);
+
+/* Judges it once more, untimed, and under a sanitizer: FOLDER/sanitizer.json is that verdict, and one
+ * line of it goes to `say`. `ret_clean`: nothing was found (also where there is no sanitizer). */
+int best_sanitize(struct session *session, const struct task *task,
+                  const struct candidate *candidate, const char *folder, FILE *say,
+                  bool *ret_clean, struct err *err);

@@ -131,8 +131,6 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
         say(d, FINDING_GOOD, "counters", "eval --profile reads the GPU's own");
     }
     if (!info->modelled) {
-        say(d, *info->nvml ? FINDING_NOTE : FINDING_GOOD, "NVML",
-            *info->nvml ? info->nvml : "throttling, clocks, other processes, energy");
         say(d, FINDING_GOOD, "device worker",
             "sealed after start-up; worker/README.md says what stays open");
     }

@@ -176,6 +176,12 @@ static int write_results(struct session *s, struct campaign *c, const char *out,
             r = best_write(s, campaign_task(c, i), result.best, result.verdict, best, err);
         }
         print_result(say, &result, modelled, folder);
+        if (r == 0 && result.best && s->options->sanitize && s->evaluator) {
+            auto_free char *best = xprintf("%s/best", folder);
+            bool clean = false;
+            r = best_sanitize(s, campaign_task(c, i), result.best, best, say, &clean, err);
+            *ret_all = *ret_all && clean;
+        }
     }
     auto_free char *report = xprintf("%s/report.html", out);
     r = r < 0 ? r : report_write(s->store, campaign_id(c), report, err);
@@ -331,7 +337,8 @@ const struct command command_optimize = {
             "  warpsmith optimize softmax --llm anthropic:MODEL --samples 3 --usd 5\n"
             "  warpsmith optimize softmax --llm spool:requests --no-wait\n"
             "  warpsmith optimize softmax matmul --gpu 0 --steps 20 --out runs/mine",
-    .takes = "gpu store out json llm model base-url key-file ca proxy prices max-tokens temperature "
+    .takes = "gpu store out json sanitize llm model base-url key-file ca proxy prices max-tokens "
+             "temperature "
              "llm-timeout samples repairs usd tokens wall gpu-seconds until-sol no-wait start baseline "
              "ablate tuner tune seed steps jobs deadline fresh quiet verbose",
     .args_min = 1,
@@ -346,7 +353,8 @@ const struct command command_resume = {
     .help = "Goes on where the campaign stopped, with the options it was started with; those given here "
             "count\ninstead.\n\n"
             "  warpsmith resume c6a1f3b2d4e5f",
-    .takes = "gpu store out json llm model base-url key-file ca proxy prices max-tokens temperature "
+    .takes = "gpu store out json sanitize llm model base-url key-file ca proxy prices max-tokens "
+             "temperature "
              "llm-timeout usd tokens wall gpu-seconds steps no-wait jobs quiet verbose",
     .args_min = 1,
     .args_max = 1,
