@@ -357,7 +357,8 @@ static const char tiny_task[]
       " \"inputs\": [{\"name\": \"x\", \"dtype\": \"f32\", \"shape\": [\"n\"], \"domain\": \"unit\"}],"
       " \"outputs\": [{\"name\": \"y\", \"dtype\": \"f32\", \"shape\": [\"n\"]}],"
       " \"tolerance\": {\"atol\": %s, \"rtol\": 1e-5}, \"flops\": \"n\", \"bytes\": \"%s\","
-      " \"precision\": \"f32\", \"reference\": {\"source\": \"reference.cu\", \"plan\": {\"launches\":"
+      " \"precision\": \"f32\", \"deterministic\": true,"
+      " \"reference\": {\"source\": \"reference.cu\", \"plan\": {\"launches\":"
       " [{\"kernel\": \"scale\", \"grid\": [\"ceildiv(n, 64)\"], \"block\": [64],"
       "   \"args\": [\"x\", \"y\", \"n\"]}]}}}";
 
@@ -368,6 +369,20 @@ static const char tiny_plan[]
 static const char tiny_source[]
     = "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
       "  long long i = blockIdx.x * 64ll + threadIdx.x;\n  if (i < n) y[i] = x[i] * 1e-4f;\n}\n";
+
+/* Within the tolerance, but not the same bits twice. */
+static void test_a_task_may_forbid_nondeterminism(void **state)
+{
+    static const char unsteady[]
+        = "__device__ unsigned calls;\n"
+          "extern \"C\" __global__ void scale(const float *x, float *y, long long n) {\n"
+          "  long long i = blockIdx.x * 64ll + threadIdx.x;\n"
+          "  if (i < n) y[i] = x[i] * (calls %% 2 ? 1e-4f : 1.0000002e-4f);\n"
+          "  __syncthreads();\n"
+          "  if (blockIdx.x == gridDim.x - 1 && threadIdx.x == 0) calls++;\n}\n";
+    auto_free char *strict = xprintf(tiny_task, "1e-9", "8*n"), *source = xprintf(unsteady);
+    judge_text(*state, strict, tiny_source, tiny_plan, source, "incorrect", "the task forbids");
+}
 
 static void test_zeros(void **state)
 {
@@ -462,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_broken_context_ends_the_worker),
         cmocka_unit_test(test_speedup_over_a_baseline),
         cmocka_unit_test(test_state_in_place),
+        cmocka_unit_test(test_a_task_may_forbid_nondeterminism),
         cmocka_unit_test(test_zeros),
         cmocka_unit_test(test_faster_than_light_is_suspect),
         cmocka_unit_test(test_hang_ends_with_a_kill),

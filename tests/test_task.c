@@ -106,6 +106,38 @@ static void test_shapes(void **state)
     task_free(task);
 }
 
+/* The longest sum: as the task says, else over the largest dimension of what is read. */
+static void test_accumulation(void **state)
+{
+    (void)state;
+    struct task *task = base_task();
+    int64_t terms = 0;
+    assert_int_equal(task_accumulation(task, &task->shapes[0], &terms, NULL), 0);
+    assert_int_equal(terms, 8192);
+    assert_int_equal(task_accumulation(task, &task->shapes[2], &terms, NULL), 0);
+    assert_int_equal(terms, 1025);
+    assert_int_equal(task->roundings, 0);
+    assert_false(task->deterministic);
+    assert_false(task_shape_is_small(task, &task->shapes[0]));
+    assert_true(task_shape_is_small(task, &task->shapes[1]));
+    assert_false(task_shape_is_small(task, &task->shapes[2]));
+    task_free(task);
+
+    auto_free char *text = cases_base("task");
+    json_t *doc = json_loads(text, 0, NULL);
+    json_object_set_new(doc, "accumulation", json_string("rows / 2"));
+    json_object_set_new(doc, "roundings", json_integer(3));
+    json_object_set_new(doc, "deterministic", json_true());
+    auto_free char *said = json_dumps(doc, 0);
+    json_decref(doc);
+    assert_int_equal(task_parse(said, strlen(said), reference, &task, NULL), 0);
+    assert_int_equal(task_accumulation(task, &task->shapes[0], &terms, NULL), 0);
+    assert_int_equal(terms, 2048);
+    assert_int_equal(task->roundings, 3);
+    assert_true(task->deterministic);
+    task_free(task);
+}
+
 /* The order of keys and the spaces don't count; everything else does. */
 static void test_id(void **state)
 {
@@ -244,7 +276,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),  cmocka_unit_test(test_content),
-        cmocka_unit_test(test_shapes), cmocka_unit_test(test_id),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_accumulation), cmocka_unit_test(test_id),
         cmocka_unit_test(test_alias),  cmocka_unit_test(test_large),
         cmocka_unit_test(test_folder), cmocka_unit_test(test_dtypes),
     };

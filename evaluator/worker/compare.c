@@ -150,12 +150,17 @@ static int decide_wrong(struct judge *j, struct check *c, const struct rig_buffe
         like);
 }
 
-/* The tolerance's absolute part is meant for outputs of the size that the task's own inputs give;
- * other inputs scale it with the outputs. */
-static double scaled_atol(const struct judge *j, const struct check *c, size_t i, double rms)
+/* The tolerance's absolute part is meant for outputs of the size that the task's own inputs give:
+ * other inputs scale it with the outputs, and where they lie far from zero a few roundings of theirs
+ * come to it. */
+static double scaled_atol(const struct judge *j, const struct check *c, size_t i, double rms,
+                          enum gate_mode mode)
 {
+    static const double far_roundings = 8 * 128 * 0x1p-24;
     double own = c->scale[i];
-    return j->job->atol * (own > 0 && rms > own ? rms / own : 1);
+    bool far = c->rig->unary
+        && (mode == GATE_MODE_OFFSET || mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE);
+    return j->job->atol * (own > 0 && rms > own ? rms / own : 1) + (far ? far_roundings * own : 0);
 }
 
 /* The whole tensor's error against the declared precision's. */
@@ -200,7 +205,7 @@ int compare_outputs(struct judge *j, struct check *c, const struct rig_buffers *
     for (size_t i = 0; r == 0 && i < c->rig->n_tensors; i++) {
         if (rig_is_output(&set->buffers[i])) {
             r = gate_compare(j->gate, c->rig->reference.at[i], set->at[i], &set->buffers[i],
-                             scaled_atol(j, c, i, expected->rms[i]), j->job->rtol,
+                             scaled_atol(j, c, i, expected->rms[i], mode), j->job->rtol,
                              SLOT_COMPARE + (int)i, &j->err);
         }
     }
@@ -213,7 +218,7 @@ int compare_outputs(struct judge *j, struct check *c, const struct rig_buffers *
         f->expected2 = expected->rms[i] * expected->rms[i] * (double)set->buffers[i].count;
         if (f->wrong) {
             return decide_wrong(j, c, set, i, f, expected->spread[i],
-                                scaled_atol(j, c, i, expected->rms[i]), mode, when);
+                                scaled_atol(j, c, i, expected->rms[i], mode), mode, when);
         }
         if (mode == GATE_MODE_OWN) { /* others have outputs of another size */
             j->verdict.max_error = MAX(j->verdict.max_error, gate_max_error(f));

@@ -18,8 +18,13 @@
  * argument costs 5). Tensor cores cut instead of rounding, a step of 16 terms each: Fasi, Higham,
  * Mikaitis, Pranesh, Numerical behavior of NVIDIA tensor cores, PeerJ CS 7:e330, 2021. An operand
  * rounded to nearest is off by 0.41 u; 1.15 lies in the middle between one precision and the next,
- * since some are a factor of 8 apart. After rounding to an output type of roundoff o only values near a tie differ:
- * the mean square is s^2 + 2 s o.
+ * since some are a factor of 8 apart. After rounding to an output type of roundoff o only values near
+ * a tie differ: the mean square is s^2 + 2 s o.
+ *
+ * The outputs' size is their RMS, what honest roundings grow with, while a lower precision's error
+ * grows with their spread: where an offset makes the first much larger than the second, the rule sees
+ * little, and the verdict says so. It is applied under the task's own inputs, zero-mean in domain
+ * "real"; others stretch exponents and cancellations further than the formula knows.
  */
 #include <stddef.h>
 #include "kernelbench/dtype.h"
