@@ -70,6 +70,50 @@ static void add_tensor(struct buf *out, const struct tensor *tensor)
     }
 }
 
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/*
+ * What a kernel may count on for a size, over all shapes, without giving the held-out ones away:
+ * bounds rounded outwards to powers of two, and what divides every one of them.
+ */
+static void add_range(struct buf *out, const struct task *task, const char *name)
+{
+    int64_t lo = INT64_MAX, hi = 0, divisor = 0, below = 1, above = 1;
+    for (size_t i = 0; i < task->n_shapes; i++) {
+        const int64_t *value = symbols_find(&task->shapes[i].symbols, name);
+        if (!value || *value < 1) {
+            return;
+        }
+        lo = MIN(lo, *value);
+        hi = MAX(hi, *value);
+        divisor = common_divisor(*value, divisor);
+    }
+    while (below <= lo / 2) {
+        below *= 2;
+    }
+    while (above < hi && above <= INT64_MAX / 2) {
+        above *= 2;
+    }
+    if (lo == hi) {
+        buf_printf(out, "- `%s` is %" PRId64 " in every shape\n", name, lo);
+    } else {
+        buf_printf(out, "- `%s` lies between %" PRId64 " and %" PRId64, name, below, above);
+        if (divisor > 1) {
+            buf_printf(out, " in every shape, a multiple of %" PRId64 "\n", divisor);
+        } else {
+            buf_puts(out, " in every shape, not always even\n");
+        }
+    }
+}
+
 static void add_shapes(struct buf *out, const struct task *task)
 {
     size_t held_out = 0;
@@ -86,8 +130,11 @@ static void add_shapes(struct buf *out, const struct task *task)
     if (task->specialise) {
         buf_puts(out, "- only these shapes count: the kernel may rely on them\n");
     } else if (held_out) {
-        buf_printf(out, "- %zu held-out shapes over the same symbols, sizes not shown: odd ones, and "
-                        "ones smaller than a block, among them\n", held_out);
+        const struct symbols *symbols = &task->shapes[0].symbols;
+        buf_printf(out, "- %zu held-out shapes over the same symbols, sizes not shown\n", held_out);
+        for (size_t i = 0; i < symbols->n; i++) {
+            add_range(out, task, symbols->at[i].name);
+        }
     }
 }
 
@@ -126,6 +173,13 @@ char *prompt_task(const struct task *task, struct arena *arena)
     buf_printf(&out, "- precision that the arithmetic must have: %s (%s)\n", task->precision,
                wide ? "operands and sums; no products in a narrower type"
                     : "of operands; sums in f32 or wider");
+    if (task->roundings) {
+        buf_printf(&out, "- intermediates that may be rounded to %s on the way: %" PRId64 "\n",
+                   task->precision, task->roundings);
+    }
+    if (task->deterministic) {
+        buf_puts(&out, "- two runs on the same inputs must give the same bits: no sums in varying order\n");
+    }
     add_cost(&out, task, "bytes that have to move", task->bytes);
     add_cost(&out, task, "operations", task->flops);
     prompt_fence(&frame, "", prompt_clean(arena, out.at, out.len));

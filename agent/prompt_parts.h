@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside the builder of prompts: text from outside made harmless (prompt_text.c), what the parts
- * say (prompt_parts.c, prompt_history.c), the share of each in the budget (prompt_budget.c).
+ * say (prompt_parts.c, prompt_history.c).
  * Everything lives in the arena.
  */
 #include "agent/prompt.h"
