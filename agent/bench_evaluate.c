@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What one full judgement costs, from asking to verdict: compile (the source is changed each time,
- * so nothing comes from a cache), five trials on every shape, timing beside the family's 01_*.
+ * so nothing comes from a cache), trials on every shape, timing beside the family's 01_*; and how near the
+ * variant's error comes to what the declared precision allows.
  */
 #include "agent/bench.h"
 #include "agent/bench_judge.h"
@@ -17,6 +18,7 @@ enum { EVALUATE_RUNS = 3, EVALUATE_MOST = 4096 };
 struct times {
     double at[EVALUATE_MOST];
     size_t n;
+    double error_share; /* the largest */
 };
 
 /* The same candidate with a comment that nobody has compiled before. */
@@ -49,6 +51,8 @@ static int one_variant(struct session *s, const struct task *task,
         }
         if (r == 0) {
             times.at[times.n++] = judged.seconds;
+            times.error_share = MAX(times.error_share, judged.error_share);
+            all->error_share = MAX(all->error_share, judged.error_share);
             all->at[all->n < EVALUATE_MOST ? all->n++ : 0] = judged.seconds;
         }
         candidate_free(copy);
@@ -56,6 +60,9 @@ static int one_variant(struct session *s, const struct task *task,
     if (r == 0) {
         auto_free char *name = xprintf("%s/%s", task->name, family->variants[index]->name);
         bench_figure(report, name, bench_median(times.at, times.n), "s, median", BENCH_BAR_NONE, 0);
+        auto_free char *error = xprintf("%s, RMS error", name);
+        bench_figure(report, error, times.error_share, "of what its precision allows",
+                     BENCH_BAR_NONE, 0);
     }
     return r;
 }
@@ -95,6 +102,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
         bool real = !evaluator_device(session.evaluator)->modelled;
         bench_figure(report, "one candidate, median of all", bench_median(all->at, all->n), "s",
                      real ? BENCH_BAR_MOST : BENCH_BAR_NONE, 1);
+        bench_figure(report, "RMS error of any, of what its precision allows", all->error_share, "",
+                     BENCH_BAR_MOST, 0.34);
         bench_figure(report, "context start", evaluator_device(session.evaluator)->context_ms, "ms",
                      real ? BENCH_BAR_MOST : BENCH_BAR_NONE, 300);
     }

@@ -28,6 +28,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
     j->sol = v->sol;
     j->compile_s = v->compile_s;
     j->device_s = v->device_s;
+    j->error_share = v->precision_limit > 0 ? v->precision_error / v->precision_limit : 0;
 }
 
 int judge_wait(struct session *session, const struct judge_request *request, struct judged *ret,

@@ -9,6 +9,7 @@ struct judged {
     char status[32], phase[64];
     double us, seconds; /* median; wall time from asking to verdict */
     double speedup, sol, compile_s, device_s;
+    double error_share; /* RMS error over what the declared precision allows */
     char sanitizer[128], found[1024]; /* the tools that went through; the findings */
 };
 
