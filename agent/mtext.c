@@ -300,6 +300,9 @@ static struct mutant *room_for(struct mutants *to)
 
 void mtext_note(struct mtext *t, enum mutate_class kind, size_t from, size_t to, const char *format)
 {
+    if (from > to || to >= t->n) { /* text that breaks off in the middle */
+        return;
+    }
     const struct mtoken *first = &t->tokens[from], *last = &t->tokens[to];
     size_t len = last->at + last->len - first->at;
     auto_free char *was = strndup(t->source + first->at, len);
