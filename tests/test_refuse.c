@@ -47,6 +47,14 @@ static void test_rules(void **state)
         { BODY("// one line \\\ngriddepcontrol.wait;"), "unreadable", REFUSE_LEVEL_NEVER },
         { HEAD "#define x ret\n", "unreadable", REFUSE_LEVEL_NEVER },
         { "# 1 \"x\"\n" HEAD, "unreadable", REFUSE_LEVEL_NEVER },
+        { BODY("bar.sync 0; # 5 \"x\""), "unreadable", REFUSE_LEVEL_NEVER },
+        { BODY("/* /* */ griddepcontrol.wait;"), "dependent_launch", REFUSE_LEVEL_PROGRAMMATIC },
+        { BODY("// /*\n griddepcontrol.wait; // */"), "dependent_launch",
+          REFUSE_LEVEL_PROGRAMMATIC },
+        { BODY(".pragma \"//\"; griddepcontrol.wait;"), "dependent_launch",
+          REFUSE_LEVEL_PROGRAMMATIC },
+        { BODY("// x\r griddepcontrol.wait;"), NULL, 0 }, /* a comment to ptxas, too */
+        { BODY("/*/ griddepcontrol.wait; /*/"), NULL, 0 },
         { BODY("add.s32 %griddepcontrols, %r1, %r2;"), NULL, 0 },
         { HEAD ".extern .func (.param .b64 r) malloc\n(\n.param .b64 a\n)\n;\n"
           ".entry k() {\ncall (r), malloc, (a);\n}\n", "device_heap", REFUSE_LEVEL_NEVER },

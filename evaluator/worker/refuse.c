@@ -169,37 +169,34 @@ static void find_text(struct reader *r, const char *name, struct word text)
     }
 }
 
-/* Comments and blanks; a backslash or '#' that ptxas could take for more than it looks. */
+/* As ptxas reads them: they don't nest, and one to the end of its line ends at '\n' alone. */
+static void skip_comment(struct reader *r)
+{
+    bool whole_line = r->at[1] == '/';
+    for (r->at += 2; r->at < r->end; r->at++) {
+        if (*r->at == '\\') {
+            find_text(r, "unreadable", (struct word) { r->at, 1 });
+        }
+        if (whole_line && *r->at == '\n') {
+            return;
+        }
+        r->line += *r->at == '\n';
+        if (!whole_line && r->at[0] == '*' && r->end - r->at > 1 && r->at[1] == '/') {
+            r->at += 2;
+            return;
+        }
+    }
+}
+
 static void skip(struct reader *r)
 {
-    bool line_start = r->at == r->end ? false : r->line == 1 && r->depth == 0;
     while (r->at < r->end) {
-        char c = *r->at;
-        size_t left = (size_t)(r->end - r->at);
-        if (c == '\n') {
-            r->line++;
-            line_start = true;
+        bool pair = r->end - r->at > 1 && *r->at == '/';
+        if (isspace((unsigned char)*r->at)) {
+            r->line += *r->at == '\n';
             r->at++;
-        } else if (isspace((unsigned char)c)) {
-            r->at++;
-        } else if (c == '#' && line_start) {
-            find_text(r, "unreadable", (struct word) { r->at, 1 });
-            r->at++;
-        } else if (left > 1 && c == '/' && (r->at[1] == '/' || r->at[1] == '*')) {
-            bool whole_line = r->at[1] == '/';
-            for (r->at += 2; r->at < r->end; r->at++) {
-                if (*r->at == '\\') {
-                    find_text(r, "unreadable", (struct word) { r->at, 1 });
-                }
-                if (whole_line && *r->at == '\n') {
-                    break;
-                }
-                r->line += *r->at == '\n';
-                if (!whole_line && r->at[0] == '*' && r->end - r->at > 1 && r->at[1] == '/') {
-                    r->at += 2;
-                    break;
-                }
-            }
+        } else if (pair && (r->at[1] == '/' || r->at[1] == '*')) {
+            skip_comment(r);
         } else {
             return;
         }
@@ -379,7 +376,8 @@ static void take_mark(struct reader *r)
         end_statement(r);
         break;
     case '\\':
-        find_text(r, "unreadable", (struct word) { "\\", 1 });
+    case '#': /* "# 5 "file"" is a line's number to ptxas */
+        find_text(r, "unreadable", (struct word) { r->at - 1, 1 });
         break;
     default:
         break;
