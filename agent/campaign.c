@@ -151,6 +151,7 @@ static struct campaign *new_campaign(struct session *session)
     struct campaign *c = xcalloc(1, sizeof(*c));
     c->session = session;
     c->arena = arena_new();
+    c->turns = turns_new(&session->loop);
     c->began_ns = clock_ns();
     return c;
 }
@@ -315,6 +316,7 @@ void campaign_free(struct campaign *c)
     }
     free(c->runs);
     provider_model_free(c->own_provider);
+    turns_free(c->turns);
     if (c->replay) {
         c->session->recorded = NULL;
         replay_free(c->replay);

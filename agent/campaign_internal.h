@@ -14,6 +14,7 @@
 #include "agent/ledger.h"
 #include "agent/replay.h"
 #include "agent/tuning.h"
+#include "agent/turns.h"
 #include "base/rng.h"
 #include "graph/htg_learn.h"
 #include "memory/campaign_lock.h"
@@ -98,6 +99,7 @@ struct run {
     enum run_phase phase;
     struct step step;
     bool ready, stepping, committing, failed;
+    struct turn turn; /* while it waits to go on */
     bool parked, released; /* in a replay: waits for its turn; has it */
     const char *why;
     double device_s;
@@ -126,6 +128,7 @@ struct campaign {
     int64_t order;         /* of the next choice or lesson */
     double device_s;       /* of all tasks */
     struct replay *replay; /* NULL: a live campaign */
+    struct turns *turns;
     campaign_event_fn on_event;
     void *event_ud;
     uint64_t began_ns;
@@ -141,6 +144,8 @@ struct campaign {
 int run_init(struct run *run, struct campaign *campaign, const char *task, struct err *err);
 void run_done(struct run *run);
 void run_step(struct run *run);
+/* The same, when its turn comes. */
+void run_soon(struct run *run);
 /* Cancels what is under way. */
 void run_stop(struct run *run);
 /* Ends it: the reason stands in its result. */

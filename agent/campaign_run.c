@@ -113,7 +113,7 @@ int campaign_run(struct campaign *c, struct err *err)
     }
     for (size_t i = 0; i < c->n_runs; i++) {
         c->runs[i].ready = true;
-        run_step(&c->runs[i]);
+        run_soon(&c->runs[i]);
     }
     for (int idle = 0; waiting(c) && idle < 2;) { /* what ended the loop may have parked a run */
         bool more = c->replay && replay_turn(c);

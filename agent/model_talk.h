@@ -31,6 +31,7 @@ struct talk {
     struct call_record record;
     struct call_extra extra;
     struct llm_call *call;
+    struct turn turn; /* while a commit is over and its turn hasn't come */
     int code;        /* of its failure, with `fatal` */
     bool fatal, reserved, committing, dropped, asking;
     proposal_cb done;

@@ -153,11 +153,16 @@ static void use(struct talk *t)
     }
 }
 
+static void use_soon(void *ud)
+{
+    use(ud);
+}
+
 static void on_answer_kept(void *ud, int status, const struct err *err)
 {
     struct talk *t = ud;
     if (kept(t, status, err)) {
-        use(t);
+        turns_add(t->model->campaign->turns, &t->turn, use_soon, t);
     }
 }
 
@@ -256,17 +261,22 @@ static struct llm_request request_of(const struct talk *t)
                                   .n = t->n_messages, .temperature = (double)NAN };
 }
 
-static void on_intent_kept(void *ud, int status, const struct err *kept_err)
+static void ask_soon(void *ud)
 {
     struct talk *t = ud;
-    if (!kept(t, status, kept_err)) {
-        return;
-    }
     struct err err = { 0 };
     struct llm_request request = request_of(t);
     int r = llm_ask(t->model->llm, &request, on_reply, t, &t->call, &err);
     if (r < 0) {
         give_up(t, r, err_text(&err));
+    }
+}
+
+static void on_intent_kept(void *ud, int status, const struct err *err)
+{
+    struct talk *t = ud;
+    if (kept(t, status, err)) {
+        turns_add(t->model->campaign->turns, &t->turn, ask_soon, t);
     }
 }
 
@@ -388,6 +398,7 @@ static void drop(const struct provider *provider, struct talk *t)
 {
     struct model *m = (struct model *)(uintptr_t)provider;
     m->asking -= t->asking;
+    turns_remove(&t->turn);
     if (t->call) {
         llm_cancel(t->call);
         t->call = NULL;

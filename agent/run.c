@@ -159,7 +159,7 @@ static void on_kept(void *ud, int status, const struct err *err)
     }
     if (run->phase == RUN_PHASE_KEEP) {
         go_on(run, RUN_PHASE_SAMPLES);
-        run_step(run);
+        run_soon(run);
     }
 }
 
@@ -252,7 +252,7 @@ static void on_scored(void *ud, int status, const struct err *err)
     free_step(s);
     if (run->phase == RUN_PHASE_SCORE) {
         go_on(run, RUN_PHASE_NEXT);
-        run_step(run);
+        run_soon(run);
     }
 }
 
@@ -332,8 +332,20 @@ void run_step(struct run *run)
     run->stepping = false;
 }
 
+static void on_turn(void *ud)
+{
+    run_step(ud);
+}
+
+void run_soon(struct run *run)
+{
+    turns_remove(&run->turn);
+    turns_add(run->campaign->turns, &run->turn, on_turn, run);
+}
+
 void run_stop(struct run *run)
 {
+    turns_remove(&run->turn);
     for (size_t i = 0; i < run->step.n_samples; i++) {
         sample_stop(&run->step.samples[i]);
     }

@@ -10,8 +10,11 @@
 #include "base/util.h"
 #include "memory/node.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 /* The gain, for direction, edge, strategy and trust. */
 static int teach_gain(struct run *run, const struct sample *s, struct htg_increments *ret,
@@ -59,11 +62,49 @@ static int teach_example(struct run *run, const struct sample *s, struct store_b
     return node_put(batch, c->session->store, "example", id, text, err);
 }
 
-/* What strategy a model's reply means, by the graph as it is now. */
+/* The same letters and digits, as far as an id goes. */
+static bool same_letters(const char *a, const char *b)
+{
+    for (int n = 0; n < HTG_ID_MAX / 2; a++, b++, n++) {
+        a += strcspn(a, LETTERS);
+        b += strcspn(b, LETTERS);
+        if (tolower((unsigned char)*a) != tolower((unsigned char)*b)) {
+            return false;
+        }
+        if (!*a) {
+            return true;
+        }
+    }
+    return true;
+}
+
+/* Does the first reading stand? An id of the graph does, and a new name that nothing in it has. */
+static bool plain(const struct run *run, const struct sample *s)
+{
+    const struct htg *htg = run->campaign->session->htg;
+    if (!s->invented) {
+        return htg_find_strategy(htg, s->strategy) >= 0;
+    }
+    for (size_t i = 0; i < htg_strategies(htg); i++) {
+        const struct htg_strategy *known = htg_strategy(htg, i);
+        if (same_letters(s->title, known->id) || same_letters(s->title, known->title)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * What strategy a model's reply means, by the graph as it is now: it is read once more, since it may
+ * give a title in place of an id, or call new what was learned meanwhile.
+ */
 static void resolve(struct run *run, struct sample *s)
 {
     struct arena *arena = run->step.arena;
     const struct htg *htg = run->campaign->session->htg;
+    if (plain(run, s)) {
+        return;
+    }
     struct reply_input input = *s->reply;
     struct reply reply;
     input.htg = htg;

@@ -180,7 +180,7 @@ static void test_budget_of_dollars(void **state)
     struct campaign *c;
     struct err err = { 0 };
     char id[32];
-    o.usd = 1;
+    o.usd = 3;
     assert_int_equal(campaign_new(&rig->session, &o, NULL, &c, &err), ERR_INVALID);
     assert_non_null(strstr(err.text, "--prices"));
     auto_free char *prices = xprintf("%s/prices.json", rig->folder);
