@@ -11,10 +11,13 @@
 #include "tests/campaign_rig.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 
 static const char *const softmax[] = { "softmax" };
@@ -274,6 +277,47 @@ static void test_refusals_and_floods_cost_a_sample(void **state)
     campaign_rig_verify(rig);
 }
 
+static off_t store_bytes(struct campaign_rig *rig)
+{
+    auto_free char *path = xprintf("%s/data.mdb", rig->store);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+/* The disk fills up in the middle: what is there stays, and with room again it goes on. */
+static void test_full_disk(void **state)
+{
+    struct campaign_rig *rig = *state;
+    campaign_rig_fake(rig, "--latency 5");
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .model = &rig->model };
+    struct campaign_result r;
+    struct err err = { 0 };
+    struct rlimit before, tight;
+    char id[32] = "";
+    o.steps = 20;
+    struct campaign *c = campaign_rig_start(rig, &o);
+    snprintf(id, sizeof(id), "%s", campaign_id(c));
+    getrlimit(RLIMIT_FSIZE, &before);
+    tight = before;
+    tight.rlim_cur = (rlim_t)store_bytes(rig) + 65536;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &tight);
+    int code = campaign_run(c, &err);
+    setrlimit(RLIMIT_FSIZE, &before);
+    campaign_free(c);
+    assert_true(code < 0);
+    if (!strstr(err.text, "room") && !strstr(err.text, "large") && !strstr(err.text, "full")) {
+        fail_msg("%s", err_text(&err));
+    }
+    campaign_rig_reopen(rig);
+    campaign_rig_verify(rig);
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_int_equal(r.attempts, 21);
+    campaign_rig_verify(rig);
+}
+
 /* How many steps of a campaign, whose model invents `strategy`, were credited to `id`. */
 static size_t credited(struct campaign_rig *rig, const char *id, const char *strategy)
 {
@@ -364,6 +408,7 @@ int main(void)
         TEST(test_wall_clock_is_hard),
         TEST(test_wrong_key_and_no_network),
         TEST(test_refusals_and_floods_cost_a_sample),
+        TEST(test_full_disk),
         TEST(test_what_is_invented_and_wins_is_learned),
         TEST(test_a_paraphrase_is_credited_to_the_seed),
     };
