@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MUTANTS_DEFAULT = 1100, MUTANTS_AT_ONCE = 48, MUTANTS_DEADLINE_MS = 6000,
+enum { MUTANTS_DEFAULT = 1150, MUTANTS_AT_ONCE = 48, MUTANTS_DEADLINE_MS = 6000,
        MUTANTS_DEADLINE_MODELLED_MS = 30000, MUTANTS_PROGRESS = 100 };
 
 static bool in_part(const struct plant *p, size_t index)
@@ -109,6 +109,9 @@ static void done(void *ud, void *ptr, const struct verdict *v)
         count->differ++;
         count->killed++;
         p->by_status[v->status]++;
+        if (v->status == VERDICT_STATUS_CRASH) { /* killed, but the worker shouldn't die of it */
+            plant_report(p, item, "CRASH");
+        }
     }
     plant_free(item);
 }
@@ -127,7 +130,7 @@ static int sort_survivors(struct plant *p, struct err *err)
             p->argued++;
         } else if (r == 0) {
             plant_count_of(p, s)->differ++;
-            plant_miss(p, s);
+            plant_report(p, s, "MISS");
         }
         plant_free(s);
     }

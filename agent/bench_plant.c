@@ -297,7 +297,7 @@ bool plant_is_argued(const struct plant *p, const struct planted *item)
     return p->arguments && strstr(p->arguments, id);
 }
 
-static void keep_miss(const char *out, const struct planted *item, const char *id, const char *line)
+static void keep(const char *out, const struct planted *item, const char *id, const char *line)
 {
     auto_free char *folder = xprintf("%s/%s", out, id), *list = xprintf("%s/misses.txt", out);
     if (folder_make(folder, NULL) < 0) {
@@ -311,18 +311,18 @@ static void keep_miss(const char *out, const struct planted *item, const char *i
     }
 }
 
-void plant_miss(struct plant *p, const struct planted *item)
+void plant_report(struct plant *p, const struct planted *item, const char *word)
 {
     char id[ID_SHORT];
     const struct mutant *m = item->mutant;
     id_short(&item->candidate->id, id);
-    auto_free char *line = xprintf("%s %s:%d %s: %s\n", id, item->subject->name, m->line,
+    auto_free char *line = xprintf("%s %s %s:%d %s: %s\n", word, id, item->subject->name, m->line,
                                    mutate_class_name(m->kind), m->what);
     if (p->report->out) {
-        fprintf(p->report->out, "MISS %s", line);
+        fputs(line, p->report->out);
         fflush(p->report->out);
     }
     if (p->options->out) {
-        keep_miss(p->options->out, item, id, line);
+        keep(p->options->out, item, id, line);
     }
 }

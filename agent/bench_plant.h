@@ -69,5 +69,5 @@ bool plant_held_out(const char *family);
 /* Same launches and same image at every shape? Runs the loop. */
 int plant_is_same(struct plant *p, const struct planted *item, bool *ret, struct err *err);
 bool plant_is_argued(const struct plant *p, const struct planted *item);
-/* Says which was missed and keeps it under --out. */
-void plant_miss(struct plant *p, const struct planted *item);
+/* Says which mutant it is, with a word before it, and keeps it under --out. */
+void plant_report(struct plant *p, const struct planted *item, const char *word);
