@@ -100,8 +100,11 @@ static int take_mark(struct renderer *r, const char *at, const char **ret_after)
     if (r->hidden) {
         return 0;
     }
-    return text ? buf_puts(r->out, text)
-                : fail(r, at, "outside of a part there must be a value for", mark.name, mark.len);
+    if (!text) {
+        return fail(r, at, "outside of a part there must be a value for", mark.name, mark.len);
+    }
+    buf_puts(r->out, text); /* a full buffer sticks, and is seen at the end */
+    return 0;
 }
 
 int template_render(const char *file, const char *text, const struct template_value *values,

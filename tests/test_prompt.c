@@ -5,7 +5,6 @@
  */
 #include "agent/prompt.h"
 #include "agent/prompt_parts.h"
-#include "agent/template.h"
 #include "base/file.h"
 #include "base/util.h"
 #include "graph/htg_seed.h"
@@ -479,38 +478,6 @@ static void test_divide(void **state)
     assert_int_equal(s[0].most, 590);
 }
 
-static void test_templates(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *out, *error;
-    } cases[] = {
-        { "a {{x}} b\n", "a {{y}} b\n", NULL },
-        { "{{?x}}\nhas {{x}}\n{{/x}}\n{{?no}}\nhidden {{no}} {{x}}\n{{/no}}\nend\n",
-          "has {{y}}\nend\n", NULL },
-        { "in {{?x}}line{{/x}}{{?no}}{{no}}{{/no}}\n", "in line\n", NULL },
-        { "{{?no}}{{?x}}{{x}}{{/x}}{{/no}}", "", NULL },
-        { "a\n{{z}}", NULL, "t.md, line 2: nothing is called \"z\"" },
-        { "{{no}}{{x}}", NULL, "t.md, line 1: outside of a part there must be a value for \"no\"" },
-        { "{{?x}}{{?no}}{{/x}}", NULL, "t.md, line 1: this doesn't end what was begun last: \"x\"" },
-        { "{{?x}}{{?no}}{{/no}}", NULL, "t.md, line 1: this part isn't closed: \"x\"" },
-        { "{{x", NULL, "t.md, line 1: a mark isn't closed: \"{{x\"" },
-        { "{{x}}", NULL, "t.md: the value \"no\" is used nowhere" },
-    };
-    const struct template_value values[] = { { "x", "{{y}}" }, { "no", NULL } };
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct err err = { 0 };
-        auto_buf struct buf out;
-        buf_init(&out, 1000);
-        size_t n = strstr(cases[i].text, "no") || (cases[i].error && strstr(cases[i].error, "no\""))
-                       ? 2 : 1;
-        int r = template_render("t.md", cases[i].text, values, n, &out, &err);
-        assert_int_equal(r < 0, cases[i].error != NULL);
-        assert_string_equal(cases[i].error ? err_text(&err) : out.len ? out.at : "",
-                            cases[i].error ? cases[i].error : cases[i].out);
-    }
-}
-
 /* The example of the contract, on a task like the one that it speaks of. */
 static void test_contract_example_works(void **state)
 {
@@ -596,7 +563,6 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_divide),
-        cmocka_unit_test(test_templates),
         cmocka_unit_test(test_contract_example_works),
         cmocka_unit_test(test_every_task),
     };
