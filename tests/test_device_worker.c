@@ -351,6 +351,32 @@ static void test_state_in_place(void **state)
     judge_text(*state, state_task, right, state_plan, wrong_row, "incorrect", "output y:");
 }
 
+/* An 8-bit scalar, input and output: -1.5 is 0xbc in e4m3. */
+static void test_eight_bits(void **state)
+{
+    static const char task[]
+        = "{\"format\": 1, \"name\": \"flip\", \"family\": \"elementwise\","
+          " \"shapes\": {\"default\": {\"n\": 3000}, \"small\": {\"n\": 300}},"
+          " \"inputs\": [{\"name\": \"x\", \"dtype\": \"f8e4m3\", \"shape\": [\"n\"]}],"
+          " \"scalars\": [{\"name\": \"s\", \"dtype\": \"f8e4m3\", \"value\": -1.5}],"
+          " \"outputs\": [{\"name\": \"y\", \"dtype\": \"f8e4m3\", \"shape\": [\"n\"]}],"
+          " \"tolerance\": {\"atol\": 1e-3, \"rtol\": 1e-3}, \"flops\": \"n\", \"bytes\": \"2*n\","
+          " \"precision\": \"f8e4m3\", \"reference\": {\"source\": \"reference.cu\", \"plan\":"
+          " {\"launches\": [{\"kernel\": \"flip\", \"grid\": [\"ceildiv(n, 64)\"], \"block\": [64],"
+          "   \"args\": [\"x\", \"y\", \"s\", \"n\"]}]}}}";
+    static const char plan[]
+        = "{\"format\": 1, \"launches\": [{\"kernel\": \"flip\", \"grid\": [\"ceildiv(n, 64)\"],"
+          " \"block\": [64], \"args\": [\"x\", \"y\", \"s\", \"n\"]}]}";
+    static const char source[]
+        = "extern \"C\" __global__ void flip(const unsigned char *x, unsigned char *y,\n"
+          "                                unsigned char s, long long n) {\n"
+          "  long long i = blockIdx.x * 64ll + threadIdx.x;\n"
+          "  if (i < n) y[i] = x[i] ^ (s == 0xbc ? 0x80 : 0)%s;\n}\n";
+    auto_free char *right = xprintf(source, ""), *wrong = xprintf(source, " ^ (i == 77)");
+    judge_text(*state, task, right, plan, right, "accepted", "agree");
+    judge_text(*state, task, right, plan, wrong, "incorrect", "index 77 (row 0, column 77): expected");
+}
+
 static const char tiny_task[]
     = "{\"format\": 1, \"name\": \"tiny\", \"family\": \"elementwise\","
       " \"shapes\": {\"default\": {\"n\": 5000}, \"small\": {\"n\": 500}},"
@@ -478,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_speedup_over_a_baseline),
         cmocka_unit_test(test_state_in_place),
         cmocka_unit_test(test_a_task_may_forbid_nondeterminism),
+        cmocka_unit_test(test_eight_bits),
         cmocka_unit_test(test_zeros),
         cmocka_unit_test(test_faster_than_light_is_suspect),
         cmocka_unit_test(test_hang_ends_with_a_kill),

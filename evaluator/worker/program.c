@@ -11,26 +11,27 @@
 
 enum { SHARED_PLAIN = 48 << 10 }; /* dynamic shared memory that needs no asking for */
 
-/* IEEE half and bfloat16 of a scalar argument, rounded to nearest even. */
-static uint16_t half_bits(double value, int exponent_bits, int mantissa_bits)
+/* A scalar argument of a narrow type, rounded to nearest even. `most` is what larger numbers become:
+ * infinity, or 448 where there is none. */
+static uint16_t narrow_bits(double value, int exponent_bits, int mantissa_bits, uint16_t most,
+                            uint16_t nan)
 {
     int bias = (1 << (exponent_bits - 1)) - 1, exponent;
-    uint16_t sign = signbit(value) ? 0x8000 : 0;
-    uint16_t infinity = (uint16_t)(((1u << exponent_bits) - 1) << mantissa_bits);
+    uint16_t sign = (uint16_t)(signbit(value) ? 1u << (exponent_bits + mantissa_bits) : 0);
     double a = fabs(value);
     if (isnan(value)) {
-        return (uint16_t)(infinity | 1u << (mantissa_bits - 1));
+        return nan;
     }
     if (a == 0 || isinf(a)) {
-        return (uint16_t)(sign | (a == 0 ? 0 : infinity));
+        return (uint16_t)(sign | (a == 0 ? 0 : most));
     }
     frexp(a, &exponent);
     exponent = MAX(exponent - 1, 1 - bias);
     /* Steps of the exponent's last place; a carry runs into the exponent as it should. */
-    uint64_t steps = (uint64_t)nearbyint(ldexp(a, mantissa_bits - exponent));
-    uint64_t whole = 1ull << mantissa_bits;
-    uint64_t bits = steps < whole ? steps : ((uint64_t)(exponent + bias - 1) << mantissa_bits) + steps;
-    return (uint16_t)(sign | MIN(bits, (uint64_t)infinity));
+    double steps = nearbyint(ldexp(a, mantissa_bits - exponent));
+    double whole = ldexp(1, mantissa_bits), place = ldexp(exponent + bias - 1, mantissa_bits);
+    double bits = steps < whole ? steps : place + steps;
+    return (uint16_t)(sign | (uint16_t)fmin(bits, most));
 }
 
 static bool scalar_bits(const struct scalar *scalar, uint64_t *ret)
@@ -42,8 +43,10 @@ static bool scalar_bits(const struct scalar *scalar, uint64_t *ret)
     switch (scalar->dtype) {
     case DTYPE_F64: memcpy(&bits, &v, 8); break;
     case DTYPE_F32: memcpy(&bits, &f, 4); break;
-    case DTYPE_F16: bits = half_bits(v, 5, 10); break;
-    case DTYPE_BF16: bits = half_bits(v, 8, 7); break;
+    case DTYPE_F16: bits = narrow_bits(v, 5, 10, 0x7c00, 0x7e00); break;
+    case DTYPE_BF16: bits = narrow_bits(v, 8, 7, 0x7f80, 0x7fc0); break;
+    case DTYPE_F8E5M2: bits = narrow_bits(v, 5, 2, 0x7c, 0x7e); break;
+    case DTYPE_F8E4M3: bits = narrow_bits(v, 4, 3, 0x7e, 0x7f); break;
     case DTYPE_I64:
     case DTYPE_I32:
     case DTYPE_I16:
