@@ -136,6 +136,21 @@ static void test_limits(void **state)
     struct refuse_finding f[REFUSE_FINDINGS_MAX];
     assert_int_equal(scan(text.at, f), REFUSE_FINDINGS_MAX);
     assert_string_equal(f[REFUSE_FINDINGS_MAX - 1].where, "last");
+    text.len = 0; /* kernels that are never launched don't hide one that is */
+    for (int i = 0; i < 100; i++) {
+        buf_printf(&text, ".entry k%d() {\ngriddepcontrol.wait;\n}\n", i);
+    }
+    assert_int_equal(scan(text.at, f), REFUSE_FINDINGS_MAX);
+    assert_int_equal(f[REFUSE_FINDINGS_MAX - 1].level, REFUSE_LEVEL_NEVER);
+    assert_string_equal(f[REFUSE_FINDINGS_MAX - 1].rule, "crowded");
+    text.len = 0; /* nor does a name too long for the table */
+    buf_puts(&text, ".entry k");
+    for (int i = 0; i < 200; i++) {
+        buf_puts(&text, "k");
+    }
+    buf_puts(&text, "() {\ngriddepcontrol.wait;\n}\n");
+    assert_int_equal(scan(text.at, f), 1);
+    assert_false(f[0].entry);
     auto_buf struct buf externs;
     buf_init(&externs, 1 << 20);
     for (int i = 0; i < 100; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "evaluator/worker/refuse.h"
 #include "base/util.h"
+#include "evaluator/worker/refuse_rules.h"
 
 #include <ctype.h>
 #include <stdbool.h>
@@ -9,68 +10,6 @@
 #include <string.h>
 
 enum { EXTERNS_MAX = 64, FILES_MAX = 64 };
-
-/* Where a pattern is looked for. A pattern that ends in '*' matches by its beginning. */
-enum place {
-    PLACE_OPCODE,   /* an instruction: any word, up to its first dot */
-    PLACE_PART,     /* anything between two dots of any word: .mmio, .L2::evict_last */
-    PLACE_REGISTER, /* a special register */
-    PLACE_EXTERN,   /* a function declared .extern, where it is used */
-    PLACE_TEXT,     /* found by the reader itself */
-};
-
-struct rule {
-    const char *name;
-    enum place place;
-    const char *pattern;
-    enum refuse_level level;
-    const char *reason;
-};
-
-#define HEAP "the device heap outlives a run, so that results could be kept from one run to the " \
-             "next; declare scratch in the plan instead"
-#define DEVICE_RUNTIME "the device runtime can start work outside the plan's timed launches; only " \
-                       "the plan launches kernels"
-#define MANAGED "managed memory moves pages behind the clock; declare scratch in the plan instead"
-#define L2_POLICY "an L2 policy: persisting lines are reset and the L2 is flushed before each " \
-                  "timed run, so nothing is gained from one run to the next"
-#define CLOCK "reads a clock"
-
-/* The first that matches counts. */
-static const struct rule rules[] = {
-    { "dependent_launch", PLACE_OPCODE, "griddepcontrol", REFUSE_LEVEL_PROGRAMMATIC,
-      "work may go on past the end of the timed run; declare the launch programmatic" },
-    { "device_heap", PLACE_EXTERN, "malloc", REFUSE_LEVEL_NEVER, HEAP },
-    { "device_heap", PLACE_EXTERN, "free", REFUSE_LEVEL_NEVER, HEAP },
-    { "device_runtime", PLACE_EXTERN, "cuda*", REFUSE_LEVEL_NEVER, DEVICE_RUNTIME },
-    { "device_runtime", PLACE_EXTERN, "__cuda*", REFUSE_LEVEL_NEVER, DEVICE_RUNTIME },
-    { "device_runtime", PLACE_EXTERN, "cnp*", REFUSE_LEVEL_NEVER, DEVICE_RUNTIME },
-    { "device_runtime", PLACE_REGISTER, "%current_graph_exec", REFUSE_LEVEL_NEVER, DEVICE_RUNTIME },
-    { "print", PLACE_EXTERN, "vprintf", REFUSE_LEVEL_REMARK, "prints; nobody reads it" },
-    { "assert", PLACE_EXTERN, "__assertfail", REFUSE_LEVEL_REMARK, "asserts" },
-    { "unresolved", PLACE_EXTERN, "*", REFUSE_LEVEL_NEVER,
-      "nothing but this file is linked; define it here" },
-    { "unresolved", PLACE_TEXT, "", REFUSE_LEVEL_NEVER,
-      "nothing but this file is linked; define the variable here" },
-    { "managed_memory", PLACE_PART, "managed", REFUSE_LEVEL_NEVER, MANAGED },
-    { "managed_memory", PLACE_PART, "unified*", REFUSE_LEVEL_NEVER, MANAGED },
-    { "launch_number", PLACE_REGISTER, "%gridid", REFUSE_LEVEL_NEVER,
-      "it tells one launch from another; a kernel's work depends on its arguments alone" },
-    { "memory_mapped_io", PLACE_PART, "mmio", REFUSE_LEVEL_NEVER,
-      "memory-mapped I/O has no place in a kernel" },
-    { "unreadable", PLACE_TEXT, "", REFUSE_LEVEL_NEVER,
-      "this text could be read in two ways; leave backslashes and '#' out of inline assembly" },
-    { "l2_policy", PLACE_OPCODE, "createpolicy", REFUSE_LEVEL_REMARK, L2_POLICY },
-    { "l2_policy", PLACE_OPCODE, "applypriority", REFUSE_LEVEL_REMARK, L2_POLICY },
-    { "l2_policy", PLACE_PART, "L2::evict_last", REFUSE_LEVEL_REMARK, L2_POLICY },
-    { "l2_policy", PLACE_PART, "L2::cache_hint", REFUSE_LEVEL_REMARK, L2_POLICY },
-    { "discard", PLACE_OPCODE, "discard", REFUSE_LEVEL_REMARK,
-      "discards cache lines; what they held is lost" },
-    { "clock", PLACE_REGISTER, "%clock*", REFUSE_LEVEL_REMARK, CLOCK },
-    { "clock", PLACE_REGISTER, "%globaltimer*", REFUSE_LEVEL_REMARK, CLOCK },
-    { "counter", PLACE_REGISTER, "%pm*", REFUSE_LEVEL_REMARK, "reads a performance counter" },
-    { "sleep", PLACE_OPCODE, "nanosleep", REFUSE_LEVEL_REMARK, "sleeps" },
-};
 
 struct word {
     const char *at;
@@ -85,7 +24,7 @@ struct reader {
     bool is_extern, is_function, is_entry, is_shared;
     char where[REFUSE_NAME_MAX];
     bool in_entry;
-    struct { char name[REFUSE_NAME_MAX]; const struct rule *rule; } externs[EXTERNS_MAX];
+    struct { char name[REFUSE_NAME_MAX]; const struct refuse_rule *rule; } externs[EXTERNS_MAX];
     size_t n_externs;
     unsigned file, source_line; /* of the last .loc */
     unsigned numbers[2];        /* of a .file or .loc statement */
@@ -139,7 +78,7 @@ static struct refuse_finding *slot(struct reader *r, enum refuse_level level)
     return NULL;
 }
 
-static void find(struct reader *r, const struct rule *rule, struct word text)
+static void find(struct reader *r, const struct refuse_rule *rule, struct word text)
 {
     for (size_t i = 0; i < r->n; i++) {
         if (str_eq(r->found[i].rule, rule->name) && str_eq(r->found[i].where, r->where)) {
@@ -147,8 +86,12 @@ static void find(struct reader *r, const struct rule *rule, struct word text)
         }
     }
     struct refuse_finding *f = slot(r, rule->level);
-    if (!f) {
+    if (!f && rule->level == REFUSE_LEVEL_REMARK) {
         return;
+    }
+    if (!f) { /* one that isn't told could be the one that counts */
+        f = &r->found[r->n - 1];
+        rule = &refuse_crowded;
     }
     *f = (struct refuse_finding) { .rule = rule->name, .reason = rule->reason,
                                    .level = rule->level, .line = r->line,
@@ -161,9 +104,9 @@ static void find(struct reader *r, const struct rule *rule, struct word text)
 
 static void find_text(struct reader *r, const char *name, struct word text)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (rules[i].place == PLACE_TEXT && str_eq(rules[i].name, name)) {
-            find(r, &rules[i], text);
+    for (size_t i = 0; refuse_rules[i].name; i++) {
+        if (refuse_rules[i].place == PLACE_TEXT && str_eq(refuse_rules[i].name, name)) {
+            find(r, &refuse_rules[i], text);
             return;
         }
     }
@@ -257,8 +200,8 @@ static bool has_part(struct word w, const char *pattern)
 /* Instructions are looked for anywhere: what may stand before one on its line is ptxas's to say. */
 static void judge_word(struct reader *r, struct word w)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        const struct rule *rule = &rules[i];
+    for (size_t i = 0; refuse_rules[i].name; i++) {
+        const struct refuse_rule *rule = &refuse_rules[i];
         if ((rule->place == PLACE_OPCODE && matches(head_of(w), rule->pattern))
             || (rule->place == PLACE_PART && has_part(w, rule->pattern))
             || (rule->place == PLACE_REGISTER && w.at[0] == '%' && matches(w, rule->pattern))) {
@@ -279,10 +222,10 @@ static void note_extern(struct reader *r)
         find_text(r, "unresolved", r->name); /* more than any honest kernel declares */
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-        if (rules[i].place == PLACE_EXTERN && matches(r->name, rules[i].pattern)) {
+    for (size_t i = 0; refuse_rules[i].name; i++) {
+        if (refuse_rules[i].place == PLACE_EXTERN && matches(r->name, refuse_rules[i].pattern)) {
             copy(r->externs[r->n_externs].name, r->name);
-            r->externs[r->n_externs++].rule = &rules[i];
+            r->externs[r->n_externs++].rule = &refuse_rules[i];
             return;
         }
     }
@@ -359,7 +302,8 @@ static void take_mark(struct reader *r)
     case '{':
         if (r->depth++ == 0) {
             copy(r->where, r->name);
-            r->in_entry = r->is_entry;
+            /* A name cut short couldn't be found in a plan: any kernel may be meant then. */
+            r->in_entry = r->is_entry && r->name.len < REFUSE_NAME_MAX;
             r->is_extern = false;
         }
         end_statement(r);

@@ -49,8 +49,8 @@ struct refuse_finding {
     char text[REFUSE_NAME_MAX];    /* the word found, printable */
 };
 
-/* At most one finding a rule and function, at most REFUSE_FINDINGS_MAX in all, refusals first if
- * there are more. Returns how many. */
+/* At most one finding a rule and function, at most REFUSE_FINDINGS_MAX in all: refusals before remarks,
+ * and if even these are too many, the last is a refusal for that. Returns how many. */
 size_t refuse_scan(const char *ptx, size_t len, struct refuse_finding *ret);
 
 /* [{"rule", "level", "reason", "line", "source_line", "where", "entry", "text"}, ...]; the caller
