@@ -542,6 +542,35 @@ static void test_hold_and_stamp(void **state)
     }
 }
 
+/* Hidden memory can't be reached, keeps what it holds, and comes back when it is taken anew. */
+static void test_hidden_memory(void **state)
+{
+    struct bench *b = *state;
+    const struct cuda_api *cu = &b->gpu.cu;
+    struct err err = { 0 };
+    struct slabs slabs;
+    struct slab *slab, *again;
+    uint32_t word = 0;
+    ok(slabs_init(&slabs, &b->gpu, false, &err), &err);
+    assert_false(slabs.plain);
+    ok(slab_take(&slabs, 1000, &slab, &err), &err);
+    assert_int_equal(cu->cuMemsetD32Async(slab->base, 0x12345678, 250, b->gpu.stream), 0);
+    ok(gpu_finish(&b->gpu, "fill", &err), &err);
+    ok(slab_hide(&slabs, slab, true, &err), &err);
+    assert_int_not_equal(cu->cuMemcpyDtoH(&word, slab->base + 40, 4), 0);
+    ok(slab_hide(&slabs, slab, false, &err), &err);
+    assert_int_equal(cu->cuMemcpyDtoH(&word, slab->base + 40, 4), 0);
+    assert_int_equal(word, 0x12345678);
+    ok(slab_hide(&slabs, slab, true, &err), &err);
+    slab_give(slab);
+    ok(slab_take(&slabs, 1000, &again, &err), &err);
+    assert_ptr_equal(again, slab);
+    assert_int_equal(cu->cuMemcpyHtoD(again->base, &word, 4), 0);
+    ok(slab_hide(&slabs, again, true, &err), &err);
+    slab_give(again);
+    slabs_done(&slabs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_comparison_counts),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_same_and_zones),
+        cmocka_unit_test(test_hidden_memory),
         cmocka_unit_test(test_hold_and_stamp),
     };
     return cmocka_run_group_tests(tests, start, stop);
