@@ -233,6 +233,11 @@ static void settle(struct talk *t, const struct llm_reply *reply)
     t->extra.tokens_unsure += reply->tokens_unsure;
 }
 
+static void keep_soon(void *ud)
+{
+    keep(ud, on_answer_kept);
+}
+
 static void on_reply(void *ud, const struct llm_reply *reply)
 {
     struct talk *t = ud;
@@ -252,7 +257,7 @@ static void on_reply(void *ud, const struct llm_reply *reply)
         t->record.error = clean(t, reply->error, strlen(reply->error));
     }
     settle(t, reply);
-    keep(t, on_answer_kept);
+    turns_add(t->model->campaign->turns, &t->turn, keep_soon, t); /* many replies may come at once */
 }
 
 static struct llm_request request_of(const struct talk *t)
