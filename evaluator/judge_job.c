@@ -17,7 +17,7 @@ static void write_case(struct jwriter *w, const struct task *task, const struct 
     jwrite_bool(w, "time", c->time);
     int64_t terms = 1;
     task_accumulation(task, c->shape, &terms, NULL);
-    jwrite_int(w, "accumulation", terms);
+    jwrite_int(w, "accumulation", MIN(terms, (int64_t)1 << 45));
     jwrite_open(w, "scalars", '[');
     for (size_t i = 0; i < task->n_scalars; i++) {
         jwrite_open(w, NULL, '{');

@@ -284,20 +284,19 @@ static int read_all(const json_t *doc, const char *source, struct task *task, st
 int task_accumulation(const struct task *task, const struct shape *shape, int64_t *ret,
                       struct err *err)
 {
-    int64_t most = 1, dim = 0;
-    int r = 0;
-    if (task->accumulation) {
-        r = expr_eval(task->accumulation, &shape->symbols, &most, err);
-    }
+    int64_t terms = 0, dim = 0;
+    int r = task->accumulation ? expr_eval(task->accumulation, &shape->symbols, &terms, err) : 0;
     for (size_t i = 0; r == 0 && !task->accumulation && i < task->n_tensors; i++) {
         const struct tensor *tensor = &task->tensors[i];
+        int64_t largest = 0;
         for (size_t k = 0; r == 0 && tensor->role != TENSOR_ROLE_OUTPUT && k < tensor->rank; k++) {
             r = expr_eval(tensor->dims[k], &shape->symbols, &dim, err);
-            most = MAX(most, dim);
+            largest = MAX(largest, dim);
         }
+        terms = largest > INT64_MAX - terms ? INT64_MAX : terms + largest;
     }
     if (r == 0) {
-        *ret = MAX(most, 1);
+        *ret = MAX(terms, 1);
     }
     return r;
 }

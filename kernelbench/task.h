@@ -94,8 +94,8 @@ void task_free(struct task *task);
 const struct shape *task_shape(const struct task *task, const char *name);
 const struct tensor *task_tensor(const struct task *task, const char *name);
 
-/* Terms of the longest sum at a shape. Where the task doesn't say: the largest dimension of what it
- * reads, which is what most sums run over. */
+/* Terms of the longest sum at a shape, or of those that follow one another together. Where the task
+ * doesn't say: the largest dimension of everything it reads, added up. */
 int task_accumulation(const struct task *task, const struct shape *shape, int64_t *ret,
                       struct err *err);
 
