@@ -93,12 +93,16 @@ static void done(void *ud, void *ptr, const struct verdict *v)
         return;
     }
     struct plant_count *count = plant_count_of(p, item);
+    if (str_eq(v->phase, "compile") && v->status != VERDICT_STATUS_UNSUPPORTED) {
+        p->broken++; /* the compiler itself dies of some */
+        plant_free(item);
+        return;
+    }
     switch (v->status) {
     case VERDICT_STATUS_ACCEPTED:
         item->next = p->survivors;
         p->survivors = item;
         return;
-    case VERDICT_STATUS_COMPILE_ERROR:
     case VERDICT_STATUS_PLAN_ERROR:
         p->broken++;
         break;
