@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The page as a whole: what was asked, a section for each task, and the style. */
 #include "agent/report.h"
+#include "agent/ledger.h"
 #include "agent/report_task.h"
 #include "base/embed.h"
 #include "base/file.h"
@@ -48,6 +49,39 @@ static void head(struct buf *out, const struct campaign_record *c)
     buf_puts(out, "</p>");
 }
 
+/* What the model's calls came to; nothing where none was asked. */
+static void costs(struct store *store, const char *campaign, struct arena *arena, struct buf *out)
+{
+    struct ledger_line *lines, total;
+    size_t n;
+    if (ledger_read(store, campaign, arena, &lines, &n, &total, NULL) < 0 || total.calls == 0) {
+        return; /* the page is about kernels: a damaged call is the ledger's to report */
+    }
+    buf_puts(out, "<h2>Asked</h2><div class=scroll><table><tr><th>task<th class=n>calls<th class=n>"
+                  "corrections<th class=n>repairs<th class=n>failed<th class=n>awaited<th class=n>tokens in"
+                  "<th class=n>cached<th class=n>tokens out<th class=n>USD<th class=n>USD unsure</tr>");
+    for (size_t i = 0; i < n; i++) {
+        const struct ledger_line *x = &lines[i];
+        buf_puts(out, "<tr><td>");
+        html_text(out, x->task);
+        buf_printf(out, "<td class=n>%lld<td class=n>%lld<td class=n>%lld<td class=n>%lld<td class=n>%lld",
+                   (long long)x->calls, (long long)x->corrections, (long long)x->repairs,
+                   (long long)x->failed, (long long)x->open);
+        if (x->answered && x->unknown == x->answered) {
+            buf_puts(out, "<td class=n>not said<td class=n><td class=n>not said");
+        } else {
+            buf_printf(out, "<td class=n>%lld<td class=n>%lld<td class=n>%lld", (long long)x->tokens_in,
+                       (long long)x->tokens_cached, (long long)x->tokens_out);
+        }
+        if (x->answered && x->unpriced == x->answered) {
+            buf_puts(out, "<td class=n>no price<td class=n></tr>");
+        } else {
+            buf_printf(out, "<td class=n>%.4f<td class=n>%.4f</tr>", x->usd, x->usd_unsure);
+        }
+    }
+    buf_puts(out, "</table></div>");
+}
+
 /* The task's names as its attempts have them: a task given by a path has its own name there. */
 static size_t task_names(const struct attempt_record *attempts, size_t n, const char **ret,
                          size_t most)
@@ -85,6 +119,9 @@ int report_write(struct store *store, const char *campaign, const char *path, st
     }
     for (size_t i = 0; r == 0 && i < n_names; i++) {
         r = report_task(store, campaign, names[i], &out, err);
+    }
+    if (r == 0) {
+        costs(store, campaign, arena, &out);
     }
     if (r == 0 && out.failed) {
         r = err_set(err, out.failed, "the report is larger than %d bytes", REPORT_BYTES_MAX);

@@ -202,6 +202,10 @@ static void attempts_table(struct section *s)
         html_text(s->out, row->record.strategy);
         buf_puts(s->out, "<td>");
         html_text(s->out, row->title);
+        json_int_t repairs = json_integer_value(json_object_get(row->extra, "repairs"));
+        if (repairs) {
+            buf_printf(s->out, " (mended %lld x)", (long long)repairs);
+        }
         buf_printf(s->out, "<td class=n>%s<td class=n>", time);
         if (v->speedup > 0) {
             buf_printf(s->out, "%.2fx", v->speedup);
@@ -215,6 +219,12 @@ static void attempts_table(struct section *s)
         if (row->judged && v->status != VERDICT_STATUS_ACCEPTED) {
             buf_puts(s->out, "<details><summary>why</summary><pre>");
             html_text(s->out, v->detail);
+            buf_puts(s->out, "</pre></details>");
+        }
+        const char *why = json_string_value(json_object_get(row->extra, "why"));
+        if (!row->judged && why) {
+            buf_puts(s->out, "<details><summary>why</summary><pre>");
+            html_text(s->out, why);
             buf_puts(s->out, "</pre></details>");
         }
         buf_puts(s->out, "</tr>");

@@ -4,6 +4,7 @@
  * provider over HTTP. Workers are instant (fake_worker); store, graph, prompts and replies are real.
  */
 #include "agent/provider_model.h"
+#include "agent/report.h"
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
@@ -248,8 +249,10 @@ static void test_wrong_key_and_no_network(void **state)
     assert_int_equal(r.attempts, 4); /* nothing was lost, the start wasn't judged again */
     rig->model.base_url = "http://127.0.0.1:9";
     rig->model.retries = 0;
-    assert_true(campaign_rig_run(rig, &o, id, &r, &err) < 0 || r.attempts == 4);
-    assert_true(*err.text || r.accepted == 1);
+    o.steps = 5;
+    assert_true(campaign_rig_run(rig, &o, id, &r, &err) < 0);
+    assert_non_null(strstr(err.text, "no connection"));
+    assert_int_equal(r.accepted, 1); /* the start is kept */
     campaign_rig_verify(rig);
 }
 
@@ -268,6 +271,13 @@ static void test_refusals_and_floods_cost_a_sample(void **state)
     struct attempt_record a;
     get_attempt(rig, id, 1, arena, &a);
     assert_string_equal(a.status, "refused");
+    auto_free char *page = xprintf("%s/report.html", rig->folder);
+    auto_free char *text = NULL;
+    size_t len;
+    assert_int_equal(report_write(rig->session.store, id, page, &err), 0);
+    assert_int_equal(file_read(page, 1 << 22, &text, &len, NULL), 0);
+    assert_non_null(strstr(text, "refused"));
+    assert_non_null(strstr(text, "tokens out"));
     assert_string_equal(a.candidate, "");
     assert_int_equal(a.n_learned, 0);
     get_attempt(rig, id, 2, arena, &a);
