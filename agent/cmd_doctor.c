@@ -136,10 +136,11 @@ static bool check_device(struct doctor *d, const struct options *o, const char *
     }
     if (info->modelled) {
         say(d, FINDING_GOOD, "compiler", info->compiler);
-        bool sealed = strstr(info->sealed, "\"landlock\":0") == NULL
-            && strstr(info->sealed, "\"seccomp\":true") != NULL;
+        bool sealed = info->landlock > 0 && info->seccomp;
         auto_free char *seal = xprintf(
-            "compile workers: %s%s", info->sealed,
+            "compile workers: %s, %s; memory: %s%s",
+            info->landlock ? "Landlock" : "no Landlock", info->seccomp ? "seccomp" : "no seccomp",
+            info->memory_cap[0] ? info->memory_cap : "not capped",
             sealed ? "" : "; this kernel lacks Landlock or seccomp (Linux 5.13 or newer has both): "
                           "don't judge candidates from strangers here");
         say(d, sealed ? FINDING_GOOD : FINDING_NOTE, "sandbox", seal);

@@ -166,8 +166,9 @@ static void read_device(struct evaluator *ev)
     const json_t *compile = pool_hello(ev->compile_pool);
     copy_string(compile, "compiler", d->compiler, sizeof(d->compiler));
     const json_t *sealed = json_object_get(compile, "sealed");
-    auto_free char *text = sealed ? json_dumps(sealed, JSON_COMPACT) : NULL;
-    snprintf(d->sealed, sizeof(d->sealed), "%s", text ? text : "");
+    d->landlock = (int)json_integer_value(json_object_get(sealed, "landlock"));
+    d->seccomp = json_is_true(json_object_get(sealed, "seccomp"));
+    copy_string(sealed, "memory", d->memory_cap, sizeof(d->memory_cap));
 }
 
 struct gate_wait {

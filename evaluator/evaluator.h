@@ -34,7 +34,9 @@ struct device_info {
     struct device_facts facts;
     bool modelled; /* the simulator: times are modelled */
     double context_ms;
-    char sealed[256]; /* how far the compile workers are sealed, for doctor */
+    int landlock;     /* how far the compile workers are sealed, for doctor: the ABI; 0: the kernel has none */
+    bool seccomp;
+    char memory_cap[192]; /* what caps their memory */
     char nvml[256];   /* "" where NVML is available, else why not */
     bool has_ceilings; /* measured on this device, see evaluator_set_ceilings */
     struct ceilings ceilings;
