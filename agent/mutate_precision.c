@@ -5,13 +5,14 @@
 #include <string.h>
 
 /* Rounding to a format with fewer bits, to nearest even, NaN and infinity as they are. For f32
- * alone: what has another type doesn't compile, and so isn't a mutant. */
+ * alone: what has another type doesn't compile, and so isn't a mutant. On one line, so that the
+ * source's lines keep their numbers and a program that stays the same has the same image. */
 #define ROUND(name, shift)                                                                         \
-    "static __device__ __forceinline__ float ws_" name "(float v) {\n"                             \
-    "  unsigned b = __float_as_uint(v), h = 1u << (" shift " - 1);\n"                              \
-    "  return (b & 0x7f800000u) == 0x7f800000u ? v\n"                                              \
-    "    : __uint_as_float((b + h - 1 + (b >> " shift " & 1)) & ~(2 * h - 1)); }\n"                 \
-    "template <class T> T ws_" name "(T) = delete;\n"
+    "static __device__ __forceinline__ float ws_" name "(float v) {"                               \
+    "  unsigned b = __float_as_uint(v), h = 1u << (" shift " - 1);"                                \
+    "  return (b & 0x7f800000u) == 0x7f800000u ? v"                                                \
+    "    : __uint_as_float((b + h - 1 + (b >> " shift " & 1)) & ~(2 * h - 1)); } "                  \
+    "template <class T> T ws_" name "(T) = delete; "
 
 static const struct format {
     const char *name, *call, *prelude;
@@ -19,10 +20,10 @@ static const struct format {
 } formats[] = {
     { "tf32", "ws_tf32(%s)", ROUND("tf32", "13"), 10 },
     { "f16", "ws_f16(%s)",
-      "static __device__ __forceinline__ float ws_f16(float v) { float r;\n"
-      "  asm(\"{ .reg .b16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h; }\" : \"=f\"(r) : \"f\"(v));\n"
-      "  return r; }\n"
-      "template <class T> T ws_f16(T) = delete;\n", 10 },
+      "static __device__ __forceinline__ float ws_f16(float v) { float r;"
+      "  asm(\"{ .reg .b16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h; }\" : \"=f\"(r) : \"f\"(v));"
+      " return r; } "
+      "template <class T> T ws_f16(T) = delete; ", 10 },
     { "bf16", "ws_bf16(%s)", ROUND("bf16", "16"), 7 },
     { "e4m3", "ws_e4m3(%s)", ROUND("e4m3", "20"), 3 },
 };

@@ -63,7 +63,12 @@ static void loop_rules(struct mtext *t, size_t at)
     if (!mtext_is(t, open, "(") || !for_parts(t, open, semicolon)) {
         return;
     }
-    for (size_t i = open + 1; i < semicolon[0]; i++) {
+    /* A tree of xor shuffles from 17 down still meets every lane once, as from 16. */
+    bool halves = false;
+    for (size_t i = semicolon[1] + 1; i < t->tokens[open].mate; i++) {
+        halves = halves || mtext_among(t, i, "/= *= >>= <<=");
+    }
+    for (size_t i = open + 1; i < semicolon[0] && !halves; i++) {
         if (mtext_is(t, i, "=") && i + 1 < semicolon[0]) {
             size_t end = mtext_expression_end(t, i + 1);
             mtext_note(t, MUTATE_CLASS_LOOP, i + 1, end, "(%s) + 1");

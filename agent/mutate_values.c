@@ -85,6 +85,9 @@ static void number_rules(struct mtext *t, size_t i)
     auto_free char *text = strndup(t->source + t->tokens[i].at, t->tokens[i].len);
     bool hex = str_prefix(text, "0x"), real = !hex && strpbrk(text, ".eE");
     double value = strtod(text, NULL);
+    if (i >= 2 && mtext_is(t, i - 2, "__launch_bounds__")) {
+        return; /* a promise of more threads than there are is kept as well */
+    }
     bool assigned = i > 0 && (mtext_is(t, i - 1, "=")
                               || (mtext_is(t, i - 1, "-") && mtext_is(t, i - 2, "=")));
     if (real && fabs(value) > 1e30) {
@@ -106,7 +109,10 @@ static void declaration_rules(struct mtext *t, size_t i)
     if (!named || !mtext_is(t, i + 2, "=") || (i > 0 && mtext_among(t, i - 1, "( , const"))) {
         return;
     }
-    mtext_note(t, MUTATE_CLASS_CAST, i, i, "int");
+    /* What a softmax shifts by may be a whole number as well. */
+    if (!mtext_among(t, i + 1, "peak top own")) {
+        mtext_note(t, MUTATE_CLASS_CAST, i, i, "int");
+    }
     size_t end = mtext_expression_end(t, i + 3);
     if (t->tokens[i + 3].kind == MUTATE_KIND_NUMBER && end == i + 3) {
         mtext_note(t, MUTATE_CLASS_INIT, i + 2, end, "");
