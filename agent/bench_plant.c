@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/bench_plant.h"
+#include "agent/bench_image.h"
 #include "agent/catalog.h"
 #include "base/file.h"
 #include "base/jread.h"
@@ -283,7 +284,7 @@ int plant_is_same(struct plant *p, const struct planted *item, bool *ret, struct
         struct waiting a, b = { 0 };
         r = image(p, s, shape, s->candidate, &a, err);
         r = r < 0 ? r : image(p, s, shape, item->candidate, &b, err);
-        *ret = r == 0 && str_eq(was, now) && a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
+        *ret = r == 0 && str_eq(was, now) && bench_image_same(a.bytes, a.len, b.bytes, b.len);
         free(a.bytes);
         free(b.bytes);
     }

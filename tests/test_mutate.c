@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The planter of faults: what it changes, what it leaves alone, and that it does the same again. */
+#include "agent/bench_image.h"
 #include "agent/mutate.h"
 #include "base/file.h"
 #include "base/util.h"
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,12 +194,59 @@ static void test_garbage(void **state)
     }
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return bench_image_same(a, strlen(a), b, strlen(b));
+}
+
+/* A cubin of one kernel with debug lines: header, code, lines, names, three sections. */
+struct cubin {
+    Elf64_Ehdr head;
+    char code[8], lines[8], names[40];
+    Elf64_Shdr sections[3];
+};
+
+static struct cubin cubin(const char *code, const char *lines)
+{
+    struct cubin c = { .head = { .e_ident = ELFMAG, .e_shoff = offsetof(struct cubin, sections),
+                                 .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 3, .e_shstrndx = 2 } };
+    c.head.e_ident[EI_CLASS] = ELFCLASS64;
+    memcpy(c.code, code, 8);
+    memcpy(c.lines, lines, 8);
+    memcpy(c.names, ".text.k\0.debug_line\0.shstrtab", 31);
+    c.sections[0] = (Elf64_Shdr) { .sh_type = SHT_PROGBITS, .sh_size = 8,
+                                   .sh_offset = offsetof(struct cubin, code) };
+    c.sections[1] = (Elf64_Shdr) { .sh_name = 8, .sh_type = SHT_PROGBITS, .sh_size = 8,
+                                   .sh_offset = offsetof(struct cubin, lines) };
+    c.sections[2] = (Elf64_Shdr) { .sh_name = 20, .sh_type = SHT_STRTAB, .sh_size = 31,
+                                   .sh_offset = offsetof(struct cubin, names) };
+    return c;
+}
+
+/* The same program from other lines, and another program from the same. */
+static void test_same_image(void **state)
+{
+    (void)state;
+    assert_true(same_text(".loc 1 2 3\n\tadd.f32 a;\nret;\n\t.section .debug_str\nx",
+                          "\tadd.f32 a;\n\t.loc\t1 9 9, inlined_at 1 2 3\nret;\n.section .debug_str\ny"));
+    assert_false(same_text("add.f32 a;\nret;\n", "sub.f32 a;\nret;\n"));
+    assert_false(same_text("add.f32 a;\nret;\n", "add.f32 a;\n"));
+    struct cubin a = cubin("code.one", "line one"), b = cubin("code.one", "line two");
+    struct cubin c = cubin("code.two", "line one");
+    assert_true(bench_image_same((char *)&a, sizeof(a), (char *)&b, sizeof(b)));
+    assert_false(bench_image_same((char *)&a, sizeof(a), (char *)&c, sizeof(c)));
+    b.sections[0].sh_offset = ~0ull; /* lies: nothing is read outside */
+    assert_false(bench_image_same((char *)&a, sizeof(a), (char *)&b, sizeof(b)));
+    b.head.e_shoff = ~0ull;
+    assert_false(bench_image_same((char *)&a, sizeof(a), (char *)&b, sizeof(b)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),     cmocka_unit_test(test_left_alone),
         cmocka_unit_test(test_precision), cmocka_unit_test(test_pick),
-        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_garbage),   cmocka_unit_test(test_same_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
