@@ -213,12 +213,12 @@ static struct cubin cubin(const char *code, const char *lines)
     c.head.e_ident[EI_CLASS] = ELFCLASS64;
     memcpy(c.code, code, 8);
     memcpy(c.lines, lines, 8);
-    memcpy(c.names, ".text.k\0.debug_line\0.shstrtab", 31);
+    memcpy(c.names, ".text.k\0.debug_line\0.shstrtab", 30);
     c.sections[0] = (Elf64_Shdr) { .sh_type = SHT_PROGBITS, .sh_size = 8,
                                    .sh_offset = offsetof(struct cubin, code) };
     c.sections[1] = (Elf64_Shdr) { .sh_name = 8, .sh_type = SHT_PROGBITS, .sh_size = 8,
                                    .sh_offset = offsetof(struct cubin, lines) };
-    c.sections[2] = (Elf64_Shdr) { .sh_name = 20, .sh_type = SHT_STRTAB, .sh_size = 31,
+    c.sections[2] = (Elf64_Shdr) { .sh_name = 20, .sh_type = SHT_STRTAB, .sh_size = 30,
                                    .sh_offset = offsetof(struct cubin, names) };
     return c;
 }
