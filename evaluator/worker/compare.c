@@ -159,7 +159,8 @@ static double scaled_atol(const struct judge *j, const struct check *c, size_t i
     static const double far_roundings = 8 * 128 * 0x1p-24;
     double own = c->scale[i];
     bool far = c->rig->unary
-        && (mode == GATE_MODE_OFFSET || mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE);
+        && (mode == GATE_MODE_OFFSET || mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE
+            || mode == GATE_MODE_EDGES);
     return j->job->atol * (own > 0 && rms > own ? rms / own : 1) + (far ? far_roundings * own : 0);
 }
 

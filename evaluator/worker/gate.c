@@ -19,7 +19,8 @@ const char *gate_mode_name(enum gate_mode mode)
         = { "the task's own inputs", "inputs with an offset", "inputs with outliers",
             "small integer inputs", "rows of different magnitude", "extremes at the edges",
             "few inputs that matter", "negative inputs", "positive inputs",
-            "inputs far below zero", "inputs far above zero", "rows far from zero" };
+            "inputs far below zero", "inputs far above zero", "rows far from zero",
+            "edges far from zero" };
     return names[mode];
 }
 

@@ -16,7 +16,7 @@ typedef long long i64;
 enum { F64, F32, F16, BF16, F8E4M3, F8E5M2, I64, I32, I16, I8, U8, BOOL };
 enum { REAL, POSITIVE, UNIT, PROBABILITY, INDEX, EXACT };
 enum { OWN, OFFSET, OUTLIERS, INTEGERS, SCALED_ROWS, EDGES, IMPULSES, NEGATIVE, POSITIVES, FAR_BELOW,
-       FAR_ABOVE, FAR_OFFSET };
+       FAR_ABOVE, FAR_OFFSET, FAR_EDGES };
 
 __device__ float half_to_float(u16 h)
 {
@@ -38,10 +38,7 @@ __device__ u16 float_to_bfloat(float f)
     return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
 }
 
-__device__ float power_of_two(int exponent)
-{
-    return __int_as_float((127 + exponent) << 23);
-}
+__device__ float power_of_two(int exponent) { return __int_as_float((127 + exponent) << 23); }
 
 /* 4 exponent bits, 3 of mantissa, largest 448, no infinity. */
 __device__ float e4m3_to_float(u8 b)
@@ -68,9 +65,8 @@ __device__ u8 float_to_e5m2(float f)
     return (u8)((h + 0x7f + ((h >> 8) & 1)) >> 8);
 }
 
-/* Hides that a number doesn't change, or the optimiser makes a loop for each type. */
+/* Or the optimiser makes a loop for each type. */
 #define OPAQUE(x) asm volatile("" : "+r"(x))
-
 __device__ double load(const u8 *at, u64 i, int dtype)
 {
     switch (dtype) {
@@ -141,7 +137,8 @@ __device__ float draw_number(const source &s, float n, u32 r, float scale)
     case OFFSET: return positive ? __expf(n) : 1.0f + 2.0f * n;
     case OUTLIERS: return (r & 255) == 0 ? 8.0f * a : a;
     case INTEGERS: return rintf(fminf(fmaxf(2.0f * a, positive ? 1.0f : -4.0f), 4.0f));
-    case EDGES: return scale == 1.0f ? a : copysignf(scale + fabsf(n), a);
+    case EDGES:
+    case FAR_EDGES: return scale == 1.0f ? a : copysignf(scale + fabsf(n), a);
     case IMPULSES: return a * ((r & 31) == 0 ? 8.0f : 0.015625f) * scale;
     case NEGATIVE: return positive ? a * 0.015625f : -0.5f - fabsf(n);
     case POSITIVES: return fabsf(n) + 0.5f;
@@ -191,10 +188,7 @@ __device__ i64 draw_whole(const source &s, u32 r, u32 other)
     return s.domain == POSITIVE ? v + 1 : s.dtype == U8 || s.domain == UNIT ? v : v - 8;
 }
 
-__device__ bool is_whole(int dtype, int domain)
-{
-    return dtype >= I64 || domain >= INDEX;
-}
+__device__ bool is_whole(int dtype, int domain) { return dtype >= I64 || domain >= INDEX; }
 
 /* First, last and one near a power of two in a row; all of the first and the last row. */
 __device__ bool is_edge(const source &s, u64 row, u64 at)
@@ -202,6 +196,14 @@ __device__ bool is_edge(const source &s, u64 row, u64 at)
     u64 near = (u64)32 << (row % 6);
     return at == 0 || at + 1 == s.inner || at + 1 == near + (row / 6 & 1)
         || (s.rows > 2 && (row == 0 || row + 1 == s.rows));
+}
+
+/* One element a row, near a boundary of lines, warps, blocks, or of the row. */
+__device__ bool is_spike(const source &s, u64 row, u64 at)
+{
+    u64 k = row % 10, last = s.inner - 1;
+    u64 place = k < 2 ? k : k < 4 ? 29 + k : k < 6 ? 251 + k : k < 8 ? 1017 + k : last + k - 9;
+    return at == (place < last || k >= 8 ? place : last);
 }
 
 /* What makes a row differ: rows of every size, some so small that an epsilon decides; rows of nothing
@@ -212,6 +214,7 @@ __device__ float row_scale(const source &s, u64 row, u64 at)
     switch (s.mode) {
     case SCALED_ROWS: return power_of_two(step == 7 ? -12 : step - 3);
     case EDGES: return is_edge(s, row, at) ? 8.0f : 1.0f;
+    case FAR_EDGES: return is_spike(s, row + s.turn, at) ? 120.0f : 1.0f;
     case IMPULSES: return step == 7 && s.rows > 1 && s.domain == REAL ? 0.0f : 1.0f;
     case FAR_OFFSET: return (step & 3) == 0 && s.inner <= 300 ? 128.0f : 1.0f;
     default: return 1.0f;
@@ -374,10 +377,7 @@ struct comparison {
     double expected1;          /* sum over finite elements */
 };
 
-__device__ bool finite(double v)
-{
-    return fabs(v) <= 1.7976931348623157e308;
-}
+__device__ bool finite(double v) { return fabs(v) <= 1.7976931348623157e308; }
 
 /* Sums of the expected output alone. */
 extern "C" __global__ void gate_norm(const u8 *expected, u64 count, int dtype, double atol,

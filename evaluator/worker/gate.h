@@ -24,11 +24,12 @@ enum gate_mode {
     GATE_MODE_NEGATIVE,    /* below zero throughout; of a positive domain: all small */
     GATE_MODE_POSITIVE,    /* above zero throughout */
     GATE_MODE_COUNT,
-    /* The same for tasks with one input: beyond -100 and 100, where exponentials end, and short rows
-     * whose mean is 128 times their spread. */
+    /* The same for tasks with one input: beyond -100 and 100, where exponentials end, short rows
+     * whose mean is 128 times their spread, edges so large that who forgets one overflows. */
     GATE_MODE_FAR_BELOW = GATE_MODE_COUNT,
     GATE_MODE_FAR_ABOVE,
     GATE_MODE_FAR_OFFSET,
+    GATE_MODE_FAR_EDGES,
 };
 
 const char *gate_mode_name(enum gate_mode mode);

@@ -40,7 +40,7 @@ double precision_limit(const struct precision_rule *rule, double size, size_t n)
     }
     double sums = MIN(unit, u32), terms = MAX(rule->terms, 1), count = (double)n;
     double steps = unit > u32 ? terms / 16 : 0;
-    double error = sums * (16 + 2 * sqrt(terms) + steps) + 1.15 * sqrt(rule->roundings) * unit;
+    double error = sums * (16 + 2 * sqrt(terms) + steps) + 1.3 * sqrt(rule->roundings) * unit;
     /* Few elements: their mean square scatters, and one that falls on the other side of a tie (a
      * unit in the last place of an element of four times the usual size) mustn't decide. */
     error *= 1 + 4 / sqrt(count);

@@ -9,7 +9,7 @@
  * values (operands or intermediates) rounded to the declared precision, the error before the last
  * rounding is, relative to the outputs' size,
  *
- *     s = u32 (16 + 2 sqrt(L) + L/16 where tensor cores sum) + 1.15 sqrt(R) u
+ *     s = u32 (16 + 2 sqrt(L) + L/16 where tensor cores sum) + 1.3 sqrt(R) u
  *
  * Rounding errors of a sum grow with sqrt(L) and not with L: Higham, Accuracy and Stability of
  * Numerical Algorithms, 2nd ed., section 4.2, and Higham and Mary, A New Approach to Probabilistic
@@ -17,7 +17,7 @@
  * is 0.3 u32 sqrt(L), and 16 u32 are left to the functions around it (an ex2.approx of a large
  * argument costs 5). Tensor cores cut instead of rounding, a step of 16 terms each: Fasi, Higham,
  * Mikaitis, Pranesh, Numerical behavior of NVIDIA tensor cores, PeerJ CS 7:e330, 2021. An operand
- * rounded to nearest is off by 0.41 u; 1.15 lies in the middle between one precision and the next,
+ * rounded to nearest is off by 0.41 u; 1.3 leaves a factor of 3.2 to that and of 2.5 to the next type,
  * since some are a factor of 8 apart. After rounding to an output type of roundoff o only values near
  * a tie differ: the mean square is s^2 + 2 s o.
  *

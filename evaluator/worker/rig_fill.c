@@ -22,12 +22,14 @@ static unsigned part_of(const struct rig *rig, size_t i)
     }
 }
 
-static enum gate_mode mode_for(const struct rig *rig, enum gate_mode mode)
+static enum gate_mode mode_for(const struct rig *rig, const struct bound_buffer *buffer,
+                               enum gate_mode mode)
 {
-    switch (rig->unary ? mode : GATE_MODE_OWN) {
+    switch (rig->unary && buffer->domain == DOMAIN_KIND_REAL ? mode : GATE_MODE_OWN) {
     case GATE_MODE_NEGATIVE: return GATE_MODE_FAR_BELOW;
     case GATE_MODE_POSITIVE: return GATE_MODE_FAR_ABOVE;
     case GATE_MODE_OFFSET: return GATE_MODE_FAR_OFFSET;
+    case GATE_MODE_EDGES: return GATE_MODE_FAR_EDGES;
     default: return mode;
     }
 }
@@ -45,7 +47,7 @@ int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t t
         bool weight = buffer->role == TENSOR_ROLE_WEIGHT;
         uint64_t of = weight && rig->weights_trial ? rig->weights_trial : trial;
         gate_key_make(rig->job->salt, rig->one->shape, of, i, &key);
-        enum gate_mode how = weight ? GATE_MODE_OWN : mode_for(rig, mode);
+        enum gate_mode how = weight ? GATE_MODE_OWN : mode_for(rig, buffer, mode);
         r = gate_fill(rig->gate, to->at[i], buffer, how, &key, err);
     }
     return r;
