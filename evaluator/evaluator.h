@@ -63,8 +63,8 @@ struct judge_request {
     const struct candidate *baseline; /* NULL: none */
     const struct shape *timed;         /* NULL: the default shape */
     enum judge_depth depth;
-    bool profile; /* counters and energy besides, for what is accepted: a second or two more */
     bool sanitize; /* what is accepted runs under compute-sanitizer, too: seconds a tool */
+    bool profile; /* counters and energy besides, for what is accepted: a second or two more */
     uint64_t deadline_ms; /* of each stage (compile, device); 0: JUDGE_DEADLINE_MS */
 };
 

@@ -70,8 +70,8 @@ static void finish(struct judgement *j)
         compile_cancel(j->units[i].ticket);
     }
     profile_stop(j);
-    j->done(j->ud, j->code, j->code == 0 ? &j->verdict : NULL, j->error);
     sanitize_stop(j);
+    j->done(j->ud, j->code, j->code == 0 ? &j->verdict : NULL, j->error);
     uv_close((uv_handle_t *)&j->later, on_later_closed);
 }
 
@@ -110,7 +110,6 @@ static void end_broken(struct judgement *j, int code, const char *error)
     judge_end(j);
 }
 
-static void on_judged(void *ud, const struct pool_result *result);
 void judge_accepted(struct judgement *j)
 {
     const struct verdict *v = &j->verdict;
@@ -125,6 +124,7 @@ void judge_accepted(struct judgement *j)
     }
 }
 
+static void on_judged(void *ud, const struct pool_result *result);
 
 uint64_t judge_deadline(const struct judgement *j)
 {
