@@ -86,7 +86,7 @@ static void collect(struct builder *b)
     b->parts[PART_STRATEGIES] = prompt_strategies(in, b->arena);
     b->parts[PART_TRIED] = prompt_tried(in, b->arena);
     if (in->parent_verdict) {
-        b->parts[PART_VERDICT] = prompt_verdict(in->parent_verdict, in->baseline != NULL, b->arena);
+        b->parts[PART_VERDICT] = prompt_verdict(in, b->arena);
     }
     if (in->example && in->choice->recall) {
         b->parts[PART_EXAMPLE] = source_of(b, in->example->candidate);

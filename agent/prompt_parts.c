@@ -186,19 +186,47 @@ char *prompt_task(const struct task *task, struct arena *arena)
     return settled(&frame, arena);
 }
 
-char *prompt_plan(const struct plan *plan, struct arena *arena)
+/* What the bound rests on. */
+static void add_basis(struct buf *out, const struct prompt_input *input)
 {
-    json_t *copy = json_copy(plan->json);
-    json_object_del(copy, "tags");
-    char *text = json_pretty(copy);
-    char *kept = prompt_clean(arena, text, strlen(text));
-    cleanup_free(&text);
-    json_decref(copy);
-    return kept;
+    const struct verdict *v = input->parent_verdict;
+    const struct ceilings *c = &input->device->ceilings;
+    double rate = ceilings_rate(c, input->task->precision);
+    bool measured = str_eq(v->sol_basis, "measured");
+    if (v->modelled) {
+        buf_puts(out, " (modelled, not measured)");
+    } else if (!measured) {
+        buf_puts(out, " (by theory, which no kernel reaches whole)");
+    } else if (str_eq(v->sol_bound, "memory") && input->device->has_ceilings) {
+        buf_printf(out, " (measured on this device: a copy moves %.2f TB/s, reading alone %.2f)",
+                   c->copy / 1e12, c->read / 1e12);
+    } else if (input->device->has_ceilings && rate > 0) {
+        buf_printf(out, " (measured on this device: %.4g TFLOP/s in %s)", rate / 1e12,
+                   input->task->precision);
+    } else {
+        buf_puts(out, " (measured)");
+    }
 }
 
-static void add_time(struct buf *out, const struct verdict *v, bool baseline)
+/* So that nobody looks for a factor where a few hundredths are left. */
+static void add_attainable(struct buf *out, const struct prompt_input *input)
 {
+    const double little = 0.03;
+    const struct verdict *v = input->parent_verdict;
+    double left = MAX(0, 1 - v->sol);
+    buf_printf(out, "attainable: about %.4g us by the %s bound", v->time.median_us * MIN(v->sol, 1),
+               v->sol_bound);
+    add_basis(out, input);
+    buf_printf(out, ", %.*f %% left\n", left < 0.1 ? 1 : 0, 100 * left);
+    if (left < little) {
+        buf_puts(out, "That is next to nothing: a small step, or one that leaves the time as it is, may "
+                      "be the honest answer.\n");
+    }
+}
+
+static void add_time(struct buf *out, const struct prompt_input *input)
+{
+    const struct verdict *v = input->parent_verdict;
     buf_printf(out, "time: %.4g us", v->time.median_us);
     if (v->modelled) {
         buf_puts(out, ", modelled, not measured\n");
@@ -206,12 +234,13 @@ static void add_time(struct buf *out, const struct verdict *v, bool baseline)
         buf_printf(out, " (95 %% interval %.4g .. %.4g, %zu samples)\n", v->time.lo_us, v->time.hi_us,
                    v->time.n);
     }
-    if (baseline && v->speedup > 0) {
+    if (input->baseline && v->speedup > 0) {
         buf_printf(out, "speedup over the baseline (%.4g us): %.3gx\n", v->baseline.median_us,
                    v->speedup);
     }
     if (v->sol > 0) {
         buf_printf(out, "speed of light: %.0f %% of the %s bound\n", 100 * v->sol, v->sol_bound);
+        add_attainable(out, input);
     }
     buf_printf(out, "bottleneck: %s%s%s\n", bottleneck_name(v->bottleneck),
                v->bottleneck_why && *v->bottleneck_why ? ": " : "",
@@ -245,13 +274,14 @@ static void add_resources(struct buf *out, const struct verdict *v)
     }
 }
 
-char *prompt_verdict(const struct verdict *v, bool baseline, struct arena *arena)
+char *prompt_verdict(const struct prompt_input *input, struct arena *arena)
 {
+    const struct verdict *v = input->parent_verdict;
     auto_buf struct buf out;
     buf_init(&out, PROMPT_TEXT_MAX);
     buf_printf(&out, "status: %s\n", verdict_status_name(v->status));
     if (v->time.n) {
-        add_time(&out, v, baseline);
+        add_time(&out, input);
     }
     add_resources(&out, v);
     if (v->status != VERDICT_STATUS_ACCEPTED) {

@@ -36,8 +36,10 @@ void prompt_divide(struct prompt_share *shares, size_t n, size_t bytes);
 
 const char *prompt_device(const struct prompt_input *input, struct arena *arena, struct err *err);
 char *prompt_task(const struct task *task, struct arena *arena);
+/* Without tags; its keys in the contract's order, whatever order they came in. */
 char *prompt_plan(const struct plan *plan, struct arena *arena);
-char *prompt_verdict(const struct verdict *verdict, bool baseline, struct arena *arena);
+/* Of the parent's; there is one. */
+char *prompt_verdict(const struct prompt_input *input, struct arena *arena);
 char *prompt_direction(const struct prompt_input *input, struct arena *arena);
 /* NULL: memory is ignored in this step, or knows none. */
 char *prompt_strategies(const struct prompt_input *input, struct arena *arena);
