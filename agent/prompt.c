@@ -16,10 +16,10 @@ EMBED_TEXT(prompt_step_text, WS_PROMPTS "/step.md");
 EMBED_TEXT(prompt_correction_text, WS_PROMPTS "/correction.md");
 EMBED_TEXT(prompt_repair_text, WS_PROMPTS "/repair.md");
 
-/* Parts that may be cut, with their shares of what the fixed ones leave, in hundredths. */
+/* Parts that may be cut, with their shares of what the fixed ones leave. */
 #define PART_LIST(X)                                                                               \
-    X(REFERENCE, 14) X(PARENT, 30) X(PLAN, 7) X(VERDICT, 9) X(STRATEGIES, 13) X(EXAMPLE, 15)       \
-    X(EXAMPLE_PLAN, 4) X(TRIED, 8)
+    X(REFERENCE, 14) X(PARENT, 30) X(PLAN, 7) X(VERDICT, 9) X(BEST, 16) X(BEST_PLAN, 4)            \
+    X(STRATEGIES, 13) X(EXAMPLE, 15) X(EXAMPLE_PLAN, 4) X(TRIED, 8)
 enum part {
 #define X(name, share) PART_##name,
     PART_LIST(X)
@@ -88,7 +88,12 @@ static void collect(struct builder *b)
     if (in->parent_verdict) {
         b->parts[PART_VERDICT] = prompt_verdict(in, b->arena);
     }
-    if (in->example && in->choice->recall) {
+    const struct prompt_tried *best = prompt_best(in);
+    if (best && best->candidate) {
+        b->parts[PART_BEST] = source_of(b, best->candidate);
+        b->parts[PART_BEST_PLAN] = prompt_plan(best->candidate->plan, b->arena);
+    }
+    if (in->example && in->choice->recall && prompt_example_is_new(in)) {
         b->parts[PART_EXAMPLE] = source_of(b, in->example->candidate);
         b->parts[PART_EXAMPLE_PLAN] = prompt_plan(in->example->candidate->plan, b->arena);
     }
@@ -133,24 +138,46 @@ static int build_state(struct builder *b, const char *device, const char **ret)
     return render(b, "state.md", prompt_state_text, values, ARRAY_LEN(values), ret);
 }
 
+static const char *both(struct builder *b, enum part source, enum part plan)
+{
+    return b->parts[source] ? prompt_join(b->arena, fenced(b, "cuda", b->parts[source]),
+                                          fenced(b, "json", b->parts[plan]))
+                            : NULL;
+}
+
+/* "4, 34.97 us (modelled), by data-reuse / row-in-registers, ..." without what a model wrote. */
+static const char *best_words(struct builder *b)
+{
+    const struct prompt_tried *best = prompt_best(b->input);
+    if (!best) {
+        return NULL;
+    }
+    bool made = best->direction && *best->direction;
+    return arena_printf(b->arena, "%" PRId64 ", %.4g us%s%s%s%s%s%s%s", best->seq,
+                        best->verdict->time.median_us, best->verdict->modelled ? " (modelled)" : "",
+                        made ? ", by " : "", made ? best->direction : "",
+                        best->strategy && *best->strategy ? " / " : "",
+                        best->strategy ? prompt_line(b->arena, best->strategy, HTG_ID_MAX) : "",
+                        best->values && *best->values ? ", with " : "",
+                        best->values ? best->values : "");
+}
+
 static int build_step(struct builder *b, const char **ret)
 {
     const struct prompt_input *in = b->input;
     struct arena *arena = b->arena;
     bool sampled = in->samples > 1;
-    const char *example = b->parts[PART_EXAMPLE]
-        ? prompt_join(arena, fenced(b, "cuda", b->parts[PART_EXAMPLE]),
-                      fenced(b, "json", b->parts[PART_EXAMPLE_PLAN]))
-        : NULL;
     const struct prompt_example none = { "", "", NULL }, *e = in->example ? in->example : &none;
     const struct template_value values[] = {
         { "parent_seq", arena_printf(arena, "%" PRId64, in->parent_seq) },
         { "parent", fenced(b, "cuda", b->parts[PART_PARENT]) },
         { "plan", fenced(b, "json", b->parts[PART_PLAN]) },
         { "verdict", fenced(b, "", b->parts[PART_VERDICT]) },
+        { "best_words", best_words(b) },
+        { "best", both(b, PART_BEST, PART_BEST_PLAN) },
         { "direction", prompt_direction(in, arena) },
         { "strategies", b->parts[PART_STRATEGIES] },
-        { "example", example },
+        { "example", both(b, PART_EXAMPLE, PART_EXAMPLE_PLAN) },
         { "example_strategy", prompt_line(arena, e->strategy, HTG_ID_MAX) },
         { "example_about", prompt_line(arena, e->about, 200) },
         { "tried", fenced(b, "", b->parts[PART_TRIED]) },

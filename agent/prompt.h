@@ -38,6 +38,9 @@ struct prompt_tried {
     const struct verdict *verdict;            /* NULL: no candidate came of it, see `why` */
     const char *why;
     bool same; /* the same candidate as an earlier attempt */
+    struct id id;                      /* zeros: no candidate */
+    const struct candidate *candidate; /* NULL: not at hand any more */
+    const char *values, *tuning;       /* as prompt_values and prompt_tuning have them, or NULL */
 };
 
 /* A reply and what became of it: the reader's correction request, or a failed candidate's verdict. */
@@ -65,6 +68,7 @@ struct prompt_input {
     size_t n_turns;
     int64_t budget_tokens; /* 0: PROMPT_BUDGET */
     int64_t sample, samples; /* this is sample 0 .. samples-1 of one choice; samples < 2: the only */
+    int64_t tune_budget;     /* configs that are measured of a candidate; 0: none, nothing is tuned */
 };
 
 struct prompt_message {
@@ -87,5 +91,7 @@ struct prompt {
 int prompt_build(const struct prompt_input *input, struct arena *arena, struct prompt *ret,
                  struct err *err);
 
+/* "BLOCK=256 VEC=4": what is tunable, with its values; "": nothing is. */
+char *prompt_values(const struct plan *plan, struct arena *arena);
 /* All messages as one text, for people: `eval --prompt`, logs. */
 char *prompt_text(const struct prompt *prompt, struct arena *arena);

@@ -96,21 +96,6 @@ char *prompt_strategies(const struct prompt_input *input, struct arena *arena)
     return out.len ? settled(&out, arena) : NULL;
 }
 
-static const struct prompt_tried *find_tried(const struct prompt_input *input, int64_t seq)
-{
-    for (size_t i = 0; i < input->n_tried; i++) {
-        if (input->tried[i].seq == seq) {
-            return &input->tried[i];
-        }
-    }
-    return NULL;
-}
-
-static bool accepted(const struct prompt_tried *t)
-{
-    return t && t->verdict && t->verdict->status == VERDICT_STATUS_ACCEPTED && t->verdict->time.n;
-}
-
 static void add_time(struct buf *out, const struct verdict *v)
 {
     buf_printf(out, "%.4g us%s", v->time.median_us, v->modelled ? " (modelled)" : "");
@@ -122,11 +107,11 @@ static void add_outcome(struct buf *out, const struct prompt_input *input,
     const struct verdict *v = t->verdict;
     if (!v) {
         buf_printf(out, "no candidate: %s", prompt_line(arena, t->why ? t->why : "", LINE_MAX_BYTES));
-    } else if (accepted(t)) {
-        const struct prompt_tried *parent = find_tried(input, t->parent);
+    } else if (prompt_accepted(t)) {
+        const struct prompt_tried *parent = prompt_find_tried(input, t->parent);
         buf_puts(out, "accepted, ");
         add_time(out, v);
-        if (accepted(parent)) {
+        if (prompt_accepted(parent)) {
             buf_printf(out, ", %.3gx its parent",
                        parent->verdict->time.median_us / v->time.median_us);
         }
@@ -180,17 +165,12 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
         buf_printf(&out, "The parent isn't right yet. Write a kernel that is right at every shape, by a "
                          "step in the direction %s; then fast.", id);
     }
-    const struct prompt_tried *best = NULL;
-    for (size_t i = 0; i < input->n_tried; i++) {
-        const struct prompt_tried *t = &input->tried[i];
-        best = accepted(t) && (!best || t->verdict->time.median_us < best->verdict->time.median_us)
-                   ? t : best;
-    }
-    if (best && v && best->seq != input->parent_seq
-        && (v->time.n == 0 || best->verdict->time.median_us < v->time.median_us)) {
-        buf_printf(&out, " The best so far is attempt %" PRId64 " with ", best->seq);
+    const struct prompt_tried *best = prompt_best(input);
+    if (best) {
+        buf_printf(&out, " The parent isn't the best so far: that is attempt %" PRId64 " with ",
+                   best->seq);
         add_time(&out, best->verdict);
-        buf_puts(&out, ".");
+        buf_puts(&out, ", shown above. The target is to be faster than it.");
     }
     return settled(&out, arena);
 }

@@ -34,6 +34,14 @@ struct prompt_share {
  * goes to those that want more. */
 void prompt_divide(struct prompt_share *shares, size_t n, size_t bytes);
 
+/* prompt_run.c: who is who in the run */
+bool prompt_accepted(const struct prompt_tried *tried); /* NULL: no */
+const struct prompt_tried *prompt_find_tried(const struct prompt_input *input, int64_t seq);
+/* An attempt that is faster than the parent, the fastest there is; NULL: the parent is. */
+const struct prompt_tried *prompt_best(const struct prompt_input *input);
+/* Would the example show what the question doesn't hold yet? */
+bool prompt_example_is_new(const struct prompt_input *input);
+
 const char *prompt_device(const struct prompt_input *input, struct arena *arena, struct err *err);
 char *prompt_task(const struct task *task, struct arena *arena);
 /* Without tags; its keys in the contract's order, whatever order they came in. */

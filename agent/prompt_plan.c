@@ -67,3 +67,16 @@ char *prompt_plan(const struct plan *plan, struct arena *arena)
     json_decref(copy);
     return kept;
 }
+
+char *prompt_values(const struct plan *plan, struct arena *arena)
+{
+    auto_buf struct buf out;
+    buf_init(&out, 64 << 10);
+    for (size_t i = 0; i < plan->n_params; i++) {
+        const struct param *p = &plan->params[i];
+        if (p->range) {
+            buf_printf(&out, "%s%s=%lld", out.len ? " " : "", p->name, (long long)p->value);
+        }
+    }
+    return arena_strndup(arena, out.len ? out.at : "", out.len);
+}

@@ -28,6 +28,7 @@ struct attempt {
     const char *status;          /* a verdict's, or why there is none */
     const char *why;             /* without a verdict: what happened */
     const char *direction, *strategy, *variant, *title;
+    const char *values; /* of its tunables, which outlive the candidate; NULL: it had none */
     enum select_outcome outcome;
     double gain, device_s;
     size_t tuned;

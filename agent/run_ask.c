@@ -69,8 +69,11 @@ void run_ask(struct run *run, const struct attempt *parent, struct ask *ret)
             verdict = arena_alloc(arena, 1, sizeof(*verdict));
             *verdict = a->verdict;
         }
-        tried[i] = (struct prompt_tried) { a->seq, a->parent, a->direction, a->strategy, a->title,
-                                           verdict, a->why, seen_before(run, i) };
+        tried[i] = (struct prompt_tried) {
+            .seq = a->seq, .parent = a->parent, .direction = a->direction, .strategy = a->strategy,
+            .title = a->title, .verdict = verdict, .why = a->why, .same = seen_before(run, i),
+            .id = a->id, .candidate = a->candidate, .values = a->values,
+        };
     }
     *ret = (struct ask) { .task = run->task,
                           .device = session_device(run->campaign->session),

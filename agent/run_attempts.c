@@ -101,6 +101,7 @@ void run_add_attempt(struct run *run, const struct attempt *attempt)
     *added = *attempt;
     if (attempt->candidate) {
         added->id = attempt->candidate->id;
+        added->values = prompt_values(attempt->candidate->plan, run->arena);
     }
     drop_candidates(run);
 }

@@ -46,6 +46,10 @@ void rig_init(struct rig *rig)
     assert_int_equal(task_load(WS_SOURCE_DIR "/kernelbench/tasks/softmax", &rig->task, NULL), 0);
     assert_int_equal(candidate_load(WS_SOURCE_DIR "/kernels/softmax/02_block_per_row", &rig->parent,
                                     NULL), 0);
+    assert_int_equal(candidate_load(WS_SOURCE_DIR "/kernels/softmax/01_two_kernels", &rig->other, NULL),
+                     0);
+    assert_int_equal(candidate_load(WS_SOURCE_DIR "/kernels/softmax/06_row_in_registers", &rig->best, NULL),
+                     0);
     rig->htg = htg_new();
     seed(rig->htg, WS_SOURCE_DIR "/kernels/memory/directions.json", htg_seed_directions);
     seed(rig->htg, WS_SOURCE_DIR "/kernels/memory/strategies*.json", htg_seed_strategies);
@@ -59,13 +63,16 @@ void rig_init(struct rig *rig)
                                       .registers = 32, .occupancy = 0.5 };
     rig->failed = (struct verdict) { .status = VERDICT_STATUS_INCORRECT, .phase = "check",
                                      .detail = "output y, element [3, 7]: expected 0.25, got 0.5" };
-    rig->tried[0] = (struct prompt_tried) { 0, -1, "", "", "Two kernels", &rig->verdict, "", false };
-    rig->tried[1] = (struct prompt_tried) { 1, 0, "parallel-mapping", "block-per-row", "One block",
-                                            &rig->verdict, "", false };
-    rig->tried[2] = (struct prompt_tried) { 2, 1, "algorithm", "online-softmax", "Online",
-                                            &rig->failed, "", false };
+    rig->tried[0] = (struct prompt_tried) { .seq = 0, .parent = -1, .direction = "", .strategy = "", .title = "Two kernels",
+                                            .verdict = &rig->verdict, .why = "" };
+    rig->tried[1] = (struct prompt_tried) { .seq = 1, .parent = 0, .direction = "parallel-mapping",
+                                            .strategy = "block-per-row", .title = "One block",
+                                            .verdict = &rig->verdict, .why = "" };
+    rig->tried[2] = (struct prompt_tried) { .seq = 2, .parent = 1, .direction = "algorithm",
+                                            .strategy = "online-softmax", .title = "Online",
+                                            .verdict = &rig->failed, .why = "" };
     rig->example = (struct prompt_example) { "row-in-registers", "rmsnorm on sm_90, 2.10x its parent",
-                                             rig->parent };
+                                             rig->other };
     rig->input = (struct prompt_input) {
         .task = rig->task, .device = &rig->device, .htg = rig->htg, .choice = rig->choice,
         .parent = rig->parent, .parent_verdict = &rig->verdict, .parent_seq = 1,
@@ -77,6 +84,8 @@ void rig_init(struct rig *rig)
 void rig_done(struct rig *rig)
 {
     candidate_free(rig->parent);
+    candidate_free(rig->other);
+    candidate_free(rig->best);
     task_free(rig->task);
     htg_free(rig->htg);
     arena_free(rig->arena);

@@ -11,7 +11,7 @@
 struct rig {
     struct arena *arena;
     struct task *task;
-    struct candidate *parent;
+    struct candidate *parent, *other, *best; /* of one family; `other` is the example's */
     struct htg *htg;
     struct choice *choice;
     struct device_info device;

@@ -69,11 +69,77 @@ static void test_plan_order(void **state)
     assert_null(strstr(shown[0], "tags"));
 }
 
+/* Both times that the parent is spoken of, the best is, too. */
+static void test_parent_is_not_the_best(void **state)
+{
+    (void)state;
+    static const char *const order[] = {
+        "# The parent: attempt 1", "# The best so far isn't the parent: attempt 0, 34.97 us", "Softmax 6: a plain grid",
+        "# The direction", "# Your turn", "faster than the parent's 161.5 us",
+        "The parent isn't the best so far: that is attempt 0 with 34.97 us, shown above. The target",
+    };
+    struct rig rig;
+    struct prompt p;
+    rig_init(&rig);
+    rig_build(&rig, &p);
+    assert_null(strstr(p.messages[1].text, "isn't the best"));
+    assert_null(strstr(p.messages[1].text, "isn't the parent"));
+    struct verdict fast = rig.verdict;
+    fast.time.median_us = 34.97;
+    rig.tried[0].verdict = &fast;
+    rig.tried[0].candidate = rig.best;
+    rig.tried[0].values = "ROWS=4 VEC=4";
+    rig_build(&rig, &p);
+    assert_order(p.messages[1].text, order, ARRAY_LEN(order));
+    assert_has(p.messages[1].text, "attempt 0, 34.97 us, with ROWS=4 VEC=4\n");
+    rig.tried[0].candidate = NULL; /* only its words are left */
+    rig.tried[0].strategy = "online-softmax";
+    rig.tried[0].direction = "algorithm";
+    rig_build(&rig, &p);
+    assert_has(p.messages[1].text, "attempt 0, 34.97 us, by algorithm / online-softmax, with ROWS=4");
+    rig_done(&rig);
+}
+
+static bool shows_example(struct rig *rig)
+{
+    struct prompt p;
+    rig_build(rig, &p);
+    return strstr(p.messages[1].text, "# An example") != NULL;
+}
+
+static void test_example_only_where_it_is_new(void **state)
+{
+    (void)state;
+    const struct symbol other_value[] = { { "BLOCK", 64 } };
+    struct rig rig;
+    struct candidate *tuned = NULL;
+    rig_init(&rig);
+    assert_true(shows_example(&rig));
+    rig.tried[0].id = rig.other->id; /* the parent's own parent */
+    assert_false(shows_example(&rig));
+    rig.tried[1].parent = -1; /* a stranger */
+    assert_true(shows_example(&rig));
+    struct verdict fast = rig.verdict;
+    fast.time.median_us = 34.97;
+    rig.tried[0].verdict = &fast; /* a stranger, but the best */
+    assert_false(shows_example(&rig));
+    rig.tried[0] = rig.tried[2];
+    assert_true(shows_example(&rig));
+    assert_int_equal(candidate_with_params(rig.parent, other_value, 1, &tuned, NULL), 0);
+    assert_false(id_eq(&tuned->id, &rig.parent->id));
+    rig.example.candidate = tuned; /* the parent's source, tuned otherwise */
+    assert_false(shows_example(&rig));
+    candidate_free(tuned);
+    rig_done(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attainable),
         cmocka_unit_test(test_plan_order),
+        cmocka_unit_test(test_parent_is_not_the_best),
+        cmocka_unit_test(test_example_only_where_it_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
