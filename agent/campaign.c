@@ -52,7 +52,7 @@ static void set_defaults(struct campaign *c)
         o->steps = CAMPAIGN_STEPS;
     }
     if (o->tune_budget < 0) {
-        o->tune_budget = session_device(c->session)->modelled ? 5 : 40;
+        o->tune_budget = session_device(c->session)->modelled ? CAMPAIGN_TUNE_MODELLED : CAMPAIGN_TUNE;
     }
     o->samples = o->samples < 1 ? 1 : o->samples;
     o->repairs = o->repairs < 0 ? CAMPAIGN_REPAIRS : o->repairs;

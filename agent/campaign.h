@@ -22,6 +22,8 @@ enum {
     CAMPAIGN_PLATEAU = 8,
     CAMPAIGN_SAMPLES_MAX = 32,
     CAMPAIGN_REPAIRS = 2,
+    CAMPAIGN_TUNE = 40,
+    CAMPAIGN_TUNE_MODELLED = 5,
 };
 
 struct campaign_options {
@@ -32,7 +34,7 @@ struct campaign_options {
     const char *ablate;           /* NULL: none */
     uint64_t seed;
     int64_t steps;       /* < 0: CAMPAIGN_STEPS */
-    int64_t tune_budget; /* < 0: 5 on a modelled device, 40 on a real one */
+    int64_t tune_budget; /* < 0: CAMPAIGN_TUNE, or CAMPAIGN_TUNE_MODELLED */
     int64_t plateau;     /* ends after so many steps without a new best; 0: CAMPAIGN_PLATEAU */
     int64_t samples;     /* proposals of one choice at once, from a model; < 1: 1 */
     int64_t repairs;     /* of a failed candidate; < 0: CAMPAIGN_REPAIRS */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* prompt: what a language model would be asked in the first step from a candidate. Asks nobody. */
+#include "agent/campaign.h"
 #include "agent/catalog.h"
 #include "agent/command.h"
 #include "agent/prompt.h"
@@ -76,6 +77,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
         .task = a->task, .device = session_device(a->session), .htg = a->session->htg,
         .choice = choice, .parent = a->candidate, .parent_verdict = v, .parent_direction = "",
         .parent_strategy = "", .tried = &tried, .n_tried = 1,
+        .tune_budget = session_device(a->session)->modelled ? CAMPAIGN_TUNE_MODELLED : CAMPAIGN_TUNE,
     };
     a->code = a->code < 0 ? a->code : prompt_build(&input, a->arena, &prompt, a->err);
     a->code = a->code < 0 ? a->code : show(a, &prompt);

@@ -67,6 +67,7 @@ int model_build(struct talk *t, struct err *err)
         .parent_direction = a->parent_direction, .parent_strategy = a->parent_strategy,
         .baseline = a->baseline, .example = example, .tried = a->tried, .n_tried = a->n_tried,
         .turns = t->turns, .n_turns = t->n_turns, .sample = a->sample, .samples = a->samples,
+        .tune_budget = a->tune_budget,
     };
     struct prompt prompt;
     int r = prompt_build(&input, t->arena, &prompt, err);

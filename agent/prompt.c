@@ -182,6 +182,7 @@ static int build_step(struct builder *b, const char **ret)
         { "example_about", prompt_line(arena, e->about, 200) },
         { "tried", fenced(b, "", b->parts[PART_TRIED]) },
         { "goal", prompt_goal(in, arena) },
+        { "tuner", prompt_tuner(in, arena) },
         { "sample", sampled ? arena_printf(arena, "%" PRId64, in->sample + 1) : NULL },
         { "samples", arena_printf(arena, "%" PRId64, in->samples) },
         { "first", in->sample == 0 ? "" : NULL },

@@ -40,7 +40,7 @@ struct prompt_tried {
     bool same; /* the same candidate as an earlier attempt */
     struct id id;                      /* zeros: no candidate */
     const struct candidate *candidate; /* NULL: not at hand any more */
-    const char *values, *tuning;       /* as prompt_values and prompt_tuning have them, or NULL */
+    const char *values, *tuning; /* as prompt_values has them; what a tuner found, a line; or NULL */
 };
 
 /* A reply and what became of it: the reader's correction request, or a failed candidate's verdict. */

@@ -101,6 +101,16 @@ static void add_time(struct buf *out, const struct verdict *v)
     buf_printf(out, "%.4g us%s", v->time.median_us, v->modelled ? " (modelled)" : "");
 }
 
+/* "1x" would hide what a few hundredths are. */
+static void add_gain(struct buf *out, double ratio)
+{
+    if (ratio >= 1.5) {
+        buf_printf(out, ", %.3gx as fast as its parent", ratio);
+    } else {
+        buf_printf(out, ", %+.1f %% time against its parent", 100 * (1 / ratio - 1));
+    }
+}
+
 static void add_outcome(struct buf *out, const struct prompt_input *input,
                         const struct prompt_tried *t, struct arena *arena)
 {
@@ -112,8 +122,10 @@ static void add_outcome(struct buf *out, const struct prompt_input *input,
         buf_puts(out, "accepted, ");
         add_time(out, v);
         if (prompt_accepted(parent)) {
-            buf_printf(out, ", %.3gx its parent",
-                       parent->verdict->time.median_us / v->time.median_us);
+            add_gain(out, parent->verdict->time.median_us / v->time.median_us);
+        }
+        if (v->registers) {
+            buf_printf(out, ", %d registers, occupancy %.0f %%", v->registers, 100 * v->occupancy);
         }
         buf_printf(out, ", %s", bottleneck_name(v->bottleneck));
     } else {
@@ -145,6 +157,9 @@ char *prompt_tried(const struct prompt_input *input, struct arena *arena)
         if (*title) {
             buf_printf(&out, " \"%s\"", title);
         }
+        if (t->values && *t->values) {
+            buf_printf(&out, " with %s", t->values);
+        }
         buf_puts(&out, ": ");
         add_outcome(&out, input, t, arena);
     }
@@ -173,4 +188,13 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
         buf_puts(&out, ", shown above. The target is to be faster than it.");
     }
     return settled(&out, arena);
+}
+
+char *prompt_tuner(const struct prompt_input *input, struct arena *arena)
+{
+    if (input->tune_budget <= 0) {
+        return arena_strdup(arena, "Nothing is tuned here: the plan's own values count, so choose them well.");
+    }
+    return arena_printf(arena, "The tuner measures up to %" PRId64 " combinations of your plan's space, "
+                        "its own values first.", input->tune_budget);
 }

@@ -283,6 +283,10 @@ char *prompt_verdict(const struct prompt_input *input, struct arena *arena)
     if (v->time.n) {
         add_time(&out, input);
     }
+    const struct prompt_tried *tried = prompt_find_tried(input, input->parent_seq);
+    if (tried && tried->tuning) {
+        buf_printf(&out, "%s\n", tried->tuning);
+    }
     add_resources(&out, v);
     if (v->status != VERDICT_STATUS_ACCEPTED) {
         buf_printf(&out, "phase: %s\n%s\n", v->phase ? v->phase : "", v->detail ? v->detail : "");

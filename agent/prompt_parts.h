@@ -54,3 +54,5 @@ char *prompt_strategies(const struct prompt_input *input, struct arena *arena);
 /* NULL: nothing was tried. */
 char *prompt_tried(const struct prompt_input *input, struct arena *arena);
 char *prompt_goal(const struct prompt_input *input, struct arena *arena);
+/* What becomes of the plan's space in this run. */
+char *prompt_tuner(const struct prompt_input *input, struct arena *arena);

@@ -32,6 +32,7 @@ struct ask {
     uint64_t step;
     int64_t seq;             /* the attempt that comes of it */
     int64_t sample, samples; /* 0 .. samples - 1 */
+    int64_t tune_budget;     /* configs a candidate; 0: none */
 };
 
 enum proposal_kind {

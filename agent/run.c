@@ -211,6 +211,9 @@ static void set_outcome(struct run *run, struct sample *s)
 
 static void add_attempt(struct run *run, struct sample *s)
 {
+    const char *tuning = s->tuning_text ? s->tuning_text : "null";
+    json_t *json = json_loads(tuning, JSON_DECODE_ANY, NULL);
+    bool modelled = session_device(run->campaign->session)->modelled;
     struct attempt attempt = {
         .seq = s->ask.seq,
         .step = run->step.number,
@@ -228,7 +231,9 @@ static void add_attempt(struct run *run, struct sample *s)
         .gain = s->gain,
         .device_s = s->device_s,
         .tuned = s->tuned,
+        .tuning = run_tuning_words(json, modelled, run->arena),
     };
+    json_decref(json);
     s->candidate = NULL;
     run_add_attempt(run, &attempt);
 }

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One task's run inside a campaign: run.c (its steps), sample.c (one proposal from question to
- * verdict), run_attempts.c (what was tried), run_ask.c (what a provider is told), run_teach.c (what an
+ * verdict), run_attempts.c (what was tried), run_ask.c and run_tuned.c (what a provider is told), run_teach.c (what an
  * attempt teaches) and run_store.c (what is durable, and the way back).
  *
  * Every result from outside (a reply, a verdict, a tuner's sample) is durable under a key that
@@ -29,6 +29,7 @@ struct attempt {
     const char *why;             /* without a verdict: what happened */
     const char *direction, *strategy, *variant, *title;
     const char *values; /* of its tunables, which outlive the candidate; NULL: it had none */
+    const char *tuning; /* as run_tuning_words has it, or NULL */
     enum select_outcome outcome;
     double gain, device_s;
     size_t tuned;
@@ -154,6 +155,10 @@ int64_t run_next_seq(const struct run *run);
  */
 int run_teach(struct run *run, struct sample *sample, struct store_batch *batch,
               struct htg_increments *ret, struct err *err);
+
+/* run_tuned.c */
+/* A tuning's summary (an attempt's extra.tuning; NULL is fine) in one line; NULL: nothing was tuned. */
+const char *run_tuning_words(const json_t *tuning, bool modelled, struct arena *arena);
 
 /* run_store.c */
 /* In a replay: held against the record first. */

@@ -73,8 +73,10 @@ void run_ask(struct run *run, const struct attempt *parent, struct ask *ret)
             .seq = a->seq, .parent = a->parent, .direction = a->direction, .strategy = a->strategy,
             .title = a->title, .verdict = verdict, .why = a->why, .same = seen_before(run, i),
             .id = a->id, .candidate = a->candidate, .values = a->values,
+            .tuning = a->tuning,
         };
     }
+    const struct campaign_options *o = &run->campaign->options;
     *ret = (struct ask) { .task = run->task,
                           .device = session_device(run->campaign->session),
                           .parent = parent ? parent->candidate : NULL,
@@ -89,7 +91,8 @@ void run_ask(struct run *run, const struct attempt *parent, struct ask *ret)
                           .n_tried = run->n_attempts,
                           .step = (uint64_t)run->step.number,
                           .seq = run->step.seq,
-                          .samples = 1 };
+                          .samples = 1,
+                          .tune_budget = str_eq(o->tuner, "none") ? 0 : o->tune_budget };
     for (size_t i = 0; parent && i < run->n_attempts; i++) {
         if (run->attempts[i].seq == parent->seq) {
             ret->parent_verdict = tried[i].verdict;

@@ -253,6 +253,8 @@ static int load_attempt(struct run *run, const struct attempt_record *record, st
         .gain = record->gain,
         .device_s = json_number_value(device_s),
         .tuned = (size_t)json_integer_value(json_object_get(extra, "tuned")),
+        .tuning = run_tuning_words(json_object_get(extra, "tuning"),
+                                   session_device(run->campaign->session)->modelled, run->arena),
     };
     if (*record->candidate) {
         r = get_candidate(run, record->candidate, a.variant, &a.candidate, err);

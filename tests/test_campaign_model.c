@@ -82,6 +82,46 @@ static void test_spool_correction_and_repair(void **state)
     campaign_rig_verify(rig);
 }
 
+static const char *question(struct campaign_rig *rig, const char *id, int64_t seq,
+                            struct arena *arena)
+{
+    struct call_record call;
+    struct llm_message messages[LLM_MESSAGES_MAX];
+    size_t n;
+    assert_int_equal(record_get_call(rig->session.store, id, "softmax", seq, 0, arena, &call, NULL), 0);
+    assert_int_equal(model_request_read(rig->session.store, call.request, arena, messages,
+                                        LLM_MESSAGES_MAX, &n, NULL), 0);
+    return messages[1].text;
+}
+
+/* What the tuner found of the parent, and with what values each attempt ran; after a resume, too. */
+static void test_question_has_the_tuning(void **state)
+{
+    struct campaign_rig *rig = *state;
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    char id[32];
+    auto_free char *good = campaign_rig_reply("good", INVENTED);
+    o.steps = 2;
+    o.tuner = "random";
+    o.tune_budget = 3;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    auto_arena struct arena *arena = arena_new();
+    const char *text = question(rig, id, 1, arena), *line = strstr(text, "\ntuner: 3 combinations");
+    assert_non_null(line);
+    assert_non_null(strstr(line, "; fastest BLOCK="));
+    assert_non_null(strstr(text, "The tuner measures up to 3 combinations"));
+    assert_int_equal(campaign_rig_answer(rig, good), 1);
+    campaign_rig_reopen(rig);
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    text = question(rig, id, 2, arena);
+    assert_non_null(strstr(text, "\ntuner: 3 combinations"));
+    const char *tried = strstr(text, "# Tried so far");
+    assert_non_null(tried);
+    assert_non_null(strstr(strstr(tried, "#1 from #0"), " with BLOCK="));
+}
+
 static void test_samples_are_siblings(void **state)
 {
     struct campaign_rig *rig = *state;
@@ -412,6 +452,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, campaign_rig_setup, campaign_rig_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_spool_correction_and_repair),
+        TEST(test_question_has_the_tuning),
         TEST(test_samples_are_siblings),
         TEST(test_many_calls_over_http),
         TEST(test_budget_of_tokens_is_never_overshot),

@@ -133,12 +133,44 @@ static void test_example_only_where_it_is_new(void **state)
     rig_done(&rig);
 }
 
+/* What an attempt cost and what it ran with, to the tenth of a percent. */
+static void test_lines_of_what_was_tried(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct prompt p;
+    rig_init(&rig);
+    struct verdict near = rig.verdict, far = rig.verdict;
+    near.time.median_us = 161.66;
+    near.registers = 40;
+    far.time.median_us = 64.6;
+    rig.tried[1].verdict = &near;
+    rig.tried[1].values = "BLOCK=256 VEC=4";
+    rig.tried[1].tuning = "tuner: 3 combinations";
+    rig.tried[2].verdict = &far;
+    rig.tried[2].parent = 0;
+    rig.tried[0].values = "";
+    rig_build(&rig, &p);
+    assert_has(p.messages[1].text, "\"One block\" with BLOCK=256 VEC=4: accepted, 161.7 us, +0.1 % time "
+                                   "against its parent, 40 registers, occupancy 50 %, memory_bound\n");
+    assert_has(p.messages[1].text, "accepted, 64.6 us, 2.5x as fast as its parent, 32 registers");
+    assert_has(p.messages[1].text, "\ntuner: 3 combinations\n"); /* of the parent */
+    assert_null(strstr(p.messages[1].text, "\"Two kernels\" with"));
+    assert_has(p.messages[1].text, "Nothing is tuned here");
+    rig.input.tune_budget = 40;
+    rig_build(&rig, &p);
+    assert_has(p.messages[1].text, "The tuner measures up to 40 combinations of your plan's space, its own");
+    assert_string_equal(prompt_values(rig.best->plan, rig.arena), "BLOCK=512 HINT=0 VEC=4");
+    rig_done(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attainable),
         cmocka_unit_test(test_plan_order),
         cmocka_unit_test(test_parent_is_not_the_best),
+        cmocka_unit_test(test_lines_of_what_was_tried),
         cmocka_unit_test(test_example_only_where_it_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tuner found of an attempt, in a line: a few of its samples say what a space is worth. */
+#include "agent/campaign_internal.h"
+#include "base/buf.h"
+#include "base/jread.h"
+#include "base/util.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { TUNED_SHOWN = 3, TUNED_WORDS_MAX = 64 << 10 };
+
+struct tuned {
+    const char *config;
+    double us;
+};
+
+static int by_time(const void *a, const void *b)
+{
+    const struct tuned *x = a, *y = b;
+    return x->us != y->us ? (x->us < y->us ? -1 : 1) : strcmp(x->config, y->config);
+}
+
+/* {"BLOCK":256,"VEC":4} is "BLOCK=256 VEC=4". */
+static void add_config(struct buf *out, const struct tuned *t)
+{
+    json_t *json = json_loads(t->config, 0, NULL), *value;
+    const char *name;
+    json_object_foreach(json, name, value)
+    {
+        buf_printf(out, "%s=%lld ", name, (long long)json_integer_value(value));
+    }
+    buf_printf(out, "%.4g us", t->us);
+    json_decref(json);
+}
+
+const char *run_tuning_words(const json_t *tuning, bool modelled, struct arena *arena)
+{
+    const json_t *samples = json_object_get(tuning, "samples");
+    size_t total = json_array_size(samples), n = 0;
+    if (total == 0) {
+        return NULL;
+    }
+    struct tuned *ran = xcalloc(total, sizeof(*ran));
+    for (size_t i = 0; i < total; i++) {
+        const json_t *one = json_array_get(samples, i);
+        const char *config = json_string_value(json_object_get(one, "config"));
+        double us = json_number_value(json_object_get(one, "us"));
+        if (config && us > 0) {
+            ran[n++] = (struct tuned) { config, us };
+        }
+    }
+    qsort(ran, n, sizeof(*ran), by_time);
+    auto_buf struct buf out;
+    buf_init(&out, TUNED_WORDS_MAX);
+    buf_printf(&out, "tuner: %zu combinations of its space %s, %zu failed", total,
+               modelled ? "modelled" : "timed, quickly", total - n);
+    for (size_t i = 0; i < n && i < TUNED_SHOWN; i++) {
+        buf_puts(&out, i ? ", " : "; fastest ");
+        add_config(&out, &ran[i]);
+    }
+    if (n > TUNED_SHOWN) {
+        buf_puts(&out, "; slowest ");
+        add_config(&out, &ran[n - 1]);
+    }
+    free(ran);
+    return arena_strdup(arena, out.at);
+}
