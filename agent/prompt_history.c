@@ -34,6 +34,14 @@ char *prompt_direction(const struct prompt_input *input, struct arena *arena)
         buf_printf(&out, "%s %s this pays when: %s Why: %s Risk: %s\n",
                    str_eq(from, HTG_START) ? "From the" : "After", from, t->when, t->why, t->risk);
     }
+    buf_puts(&out, "If it doesn't fit this kernel, the others are: ");
+    for (size_t i = 0, n = 0; i < htg_directions(input->htg); i++) {
+        const char *other = htg_direction(input->htg, i)->id;
+        if (!str_eq(other, id)) {
+            buf_printf(&out, "%s%s", n++ ? ", " : "", other);
+        }
+    }
+    buf_puts(&out, ".\n");
     return prompt_clean(arena, out.at, out.len);
 }
 

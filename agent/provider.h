@@ -48,6 +48,7 @@ struct proposal {
     struct candidate *candidate; /* the callback's to free */
     const char *strategy;        /* "" if it names none */
     const char *title;           /* a few words for people */
+    const char *direction;       /* another than was asked for, if it says so; may be unknown; or "" */
     bool invented;               /* the strategy isn't in the graph; title and summary describe it */
     const char *summary;
     /* A model's reply, to be read again with a graph for the strategy it means; NULL: as said above.

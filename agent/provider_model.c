@@ -23,6 +23,7 @@ enum { FAILURES_MAX = 3 };
 static void answer(struct talk *t, struct proposal *p)
 {
     p->strategy = p->strategy ? p->strategy : "";
+    p->direction = p->direction ? p->direction : "";
     p->title = p->title ? p->title : "";
     p->summary = p->summary ? p->summary : "";
     p->status = p->status ? p->status : "";
@@ -110,7 +111,8 @@ static void read_reply(struct talk *t)
     t->before = reply;
     if (reply->fault == REPLY_FAULT_NONE) {
         struct proposal p = { .kind = PROPOSAL_CANDIDATE, .candidate = reply->candidate,
-                              .strategy = reply->strategy, .invented = reply->invented,
+                              .strategy = reply->strategy, .direction = reply->direction,
+                              .invented = reply->invented,
                               .title = reply->title, .summary = reply->summary };
         struct reply_input *again = arena_alloc(t->arena, 1, sizeof(*again));
         *again = input;

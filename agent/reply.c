@@ -401,7 +401,8 @@ void reply_parse(const struct reply_input *input, struct arena *arena, struct re
 {
     struct reader r = { .input = input, .ret = ret, .notes = { .arena = arena },
                         .pieces = { .prose = "" } };
-    *ret = (struct reply) { .correction = "", .strategy = "", .title = "", .summary = "" };
+    *ret = (struct reply) { .correction = "", .strategy = "", .title = "", .summary = "",
+                            .direction = "" };
     size_t len;
     if (check_bytes(&r)) {
         const char *text = reply_mend_text(input->text, input->len, &r.notes, &len);
@@ -416,6 +417,7 @@ void reply_parse(const struct reply_input *input, struct arena *arena, struct re
             ret->invented = before->invented;
             ret->title = arena_strdup(arena, before->title);
             ret->summary = arena_strdup(arena, before->summary);
+            ret->direction = *ret->direction ? ret->direction : arena_strdup(arena, before->direction);
             reply_note(&r.notes, "the strategy of the reply before stands");
         }
     }

@@ -54,6 +54,7 @@ struct reply {
     const char *strategy;
     bool invented;
     const char *title, *summary; /* of an invented one; else "" */
+    const char *direction; /* what a line "direction: ID" names, as an id; it may be unknown; or "" */
     const char *const *notes;    /* what was mended or passed over */
     size_t n_notes;
 };

@@ -55,6 +55,6 @@ const char *reply_mend_entities(const char *text, size_t len, struct reply_notes
 const char *reply_mend_json(const char *text, size_t len, struct reply_notes *notes,
                             size_t *ret_len);
 
-/* Fills strategy, invented, title, summary. `tag` is the plan's own, or NULL. */
+/* Fills strategy, invented, title, summary, direction. `tag` is the plan's own, or NULL. */
 void reply_strategy(const struct reply_pieces *pieces, const char *line, const char *tag,
                     const struct htg *htg, struct reply_notes *notes, struct reply *ret);

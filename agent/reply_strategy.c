@@ -25,14 +25,13 @@ static char *trimmed(const char *text, size_t len, struct arena *arena)
 }
 
 /* "**Strategy:** `x`" gives "x"; NULL if the line isn't one. */
-static char *line_value(const char *line, size_t len, struct arena *arena)
+static char *line_value(const char *line, size_t len, const char *key, struct arena *arena)
 {
-    static const char key[] = "strategy";
     while (len && (is_decoration(*line) || *line == '-')) {
         line++;
         len--;
     }
-    size_t n = sizeof(key) - 1;
+    size_t n = strlen(key);
     if (len <= n || strncasecmp(line, key, n) != 0) {
         return NULL;
     }
@@ -50,15 +49,16 @@ static char *line_value(const char *line, size_t len, struct arena *arena)
 }
 
 /* The line that the prose holds; NULL: none, or several that differ (and a note). */
-static const char *find_line(const struct reply_pieces *pieces, struct reply_notes *notes)
+static const char *find_line(const struct reply_pieces *pieces, const char *key,
+                             struct reply_notes *notes)
 {
     const char *found = NULL, *end = pieces->prose + pieces->prose_len;
     for (const char *at = pieces->prose; at < end;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t len = stop ? (size_t)(stop - at) : (size_t)(end - at);
-        const char *value = line_value(at, len, notes->arena);
+        const char *value = line_value(at, len, key, notes->arena);
         if (value && found && !str_eq(found, value)) {
-            reply_note(notes, "several strategy lines disagree: none is credited");
+            reply_note(notes, "several %s lines disagree: none is credited", key);
             return "";
         }
         found = value ? value : found;
@@ -188,6 +188,14 @@ static void take_new(const char *value, const struct htg *htg, struct reply_note
     ret->summary = summary;
 }
 
+/* An id, or a title in its words; a sentence that begins so names none. */
+static const char *named_direction(const struct reply_pieces *pieces, struct reply_notes *notes)
+{
+    const char *value = find_line(pieces, "direction", notes);
+    const char *id = value ? as_id(value, notes->arena) : "";
+    return strlen(id) < HTG_ID_MAX ? id : "";
+}
+
 /* "new:", "New :" */
 static bool is_new(const char *value)
 {
@@ -198,7 +206,7 @@ static bool is_new(const char *value)
 void reply_strategy(const struct reply_pieces *pieces, const char *line, const char *tag,
                     const struct htg *htg, struct reply_notes *notes, struct reply *ret)
 {
-    const char *value = line ? line : find_line(pieces, notes);
+    const char *value = line ? line : find_line(pieces, "strategy", notes);
     if (!value && tag && *tag) {
         reply_note(notes, "no strategy line; the plan's own tag was taken");
         value = tag;
@@ -210,4 +218,5 @@ void reply_strategy(const struct reply_pieces *pieces, const char *line, const c
     } else if (*value) {
         take_id(value, htg, notes, ret);
     }
+    ret->direction = named_direction(pieces, notes);
 }

@@ -53,6 +53,7 @@ struct sample {
     struct candidate *candidate;     /* as proposed, then as tuned; NULL: none came */
     const char *base;                /* id of the candidate as proposed */
     const char *strategy, *variant, *title, *summary;
+    const char *direction; /* that its author names in place of the step's; or "" */
     bool invented;
     const struct reply_input *reply; /* what it was proposed with; NULL: by no model */
     const char *status, *why;        /* without a candidate */

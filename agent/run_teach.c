@@ -16,6 +16,21 @@
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+/*
+ * The direction that the candidate went in: its strategy's own, else the one that its author names, else
+ * the step's. A step that went elsewhere says nothing of the direction that was asked for.
+ */
+static const char *went_in(const struct run *run, const struct sample *s)
+{
+    const struct htg *htg = run->campaign->session->htg;
+    int index = *s->strategy ? htg_find_strategy(htg, s->strategy) : -1;
+    if (index >= 0) {
+        return htg_strategy(htg, (size_t)index)->direction;
+    }
+    bool named = s->direction && htg_find_direction(htg, s->direction) >= 0;
+    return named ? s->direction : run->step.direction;
+}
+
 /* The gain, for direction, edge, strategy and trust. */
 static int teach_gain(struct run *run, const struct sample *s, struct htg_increments *ret,
                       struct err *err)
@@ -26,7 +41,7 @@ static int teach_gain(struct run *run, const struct sample *s, struct htg_increm
     struct htg_observation o = {
         .context = choice->context,
         .source = choice->n_sources ? choice->sources[0] : NULL,
-        .direction = run->step.direction,
+        .direction = went_in(run, s),
         .strategy = known ? s->strategy : NULL,
         .task = run->task->name,
         .gain = s->gain,
@@ -126,7 +141,7 @@ static int teach_invention(struct run *run, struct sample *s, bool learns,
                            struct store_batch *batch, struct err *err)
 {
     struct campaign *c = run->campaign;
-    struct learn_invention invention = { run->step.direction, s->title, s->summary };
+    struct learn_invention invention = { went_in(run, s), s->title, s->summary };
     const char *id = learn_known(c->session->htg, &invention);
     if (id) {
         s->invented = false;

@@ -102,6 +102,7 @@ static void on_proposal(void *ud, const struct proposal *p)
     }
     set_candidate(s, p->candidate);
     s->strategy = arena_strdup(arena, p->strategy);
+    s->direction = arena_strdup(arena, p->direction ? p->direction : "");
     s->title = arena_strdup(arena, p->title);
     s->summary = arena_strdup(arena, p->summary);
     s->invented = p->invented;

@@ -446,6 +446,56 @@ static void test_a_paraphrase_is_credited_to_the_seed(void **state)
     assert_int_equal(credited(rig, id, seed->id), 1);
 }
 
+static void assert_learned(const struct attempt_record *a, const char *what, const char *node)
+{
+    auto_free char *part = xprintf("%s/%s/", what, node);
+    for (size_t i = 0; i < a->n_learned; i++) {
+        if (str_prefix(a->learned[i].key, part)) {
+            return;
+        }
+    }
+    fail_msg("attempt %lld: nothing learned under %s", (long long)a->seq, part);
+}
+
+/* Who goes another way than was asked for teaches of that way, and nothing of the one asked for. */
+static void test_another_direction_gets_its_credit(void **state)
+{
+    struct campaign_rig *rig = *state;
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    char id[32];
+    auto_free char *known = campaign_rig_reply("known", "programmatic-dependent-launch");
+    auto_free char *named = campaign_rig_reply("named", INVENTED "\ndirection: boundary handling");
+    auto_free char *lost = campaign_rig_reply("lost", "new: purple whirlpool: stir\ndirection: down the drain");
+    const char *const replies[] = { known, named, lost };
+    const struct htg *htg = rig->session.htg;
+    int index = htg_find_strategy(htg, "programmatic-dependent-launch");
+    assert_true(index >= 0);
+    auto_free char *own = xstrdup(htg_strategy(htg, (size_t)index)->direction);
+    o.steps = 1;
+    o.samples = 3;
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        auto_free char *key = xprintf(".%06d.00", i + 1);
+        assert_true(campaign_rig_answer_one(rig, key, replies[i]));
+    }
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "done");
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record a[4];
+    for (int i = 1; i < 4; i++) {
+        get_attempt(rig, id, i, arena, &a[i]);
+    }
+    assert_string_not_equal(a[1].direction, own); /* what was asked for stays on the record */
+    assert_string_not_equal(a[1].direction, "boundary-handling");
+    assert_learned(&a[1], "direction", own);
+    assert_learned(&a[1], "strategy", "programmatic-dependent-launch");
+    assert_learned(&a[2], "direction", "boundary-handling");
+    assert_learned(&a[3], "direction", a[3].direction);
+    campaign_rig_verify(rig);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as the program does: a peer may go */
@@ -463,6 +513,7 @@ int main(void)
         TEST(test_full_disk),
         TEST(test_what_is_invented_and_wins_is_learned),
         TEST(test_a_paraphrase_is_credited_to_the_seed),
+        TEST(test_another_direction_gets_its_credit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

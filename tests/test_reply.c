@@ -2,7 +2,7 @@
 /*
  * Replies of language models, good and bad: every file in tests/cases/reply is one. Lines of
  * "key: value" up to "====", then the reply as it came. Keys: fault, strategy, invented, title,
- * summary (exact); correction, source (must be part of it); note (one line for each, part of it;
+ * summary, direction (exact); correction, source (must be part of it); note (one line for each, part of it;
  * no others may be there); cut, crlf, bom (how it came); before (the case that it corrects).
  */
 #include "agent/reply.h"
@@ -160,6 +160,8 @@ static size_t check_case(const struct the_case *c, const struct reply *reply)
     const char *title = key_of(c, "title"), *summary = key_of(c, "summary");
     wrong += check(c, str_eq(reply->title, title ? title : ""), "title", reply->title);
     wrong += check(c, str_eq(reply->summary, summary ? summary : ""), "summary", reply->summary);
+    const char *direction = key_of(c, "direction");
+    wrong += check(c, str_eq(reply->direction, direction ? direction : ""), "direction", reply->direction);
     return wrong + check_notes(c, reply);
 }
 
