@@ -338,6 +338,13 @@ static void fact(struct buf *out, const char *what, const char *text)
     }
 }
 
+static void fact_if(struct buf *out, const char *name, const char *value)
+{
+    if (value && *value) {
+        fact(out, name, value);
+    }
+}
+
 static void proof(struct section *s)
 {
     const struct verdict *v = &s->best->verdict;
@@ -353,6 +360,18 @@ static void proof(struct section *s)
                                              v->speedup_lo, v->speedup_hi, v->relation));
     }
     fact(s->out, "largest error", arena_printf(a, "%.3g", v->max_error));
+    if (v->precision_limit > 0) {
+        fact(s->out, "precision", arena_printf(a, "RMS error %.2g of the outputs' spread, %.2g allowed",
+                                               v->precision_error, v->precision_limit));
+    }
+    fact_if(s->out, "degenerate task: would pass, too", v->degenerate);
+    fact_if(s->out, "remarks", v->remarks);
+    fact_if(s->out, "clocks held back by", v->throttle);
+    fact_if(s->out, "shared", v->shared ? "another process was on the GPU while this was timed" : "");
+    if (v->sanitizer.tool && *v->sanitizer.tool) {
+        fact(s->out, "sanitizer", arena_printf(a, "%s: %lld findings", v->sanitizer.tool,
+                                               (long long)v->sanitizer.errors));
+    }
     fact(s->out, "resources", arena_printf(a, "%d registers, %d bytes spilled, occupancy %.0f %%",
                                            v->registers, v->spill_bytes, 100 * v->occupancy));
     fact(s->out, "bottleneck", bottleneck_name(v->bottleneck));
