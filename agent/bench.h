@@ -24,6 +24,7 @@ void bench_figure(struct bench_report *report, const char *name, double value, c
 struct bench {
     const char *name, *summary;
     int (*run)(const struct options *options, struct bench_report *report, struct err *err);
+    bool takes_names; /* `bench NAME PART...`: options->args after the first */
 };
 
 extern const struct bench bench_overhead, bench_campaign, bench_deadlines, bench_evaluate, bench_families,

@@ -255,5 +255,6 @@ static int run(const struct options *o, struct bench_report *report, struct err 
 }
 
 const struct bench bench_htg = {
-    "htg", "what memory is worth on synthetic landscapes, by ablation, and when it is poisoned", run
+    "htg", "what memory is worth on synthetic landscapes, by ablation, and when it is poisoned", run,
+    true
 };

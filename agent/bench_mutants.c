@@ -233,7 +233,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
 }
 
 const struct bench bench_mutants = { "mutants", "faults planted in right kernels, and how many the "
-                                     "gate sees", run };
+                                     "gate sees", run, true };
 
 static int run_honest(const struct options *o, struct bench_report *report, struct err *err)
 {
@@ -248,4 +248,4 @@ static int run_honest(const struct options *o, struct bench_report *report, stru
 }
 
 const struct bench bench_honest = { "honest", "right kernels of many kinds, and how many the gate "
-                                    "rejects", run_honest };
+                                    "rejects", run_honest, true };

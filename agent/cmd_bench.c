@@ -94,8 +94,7 @@ static int run_bench(const struct options *o)
     if (!bench) {
         return EXIT_USAGE;
     }
-    if (o->n_args > 1 && bench != &bench_exploits && bench != &bench_mutants
-        && bench != &bench_honest && bench != &bench_htg) {
+    if (o->n_args > 1 && !bench->takes_names) {
         fprintf(stderr, "warpsmith bench %s: takes no names, got \"%s\"\n", bench->name, o->args[1]);
         return EXIT_USAGE;
     }
