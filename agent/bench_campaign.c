@@ -246,5 +246,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_campaign = { "campaign", "1,000 tasks at once, a model on loopback with a second of "
-                                      "latency, instant workers", run };
+const struct bench bench_campaign = {
+    .name = "campaign",
+    .summary = "1,000 tasks at once, a model on loopback with a second of latency, instant workers",
+    .run = run,
+};

@@ -186,5 +186,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_correlation = { "correlation", "modelled against measured times of every "
-                                         "variant and shape (needs a GPU)", run };
+const struct bench bench_correlation = {
+    .name = "correlation",
+    .summary = "modelled against measured times of every variant and shape (needs a GPU)",
+    .run = run,
+};

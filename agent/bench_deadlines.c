@@ -76,5 +76,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_deadlines = { "deadlines", "hostile candidates end within their deadline "
-                                       "plus one second", run };
+const struct bench bench_deadlines = {
+    .name = "deadlines",
+    .summary = "hostile candidates end within their deadline plus one second",
+    .run = run,
+};

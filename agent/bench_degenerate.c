@@ -82,5 +82,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_degenerate = { "degenerate", "do trivial candidates pass the shipped tasks",
-                                        run };
+const struct bench bench_degenerate = {
+    .name = "degenerate",
+    .summary = "do trivial candidates pass the shipped tasks",
+    .run = run,
+};

@@ -137,5 +137,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_device = { "device", "a GPU's figures: start, softmax against copy, matmul "
-                                    "(needs a GPU)", run };
+const struct bench bench_device = {
+    .name = "device",
+    .summary = "a GPU's figures: start, softmax against copy, matmul (needs a GPU)",
+    .run = run,
+};

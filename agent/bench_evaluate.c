@@ -112,5 +112,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_evaluate = { "evaluate", "seconds for one full judgement of every shipped "
-                                      "variant", run };
+const struct bench bench_evaluate = {
+    .name = "evaluate",
+    .summary = "seconds for one full judgement of every shipped variant",
+    .run = run,
+};

@@ -68,5 +68,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_families = { "families", "an offline campaign on every shipped task: best "
-                                      "over the family's 01_*", run };
+const struct bench bench_families = {
+    .name = "families",
+    .summary = "an offline campaign on every shipped task: best over the family's 01_*",
+    .run = run,
+};

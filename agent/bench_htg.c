@@ -255,6 +255,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
 }
 
 const struct bench bench_htg = {
-    "htg", "what memory is worth on synthetic landscapes, by ablation, and when it is poisoned", run,
-    true
+    .name = "htg",
+    .summary = "what memory is worth on synthetic landscapes, by ablation, and when it is poisoned",
+    .run = run,
+    .takes_names = true,
 };

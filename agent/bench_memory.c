@@ -235,5 +235,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
 }
 
 const struct bench bench_memory = {
-    "memory", "a memory of a million steps: opening it, choosing with it, counting it anew", run
+    .name = "memory",
+    .summary = "a memory of a million steps: opening it, choosing with it, counting it anew",
+    .run = run,
 };

@@ -232,8 +232,12 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_mutants = { "mutants", "faults planted in right kernels, and how many the "
-                                     "gate sees", run, true };
+const struct bench bench_mutants = {
+    .name = "mutants",
+    .summary = "faults planted in right kernels, and how many the gate sees",
+    .run = run,
+    .takes_names = true,
+};
 
 static int run_honest(const struct options *o, struct bench_report *report, struct err *err)
 {
@@ -247,5 +251,9 @@ static int run_honest(const struct options *o, struct bench_report *report, stru
     return r;
 }
 
-const struct bench bench_honest = { "honest", "right kernels of many kinds, and how many the gate "
-                                    "rejects", run_honest, true };
+const struct bench bench_honest = {
+    .name = "honest",
+    .summary = "right kernels of many kinds, and how many the gate rejects",
+    .run = run_honest,
+    .takes_names = true,
+};

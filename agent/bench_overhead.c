@@ -128,5 +128,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_overhead = { "overhead", "the agent alone: 100 tasks, instant provider and "
-                                      "workers", run };
+const struct bench bench_overhead = {
+    .name = "overhead",
+    .summary = "the agent alone: 100 tasks, instant provider and workers",
+    .run = run,
+};

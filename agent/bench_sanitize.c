@@ -118,5 +118,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return r;
 }
 
-const struct bench bench_sanitize = { "sanitize", "planted faults that compute-sanitizer finds, and "
-                                      "shipped kernels that are clean", run };
+const struct bench bench_sanitize = {
+    .name = "sanitize",
+    .summary = "planted faults that compute-sanitizer finds, and shipped kernels that are clean",
+    .run = run,
+};

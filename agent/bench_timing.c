@@ -247,5 +247,8 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     return opened < 0 ? opened : r;
 }
 
-const struct bench bench_timing = { "timing", "a kernel against itself and against 3 % more work; "
-                                    "ceilings (needs a GPU)", run };
+const struct bench bench_timing = {
+    .name = "timing",
+    .summary = "a kernel against itself and against 3 % more work; ceilings (needs a GPU)",
+    .run = run,
+};
