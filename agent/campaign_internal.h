@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Shared by campaign.c (lifecycle, budgets), campaign_run.c (the loop), campaign_options.c, and the
- * runs (run.h) and model (model_talk.h) that work for it.
+ * runs (run.h) and model (provider_model.h) that work for it.
  */
 #include "agent/budget.h"
 #include "agent/ledger.h"

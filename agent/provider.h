@@ -14,6 +14,7 @@
 #include "graph/select.h"
 
 struct talk;
+struct model_desk;
 
 /* All of it lives until the step ends. */
 struct ask {
@@ -79,6 +80,8 @@ struct provider {
     /* Ends a talk; what is pending is cancelled without a callback. NULL: it has none. */
     void (*drop)(const struct provider *provider, struct talk *talk);
     void (*facts)(const struct provider *provider, struct provider_facts *ret); /* may be NULL */
+    /* Where a tuner may ask the same model, on the same budget. NULL: nobody can be asked. */
+    struct model_desk *(*desk)(const struct provider *provider);
 };
 
 const struct provider *provider_offline(void);

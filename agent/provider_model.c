@@ -1,24 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One call, from intent to use:
- *
- *     prompt -> reserve the worst price -> INTENT durable -> sent -> settle -> ANSWER durable -> read
- *
- * A call that the store has an answer of is read at once, one that it has an intent of is sent again
- * under its key and with its words. A talk is freed by its drop, or by the commit that still holds it.
- */
-#include "agent/model_talk.h"
-#include "base/jread.h"
+/* A sample's conversation with a model: what it is asked (model_call.h sees to the call), what its
+ * replies are taken for. A talk is freed by its drop, or by the commit that still holds it. */
+#include "agent/provider_model.h"
+#include "agent/campaign_internal.h"
+#include "agent/reply.h"
 #include "base/util.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A reply's text in its record: far below what can be read back, even if every byte is escaped. */
-enum { MODEL_TEXT_MAX = 512 << 10, MODEL_BODY_MAX = 4 << 20 };
+enum { MODEL_BODY_MAX = 4 << 20 };
 
-enum { FAILURES_MAX = 3 };
+struct model {
+    struct provider provider; /* first: the campaign sees only this */
+    struct campaign *campaign;
+    struct model_desk desk;
+};
+
+struct talk {
+    struct model *model;
+    const struct ask *ask;
+    struct arena *arena;
+    struct prompt_turn turns[PROMPT_TURNS_MAX];
+    size_t n_turns;
+    int64_t n_calls, corrections;
+    const struct reply *before;
+    struct model_call call;
+    proposal_cb done;
+    void *ud;
+};
 
 static void answer(struct talk *t, struct proposal *p)
 {
@@ -28,8 +39,6 @@ static void answer(struct talk *t, struct proposal *p)
     p->summary = p->summary ? p->summary : "";
     p->status = p->status ? p->status : "";
     p->error = p->error ? p->error : "";
-    t->asking = false;
-    t->model->asking--;
     t->done(t->ud, p);
 }
 
@@ -45,54 +54,6 @@ static void give_none(struct talk *t, const char *status, const char *error)
     answer(t, &p);
 }
 
-struct store *model_store(const struct talk *t)
-{
-    return t->model->campaign->session->store;
-}
-
-static void talk_free(struct talk *t)
-{
-    arena_free(t->arena);
-    free(t);
-}
-
-static void keep(struct talk *t, store_done_fn done)
-{
-    auto_free char *extra = call_extra_text(&t->extra);
-    t->record.extra = extra;
-    struct store_batch *batch = store_batch_new();
-    struct err err = { 0 };
-    int r = record_put_call(batch, &t->record, &err);
-    t->record.extra = "";
-    if (r == 0 && str_eq(t->record.state, "intent")) {
-        model_put_prompts(t, batch);
-    }
-    if (r < 0) {
-        store_batch_free(batch);
-        give_up(t, r, err_text(&err));
-        return;
-    }
-    t->committing = true;
-    store_submit(model_store(t), batch, done, t);
-}
-
-/* Back from a commit; false: nobody waits for it any more, or it failed. */
-static bool kept(struct talk *t, int status, const struct err *err)
-{
-    t->committing = false;
-    if (t->dropped) {
-        talk_free(t);
-        return false;
-    }
-    if (status < 0) {
-        give_up(t, status, err_text(err));
-        return false;
-    }
-    return true;
-}
-
-static void next_call(struct talk *t, const char *kind);
-
 /*
  * Without the graph: it moves with every lesson of every task, and replies come in any order. What
  * strategy is meant is found out when the attempt is scored.
@@ -100,9 +61,9 @@ static void next_call(struct talk *t, const char *kind);
 static void read_reply(struct talk *t)
 {
     struct reply *reply = arena_alloc(t->arena, 1, sizeof(*reply));
-    const char *text = t->record.reply;
+    const char *text = t->call.record.reply;
     struct reply_input input = { .text = text, .len = strlen(text),
-                                 .cut = str_eq(t->extra.stop, llm_stop_name(LLM_STOP_LENGTH)),
+                                 .cut = str_eq(t->call.extra.stop, llm_stop_name(LLM_STOP_LENGTH)),
                                  .before = t->before };
     reply_parse(&input, t->arena, reply);
     t->turns[t->n_turns++] = (struct prompt_turn) { .reply = text, .reply_len = strlen(text),
@@ -129,265 +90,112 @@ static void read_reply(struct talk *t)
         return;
     }
     t->corrections++;
-    next_call(t, "correction");
+    model_call_begin(&t->call, t->n_calls++, "correction");
 }
 
-/* One call's bad luck, after all its retries, costs a sample; several in a row are the provider's. */
-static bool ends_campaign(const struct talk *t)
+/* The best kernel that won with the strategy proposed first, if the choice follows memory. */
+static const struct prompt_example *find_example(struct talk *t)
 {
-    bool its_own = t->code == 0 || t->code == ERR_TOOBIG || t->code == ERR_INVALID;
-    return t->fatal || t->code == ERR_ENVIRONMENT || (!its_own && t->model->in_a_row >= FAILURES_MAX);
-}
-
-/* An answer that is durable: use it. */
-static void use(struct talk *t)
-{
-    bool refused = str_eq(t->extra.stop, llm_stop_name(LLM_STOP_REFUSED))
-        || str_eq(t->extra.stop, llm_stop_name(LLM_STOP_FILTERED));
-    if (!str_eq(t->record.state, "failed") && !refused) {
-        read_reply(t);
-    } else if (refused) {
-        give_none(t, "refused", *t->record.reply ? t->record.reply : "the model refused to answer");
-    } else if (ends_campaign(t)) {
-        give_up(t, t->code, t->record.error);
-    } else {
-        give_none(t, "no_reply", t->record.error);
+    const struct choice *choice = t->ask->choice;
+    if (!choice->recall || !choice->n_strategies) {
+        return NULL;
     }
-}
-
-static void use_soon(void *ud)
-{
-    use(ud);
-}
-
-static void on_answer_kept(void *ud, int status, const struct err *err)
-{
-    struct talk *t = ud;
-    if (kept(t, status, err)) {
-        turns_add(t->model->campaign->turns, &t->turn, use_soon, t);
+    int index = htg_find_strategy(t->ask->htg, choice->strategies[0].id);
+    const struct htg_example *best
+        = index < 0 ? NULL : htg_best_example(htg_strategy(t->ask->htg, (size_t)index),
+                                              &choice->context);
+    struct candidate_record record;
+    struct candidate *candidate = NULL;
+    if (!best || record_get_candidate(t->call.desk->store, best->candidate, t->arena, &record, NULL) < 0
+        || candidate_parse(record.plan, strlen(record.plan), record.source, strlen(record.source),
+                           &candidate, NULL) < 0) {
+        return NULL; /* from another store: its words came without its kernel */
     }
+    struct prompt_example *e = arena_alloc(t->arena, 1, sizeof(*e));
+    const char *about = arena_printf(t->arena, "%s on %s%s, %.2fx its parent", best->context.family,
+                                     best->context.arch, best->context.modelled ? " (modelled)" : "",
+                                     exp(best->gain));
+    *e = (struct prompt_example) { choice->strategies[0].id, about, candidate };
+    return e;
 }
 
-/* What the record can hold: text without NULs that isn't too long to be read back. */
-static const char *clean(struct talk *t, const char *text, size_t len)
+/* The prompt for the talk's turns so far. */
+static int write_words(struct model_call *call, struct err *err)
 {
-    json_t *json = json_text(text, MIN(len, (size_t)MODEL_TEXT_MAX));
-    size_t n = json_string_length(json);
-    char *copy = arena_strndup(t->arena, json_string_value(json), n);
-    for (size_t i = 0; i < n; i++) {
-        copy[i] = copy[i] ? copy[i] : '?';
+    struct talk *t = container_of(call, struct talk, call);
+    const struct ask *a = t->ask;
+    const struct prompt_example *example = find_example(t);
+    struct prompt_input input = {
+        .task = a->task, .device = a->device, .htg = a->htg, .choice = a->choice,
+        .parent = a->parent, .parent_verdict = a->parent_verdict, .parent_seq = a->parent_seq,
+        .parent_direction = a->parent_direction, .parent_strategy = a->parent_strategy,
+        .baseline = a->baseline, .example = example, .tried = a->tried, .n_tried = a->n_tried,
+        .turns = t->turns, .n_turns = t->n_turns, .sample = a->sample, .samples = a->samples,
+        .tune_budget = a->tune_budget,
+    };
+    struct prompt prompt;
+    int r = prompt_build(&input, t->arena, &prompt, err);
+    if (example) {
+        candidate_free((struct candidate *)(uintptr_t)example->candidate);
     }
-    json_decref(json);
-    return copy;
-}
-
-static int64_t bytes_asked(const struct talk *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->n_messages; i++) {
-        n += strlen(t->messages[i].text);
+    for (size_t i = 0; r == 0 && i < prompt.n; i++) {
+        call->messages[i] = (struct llm_message) { prompt.messages[i].role, prompt.messages[i].text };
     }
-    return (int64_t)n;
-}
-
-static void set_answer(struct talk *t, const struct llm_reply *reply)
-{
-    struct call_record *r = &t->record;
-    const struct llm_usage *u = &reply->usage;
-    r->state = "answered";
-    r->error = "";
-    r->reply = clean(t, reply->text, reply->len);
-    r->usd = isfinite(reply->usd) ? reply->usd : 0;
-    r->tokens_in = reply->usage_known ? u->in : 0;
-    r->tokens_cached = reply->usage_known ? u->cached : 0;
-    r->tokens_out = reply->usage_known ? u->out : 0;
-    t->extra.stop = llm_stop_name(reply->stop);
-    t->extra.usage_known = reply->usage_known;
-    t->extra.usd_known = isfinite(reply->usd);
-    t->extra.written = u->written;
-    t->extra.reasoning = u->reasoning;
-    /* No tokenizer makes more tokens than bytes, so this is a bound where nobody counted. */
-    t->extra.tokens_bound = reply->usage_known ? 0 : bytes_asked(t) + (int64_t)reply->len;
-    if (reply->len > MODEL_TEXT_MAX) {
-        r->state = "failed";
-        r->reply = "";
-        r->error = arena_printf(t->arena, "the reply is %zu bytes long, %d are allowed", reply->len,
-                                MODEL_TEXT_MAX);
-        t->code = ERR_TOOBIG;
-    }
-}
-
-static void settle(struct talk *t, const struct llm_reply *reply)
-{
-    struct budget *b = &t->model->campaign->budget;
-    bool answered = reply->code == 0;
-    double unsure = isfinite(reply->usd_unsure) ? reply->usd_unsure : 0; /* no price: no dollars */
-    double usd = unsure + (answered ? isfinite(reply->usd) ? reply->usd
-                                                                      : t->record.reserved_usd
-                                               : 0);
-    int64_t tokens = reply->tokens_unsure;
-    if (answered) {
-        tokens += reply->usage_known ? reply->usage.in + reply->usage.out : t->extra.tokens_bound;
-    }
-    budget_settle(b, t->record.reserved_usd, t->extra.tokens_reserved, usd, tokens);
-    t->reserved = false;
-    t->extra.usd_unsure += unsure;
-    t->extra.tokens_unsure += reply->tokens_unsure;
-}
-
-static void keep_soon(void *ud)
-{
-    keep(ud, on_answer_kept);
-}
-
-static void on_reply(void *ud, const struct llm_reply *reply)
-{
-    struct talk *t = ud;
-    t->call = NULL;
-    t->code = reply->code;
-    t->fatal = reply->fatal;
-    t->model->in_a_row = reply->code < 0 ? t->model->in_a_row + 1 : 0;
-    t->extra.request_id = clean(t, reply->request_id, strlen(reply->request_id));
-    if (*reply->model) {
-        t->record.model = clean(t, reply->model, strlen(reply->model));
-    }
-    if (reply->code == 0) {
-        set_answer(t, reply);
-    } else {
-        t->record.state = "failed";
-        t->record.reply = "";
-        t->record.error = clean(t, reply->error, strlen(reply->error));
-    }
-    settle(t, reply);
-    turns_add(t->model->campaign->turns, &t->turn, keep_soon, t); /* many replies may come at once */
-}
-
-static struct llm_request request_of(const struct talk *t)
-{
-    return (struct llm_request) { .key = t->extra.key, .messages = t->messages,
-                                  .n = t->n_messages, .temperature = (double)NAN };
-}
-
-static void ask_soon(void *ud)
-{
-    struct talk *t = ud;
-    struct err err = { 0 };
-    struct llm_request request = request_of(t);
-    int r = llm_ask(t->model->llm, &request, on_reply, t, &t->call, &err);
-    if (r < 0) {
-        give_up(t, r, err_text(&err));
-    }
-}
-
-static void on_intent_kept(void *ud, int status, const struct err *err)
-{
-    struct talk *t = ud;
-    if (kept(t, status, err)) {
-        turns_add(t->model->campaign->turns, &t->turn, ask_soon, t);
-    }
-}
-
-/* Reserve, then make the intent durable; the rest follows from on_intent_kept. */
-static void send_call(struct talk *t)
-{
-    struct model *m = t->model;
-    struct llm_request request = request_of(t);
-    const char *why = "";
-    double usd = llm_worst_usd(m->llm, &request);
-    t->extra.tokens_reserved = llm_worst_tokens(m->llm, &request);
-    t->record.reserved_usd = isfinite(usd) ? usd : 0;
-    if (!budget_reserve(&m->campaign->budget, usd, t->extra.tokens_reserved, &why)) {
-        struct proposal p = { .kind = PROPOSAL_BUDGET, .error = why };
-        t->n_calls--;
-        answer(t, &p);
-        return;
-    }
-    t->reserved = true;
-    t->record.state = "intent";
-    t->extra.sends++;
-    keep(t, on_intent_kept);
-}
-
-/* What was under way when an earlier process ended: the same words again, under the same key. */
-static int take_up(struct talk *t, const struct call_record *known, struct err *err)
-{
-    call_extra_read(known->extra, t->arena, &t->extra);
-    t->record.request = known->request;
-    int r = model_request_read(model_store(t), known->request, t->arena, t->messages,
-                               PROMPT_MESSAGES_MAX, &t->n_messages, err);
-    bool counted_once = str_eq(known->provider, "spool"); /* its request lies there only once */
-    if (r == 0 && str_eq(known->state, "intent") && !counted_once) {
-        t->extra.usd_unsure += known->reserved_usd;
-        t->extra.tokens_unsure += t->extra.tokens_reserved;
-    }
+    call->n_messages = r == 0 ? prompt.n : 0;
     return r;
 }
 
-static void begin_record(struct talk *t, int64_t number, const char *kind)
+static void on_end(struct model_call *call, enum model_call_end end, const char *why)
 {
-    struct model *m = t->model;
-    t->code = 0;
-    t->fatal = false;
-    memset(t->prompts, 0, sizeof(t->prompts));
-    t->record = (struct call_record) {
-        .campaign = m->campaign->id, .task = t->ask->task->name, .seq = t->ask->seq,
-        .attempt = number, .state = "intent", .provider = m->provider.name,
-        .model = m->llm ? llm_model(m->llm) : "", .request = "", .reply = "", .error = "",
-    };
-    t->extra = (struct call_extra) { .key = model_key(t, number), .kind = kind, .stop = "",
-                                     .request_id = "" };
+    struct talk *t = container_of(call, struct talk, call);
+    struct proposal p = { .kind = PROPOSAL_BUDGET, .error = why };
+    switch (end) {
+    case MODEL_CALL_ANSWERED:
+        read_reply(t);
+        return;
+    case MODEL_CALL_REFUSED:
+        give_none(t, "refused", why);
+        return;
+    case MODEL_CALL_FAILED:
+        if (model_call_hopeless(call)) {
+            give_up(t, call->code, why);
+        } else {
+            give_none(t, "no_reply", why);
+        }
+        return;
+    case MODEL_CALL_BUDGET:
+        t->n_calls--;
+        answer(t, &p);
+        return;
+    case MODEL_CALL_BROKEN:
+        give_up(t, call->code, why);
+        return;
+    }
 }
 
-static void next_call(struct talk *t, const char *kind)
+static struct talk *talk_new(struct model *m, const struct ask *ask)
 {
-    struct campaign *c = t->model->campaign;
-    struct call_record known;
-    struct err err = { 0 };
-    int64_t number = t->n_calls++;
-    int r = record_get_call(model_store(t), c->id, t->ask->task->name, t->ask->seq, number, t->arena,
-                            &known, &err);
-    bool there = r == 0;
-    if (there && (str_eq(known.state, "answered") || (c->replay && str_eq(known.state, "failed")))) {
-        t->record = known;
-        call_extra_read(known.extra, t->arena, &t->extra);
-        t->code = 0;
-        t->fatal = false;
-        use(t);
-        return;
-    }
-    begin_record(t, number, kind);
-    if (r == ERR_NOTFOUND && c->replay) {
-        r = err_set(&err, ERR_INVALID, "task %s: attempt %lld: the record has no answer of call %lld",
-                    t->ask->task->name, (long long)t->ask->seq, (long long)number);
-    } else if (there) {
-        r = take_up(t, &known, &err);
-    } else if (r == ERR_NOTFOUND) {
-        r = model_build(t, &err);
-        t->record.request = r == 0 ? model_request_text(t) : "";
-    }
-    if (r < 0) {
-        give_up(t, r, err_text(&err));
-        return;
-    }
-    send_call(t);
+    struct talk *t = xcalloc(1, sizeof(*t));
+    t->model = m;
+    t->ask = ask;
+    t->arena = arena_new();
+    t->call.desk = &m->desk;
+    t->call.arena = t->arena;
+    t->call.task = ask->task->name;
+    t->call.seq = ask->seq;
+    t->call.words = write_words;
+    t->call.done = on_end;
+    return t;
 }
 
 static void ask_model(const struct provider *provider, const struct ask *ask, struct talk **talk,
                       const struct verdict *failed, proposal_cb done, void *ud)
 {
     struct model *m = (struct model *)(uintptr_t)provider;
+    *talk = *talk ? *talk : talk_new(m, ask);
     struct talk *t = *talk;
-    if (!t) {
-        t = xcalloc(1, sizeof(*t));
-        t->model = m;
-        t->ask = ask;
-        t->arena = arena_new();
-        *talk = t;
-    }
     t->done = done;
     t->ud = ud;
-    t->asking = true;
-    m->asking++;
     t->corrections = 0;
     if (t->n_turns == PROMPT_TURNS_MAX) {
         give_none(t, "bad_reply", "this candidate was mended as often as a prompt can tell");
@@ -398,33 +206,37 @@ static void ask_model(const struct provider *provider, const struct ask *ask, st
         verdict_copy(failed, t->arena, copy);
         t->turns[t->n_turns - 1].verdict = copy;
     }
-    next_call(t, failed ? "repair" : "ask");
+    model_call_begin(&t->call, t->n_calls++, failed ? "repair" : "ask");
+}
+
+static void free_talk(struct model_call *call)
+{
+    struct talk *t = container_of(call, struct talk, call);
+    arena_free(t->arena);
+    free(t);
 }
 
 static void drop(const struct provider *provider, struct talk *t)
 {
-    struct model *m = (struct model *)(uintptr_t)provider;
-    m->asking -= t->asking;
-    turns_remove(&t->turn);
-    if (t->call) {
-        llm_cancel(t->call);
-        t->call = NULL;
-    }
-    t->dropped = true;
-    if (!t->committing) {
-        talk_free(t);
-    }
+    (void)provider;
+    model_call_drop(&t->call, free_talk);
 }
 
 static void facts(const struct provider *provider, struct provider_facts *ret)
 {
     const struct model *m = (const struct model *)(const void *)provider;
+    const struct llm *llm = m->desk.llm;
     *ret = (struct provider_facts) {
-        .waiting = m->llm ? llm_waiting(m->llm) : 0,
-        .pending = m->asking,
-        .where = m->llm ? llm_where(m->llm) : "",
-        .model = m->llm ? llm_model(m->llm) : "",
+        .waiting = llm ? llm_waiting(llm) : 0,
+        .pending = m->desk.asking,
+        .where = llm ? llm_where(llm) : "",
+        .model = llm ? llm_model(llm) : "",
     };
+}
+
+static struct model_desk *desk_of(const struct provider *provider)
+{
+    return &((struct model *)(uintptr_t)provider)->desk;
 }
 
 int provider_model_new(struct campaign *c, struct provider **ret, struct err *err)
@@ -432,7 +244,10 @@ int provider_model_new(struct campaign *c, struct provider **ret, struct err *er
     struct model *m = xcalloc(1, sizeof(*m));
     m->campaign = c;
     m->provider = (struct provider) { .name = "model", .repairs = true, .ask = ask_model,
-                                      .drop = drop, .facts = facts };
+                                      .drop = drop, .facts = facts, .desk = desk_of };
+    m->desk = (struct model_desk) { .store = c->session->store, .budget = &c->budget,
+                                    .turns = c->turns, .campaign = c->id,
+                                    .provider = m->provider.name, .replay = c->replay != NULL };
     if (c->replay) {
         *ret = &m->provider;
         return 0;
@@ -440,17 +255,18 @@ int provider_model_new(struct campaign *c, struct provider **ret, struct err *er
     struct llm_options options = *c->options.model;
     options.reply_max = options.reply_max ? options.reply_max : MODEL_BODY_MAX;
     options.seed = c->options.seed;
-    int r = llm_open(&c->session->loop, &options, &m->llm, err);
-    const char *missing = r == 0 && c->options.usd > 0 ? llm_price_missing(m->llm) : NULL;
+    int r = llm_open(&c->session->loop, &options, &m->desk.llm, err);
+    const char *missing = r == 0 && c->options.usd > 0 ? llm_price_missing(m->desk.llm) : NULL;
     if (missing) {
         r = err_set(err, ERR_INVALID, "--usd: %s", missing);
-        llm_close(m->llm);
+        llm_close(m->desk.llm);
     }
     if (r < 0) {
         free(m);
         return r;
     }
-    m->provider.name = llm_name(m->llm);
+    m->provider.name = llm_name(m->desk.llm);
+    m->desk.provider = m->provider.name;
     *ret = &m->provider;
     return 0;
 }
@@ -459,7 +275,7 @@ void provider_model_free(struct provider *provider)
 {
     struct model *m = (struct model *)(void *)provider;
     if (m) {
-        llm_close(m->llm);
+        llm_close(m->desk.llm);
         free(m);
     }
 }

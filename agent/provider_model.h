@@ -5,14 +5,11 @@
  * correction where it can't be used, and with the compiler's or the gate's words where its candidate
  * failed.
  *
- * Every call is a record of the store: "intent", with the request and its worst price, before it is
- * sent; "answered", with the reply and what it cost, before it is used. The records stand under
- * campaign, task, attempt and turn, so a step that is done again after a kill finds its answers; an
- * intent without one is sent again under the same key, and its worst case counts as spent besides.
+ * Every call is a record of the store (model_call.h) under campaign, task, attempt and turn, so a step
+ * that is done again after a kill finds its answers.
  */
-#include "agent/llm.h"
+#include "agent/model_call.h"
 #include "agent/provider.h"
-#include "memory/store.h"
 
 struct campaign;
 
@@ -23,8 +20,5 @@ enum { MODEL_CORRECTIONS = 2 }; /* of one reply; repairs are the campaign's to c
  * dollars without a price; ERR_ENVIRONMENT: no key. Of a replay no model is opened.
  */
 int provider_model_new(struct campaign *campaign, struct provider **ret, struct err *err);
-/* The messages of a call's record, from PROMPTS. */
-int model_request_read(struct store *store, const char *text, struct arena *arena,
-                       struct llm_message *ret, size_t most, size_t *ret_n, struct err *err);
 /* Its talks must be dropped before; NULL is fine. */
 void provider_model_free(struct provider *provider);
