@@ -55,6 +55,9 @@ enum judge_depth {
     JUDGE_DEPTH_TIME,  /* the checks of QUICK and the timing of FULL */
     JUDGE_DEPTH_CHECK, /* the checks of FULL and no timing: `baseline` and `timed` are ignored */
     JUDGE_DEPTH_TASK,  /* the task alone (`candidate` NULL): do trivial candidates pass it? */
+    /* One config of many: timed as QUICK, then checked as QUICK but for the timed runs. One slower
+     * than `hopeless_us` after two samples is `slow`, and isn't checked. */
+    JUDGE_DEPTH_TUNE,
 };
 
 struct judge_request {
@@ -66,6 +69,9 @@ struct judge_request {
     bool sanitize; /* what is accepted runs under compute-sanitizer, too: seconds a tool */
     bool profile; /* counters and energy besides, for what is accepted: a second or two more */
     uint64_t deadline_ms; /* of each stage (compile, device); 0: JUDGE_DEADLINE_MS */
+    uint64_t compile_deadline_ms; /* of compiling alone; 0: as above */
+    size_t samples;      /* at least so many, at most twice; 0: as the depth has it. Not FULL */
+    double hopeless_us;  /* JUDGE_DEPTH_TUNE; 0: none is */
 };
 
 enum { JUDGE_DEADLINE_MS = 30000, JUDGE_DEADLINE_MODELLED_MS = 120000 };

@@ -344,7 +344,8 @@ static int bind_all(struct judgement *j)
 {
     const struct task *task = j->request.task;
     enum judge_depth depth = j->request.depth;
-    bool quick = depth == JUDGE_DEPTH_QUICK || depth == JUDGE_DEPTH_TIME;
+    bool quick = depth == JUDGE_DEPTH_QUICK || depth == JUDGE_DEPTH_TIME
+        || depth == JUDGE_DEPTH_TUNE;
     bool timing = depth == JUDGE_DEPTH_FULL || quick, modelled = j->ev->device.modelled;
     for (size_t i = 0; i < task->n_shapes; i++) {
         /* Untimed, the default shape (the first) comes last: what is wrong shows cheaply before. */
@@ -407,7 +408,8 @@ struct judgement *evaluator_judge(struct evaluator *ev, const struct judge_reque
             .source = u->source,
             .options = u->options,
             .n_options = u->n_options,
-            .deadline_ms = judge_deadline(j),
+            .deadline_ms = request->compile_deadline_ms ? request->compile_deadline_ms
+                                                        : judge_deadline(j),
         };
         struct compile_ticket *ticket = compiler_get(ev->compiler, &compile, on_compiled, u);
         u->ticket = u->ready ? NULL : ticket;

@@ -83,16 +83,23 @@ static void write_ceilings(struct jwriter *w, const struct device_info *device)
 static void write_rules(struct jwriter *w, const struct judgement *j)
 {
     const struct task *task = j->request.task;
-    bool quick = j->request.depth == JUDGE_DEPTH_QUICK;
-    bool one = quick || j->request.depth == JUDGE_DEPTH_TIME;
+    enum judge_depth depth = j->request.depth;
+    bool tune = depth == JUDGE_DEPTH_TUNE, quick = depth == JUDGE_DEPTH_QUICK || tune;
+    bool one = quick || depth == JUDGE_DEPTH_TIME;
+    int64_t samples = depth == JUDGE_DEPTH_FULL ? 0 : (int64_t)j->request.samples;
     jwrite_int(w, "trials", one ? 1 : JUDGE_TRIALS);
     jwrite_bool(w, "deterministic", task->deterministic);
     jwrite_int(w, "roundings", task->roundings);
     jwrite_real(w, "check_seconds", 2); /* a slow reference may leave it at two trials a shape */
     jwrite_open(w, "samples", '{');
-    jwrite_int(w, "min", quick ? 5 : 30);
-    jwrite_int(w, "max", quick ? 10 : 240);
+    jwrite_int(w, "min", samples ? samples : quick ? 5 : 30);
+    jwrite_int(w, "max", samples ? 2 * samples : quick ? 10 : 240);
     jwrite_close(w, '}');
+    if (tune) {
+        jwrite_open(w, "tuning", '{');
+        jwrite_real(w, "hopeless_us", j->request.hopeless_us);
+        jwrite_close(w, '}');
+    }
     jwrite_open(w, "tolerance", '{');
     jwrite_real(w, "atol", task->atol);
     jwrite_real(w, "rtol", task->rtol);

@@ -15,7 +15,8 @@
 #define VERDICT_STATUS_LIST(X)                                                                     \
     X(ACCEPTED, "accepted") X(COMPILE_ERROR, "compile_error") X(PLAN_ERROR, "plan_error")          \
     X(LAUNCH_ERROR, "launch_error") X(INCORRECT, "incorrect") X(TIMEOUT, "timeout")                \
-    X(CRASH, "crash") X(SUSPECT, "suspect") X(UNSUPPORTED, "unsupported")
+    X(CRASH, "crash") X(SUSPECT, "suspect") X(UNSUPPORTED, "unsupported")                          \
+    X(SLOW, "slow") /* for the tuner alone: cut short, its time is rough and nothing was checked */
 
 enum verdict_status {
 #define X(name, text) VERDICT_STATUS_##name,

@@ -47,7 +47,7 @@ struct outcome {
     enum verdict_status status;
     char phase[64], detail[2048], remarks[1024], tool[128], text[2048];
     int errors;
-    double seconds, device_s, compile_s;
+    double seconds, device_s, compile_s, us;
 };
 
 static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
@@ -63,6 +63,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
     o->errors = v->sanitizer.errors;
     o->device_s = v->device_s;
     o->compile_s = v->compile_s;
+    o->us = v->time.median_us;
     snprintf(o->phase, sizeof(o->phase), "%s", v->phase);
     snprintf(o->detail, sizeof(o->detail), "%s", v->detail);
     snprintf(o->remarks, sizeof(o->remarks), "%s", v->remarks);
@@ -96,17 +97,16 @@ static int stop(void **state)
     return r;
 }
 
-static void judge(struct fixture *f, const char *plan, const char *source, bool sanitize,
-                  uint64_t deadline_ms, struct outcome *ret)
+static void judge_as(struct fixture *f, struct judge_request request, const char *plan,
+                     const char *source, struct outcome *ret)
 {
     struct err err = { 0 };
     struct candidate *candidate;
     if (candidate_parse(plan, strlen(plan), source, strlen(source), &candidate, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
-    struct judge_request request = { .task = f->task, .candidate = candidate,
-                                     .depth = JUDGE_DEPTH_CHECK, .sanitize = sanitize,
-                                     .deadline_ms = deadline_ms };
+    request.task = f->task;
+    request.candidate = candidate;
     memset(ret, 0, sizeof(*ret));
     uint64_t began = clock_ns();
     evaluator_judge(f->evaluator, &request, on_judged, ret);
@@ -117,6 +117,14 @@ static void judge(struct fixture *f, const char *plan, const char *source, bool 
     if (ret->code < 0) {
         fail_msg("%s", ret->detail);
     }
+}
+
+static void judge(struct fixture *f, const char *plan, const char *source, bool sanitize,
+                  uint64_t deadline_ms, struct outcome *ret)
+{
+    struct judge_request request = { .depth = JUDGE_DEPTH_CHECK, .sanitize = sanitize,
+                                     .deadline_ms = deadline_ms };
+    judge_as(f, request, plan, source, ret);
 }
 
 static void is(const struct outcome *o, enum verdict_status status, const char *phase,
@@ -229,6 +237,48 @@ static void test_a_hang_costs_its_deadline(void **state)
     assert_true(o.seconds - o.device_s - o.compile_s < 15);
 }
 
+/* For the tuner: time comes first, and what is hopeless isn't checked. */
+static void test_a_config_of_many(void **state)
+{
+    struct fixture *f = *state;
+    static const char wrong[] = KERNEL("  if (i < n) y[i] += 1;");
+    struct judge_request request = { .depth = JUDGE_DEPTH_TUNE };
+    struct outcome o;
+    judge_as(f, request, PLAN, KERNEL(""), &o);
+    is(&o, VERDICT_STATUS_ACCEPTED, "done", NULL);
+    assert_true(o.us > 0);
+    double us = o.us;
+    judge_as(f, request, PLAN, wrong, &o);
+    is(&o, VERDICT_STATUS_INCORRECT, "check", NULL);
+    request.hopeless_us = 2 * us;
+    judge_as(f, request, PLAN, KERNEL(""), &o);
+    is(&o, VERDICT_STATUS_ACCEPTED, "done", NULL);
+    judge_as(f, request, PLAN, wrong, &o);
+    is(&o, VERDICT_STATUS_INCORRECT, "check", NULL);
+    request.hopeless_us = us / 2;
+    judge_as(f, request, PLAN, KERNEL(""), &o);
+    is(&o, VERDICT_STATUS_SLOW, "time", "nothing was checked");
+    assert_true(o.us == us);
+    judge_as(f, request, PLAN, wrong, &o);
+    is(&o, VERDICT_STATUS_SLOW, "time", NULL);
+}
+
+static void test_a_deadline_of_compiling_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct judge_request request = { .depth = JUDGE_DEPTH_TUNE, .compile_deadline_ms = 300,
+                                     .deadline_ms = 60000 };
+    struct outcome o;
+    judge_as(f, request, PLAN,
+             "template <int N> struct loop { static __device__ float f(float x) { return loop<N - 1>"
+             "::f(x) + loop<N - 2>::f(x * N); } };\n"
+             "template <> struct loop<0> { static __device__ float f(float x) { return x; } };\n"
+             "template <> struct loop<1> { static __device__ float f(float x) { return -x; } };\n"
+             KERNEL("  if (i < n) y[i] = loop<40>::f(y[i]);"), &o);
+    is(&o, VERDICT_STATUS_TIMEOUT, "compile", "0.3 s");
+    assert_true(o.seconds < 10);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN); /* as the program does: a peer may go */
@@ -238,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_simulator_sanitizes),
         cmocka_unit_test(test_tools),
         cmocka_unit_test(test_a_hang_costs_its_deadline),
+        cmocka_unit_test(test_a_config_of_many),
+        cmocka_unit_test(test_a_deadline_of_compiling_alone),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -399,10 +399,13 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
     memcpy(ret->salt, id.bytes, sizeof(ret->salt));
     ret->check_seconds = 0.15;
     const json_t *tolerance = json_object_get(json, "tolerance");
+    const json_t *tuning = json_object_get(json, "tuning");
     const json_t *floor = json_object_get(json, "floor");
-    struct jpath t = { NULL, "tolerance", 0 }, f = { NULL, "floor", 0 };
+    struct jpath t = { NULL, "tolerance", 0 }, f = { NULL, "floor", 0 }, u = { NULL, "tuning", 0 };
     r = read_samples(json, ret, err);
     r = r < 0 ? r : jread_real(json, "check_seconds", false, 0, 1e6, NULL, &ret->check_seconds, err);
+    ret->tuning = tuning != NULL;
+    r = r < 0 || !tuning ? r : jread_real(tuning, "hopeless_us", true, 0, 1e12, &u, &ret->hopeless_us, err);
     int64_t roundings = 0;
     r = r < 0 ? r : jread_int(json, "roundings", false, 0, 64, NULL, &roundings, err);
     r = r < 0 ? r : jread_bool(json, "deterministic", false, NULL, &ret->deterministic, err);

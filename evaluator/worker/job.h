@@ -43,6 +43,8 @@ struct job {
     int trials, roundings;
     bool deterministic; /* asked for */
     size_t samples_min, samples_max;
+    bool tuning;        /* time first, and nothing checked of what is slower than hopeless_us */
+    double hopeless_us; /* 0: nothing is */
     double check_seconds, atol, rtol;
     double floor_bytes, floor_flops;
     bool flops_minimum;

@@ -61,7 +61,7 @@ static int measure(struct timing *t)
     r = r < 0 ? r : point_side(t, &t->candidate, false);
     r = r < 0 || !t->has_baseline ? r : point_side(t, &t->baseline, true);
     r = r < 0 ? r : timing_take_samples(t);
-    if (r == 0) {
+    if (r == 0 && !j->job->tuning) {
         /* The same module once more, with everything that the first checks had. */
         judge_phase(j, "recheck", t->one, 0);
         t->check.weights = CHECK_SAME;
@@ -263,6 +263,11 @@ int timing_case(struct judge *j, const struct job_case *one)
     }
     r = r < 0 ? r : conclude(t);
     r = r < 0 ? r : place_in_roof(t);
+    if (r == 0 && timing_hopeless(t)) {
+        r = judge_decide(j, VERDICT_STATUS_SLOW, "cut short: %.4g us after %zu runs, where %.4g us is "
+                         "hopeless; nothing was checked", j->verdict.time.median_us,
+                         t->candidate.series.n, j->job->hopeless_us);
+    }
     close_all(t);
     return r;
 }

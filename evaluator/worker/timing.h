@@ -50,4 +50,7 @@ int timing_elapsed(struct timing *timing, double *ret_us);
 /* Pairs of candidate and baseline until the interval is tight or time is up. */
 int timing_take_samples(struct timing *timing);
 
+/* Is the candidate slower than a tuner has any use for, by all samples so far? */
+bool timing_hopeless(const struct timing *timing);
+
 int timing_modelled(struct timing *timing);

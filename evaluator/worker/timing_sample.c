@@ -8,7 +8,8 @@
 #include "evaluator/worker/timing.h"
 
 enum { BASELINE_SHORT = 5, /* samples of a baseline that is much slower */
-       AUDITS_LEAST = 4 };
+       AUDITS_LEAST = 4,
+       HOPELESS_SAMPLES = 2 };
 static const double slow_baseline = 1.5; /* times slower: enough is known after BASELINE_SHORT */
 static const double seconds_enough = 1;  /* once the least number of samples is there */
 static const double seconds_most = 2;    /* even before; a few samples of a slow kernel must do */
@@ -210,6 +211,9 @@ static void draw_audits(struct timing *t, size_t from, size_t to)
     size_t wanted = once > 0 ? (size_t)MIN(audit_seconds / once, TIMING_AUDITS_MAX) : 0;
     wanted = MIN(MIN(MAX(wanted, least), most), to - from);
     t->n_audits = 0;
+    if (t->judge->job->tuning) {
+        return; /* the trial after timing is enough */
+    }
     while (n < wanted) {
         /* One early, in case a slow kernel gets no further. */
         size_t of = from == 0 && n == 0 ? MIN((size_t)BASELINE_SHORT, to) : to - from;
@@ -219,6 +223,17 @@ static void draw_audits(struct timing *t, size_t from, size_t to)
             t->n_audits = n;
         }
     }
+}
+
+bool timing_hopeless(const struct timing *t)
+{
+    const struct series *s = &t->candidate.series;
+    double hopeless = t->judge->job->hopeless_us;
+    bool slow = hopeless > 0 && s->n >= (t->judge->gpu->modelled ? 1 : HOPELESS_SAMPLES);
+    for (size_t i = 0; slow && i < s->n; i++) {
+        slow = s->us[i] > hopeless;
+    }
+    return slow;
 }
 
 /* Between batches: what the driver says of clocks and of others. */
@@ -246,6 +261,9 @@ static int batch(struct timing *t, size_t *i, size_t look, uint64_t start)
             return r;
         }
         maybe_end_baseline(t);
+        if (timing_hopeless(t)) {
+            return 0;
+        }
         if (seconds_since(start) > seconds_most && *i + 1 >= BASELINE_SHORT) {
             return 0;
         }
