@@ -3,7 +3,7 @@ set -eu
 
 project=$(cd "$(dirname "$0")/.." && pwd)
 packages="gcc g++ cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev liblmdb-dev libjansson-dev
-libsodium-dev libseccomp-dev libzstd-dev libcmocka-dev"
+libsodium-dev libseccomp-dev libzstd-dev zlib1g-dev libcmocka-dev"
 
 say() { printf '\n== %s\n' "$*"; }
 die() { printf '\n%s: %s\n' "$(basename "$0")" "$*" >&2; exit 3; }
