@@ -8,6 +8,7 @@
 #include "agent/tune/forest_internal.h"
 #include "base/util.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,8 @@ enum { WORDS = 64, ROWS = WORDS * 64, DIGITS = 32, THREADS_MAX = 64 };
 
 struct ranker {
     const struct forest *forest;
-    const float *x; /* of this block */
-    size_t n, words;
+    size_t n, words; /* of this block */
+    float *column;   /* feature by feature, ROWS each */
     uint64_t *cond;  /* bitmap a question */
     bool *answered;
     uint64_t *stack; /* bitmaps of nodes on the way down */
@@ -27,13 +28,19 @@ struct ranker {
 };
 
 /* x <= threshold for every row of the block, in bits. */
-static void answer(const struct ranker *r, const struct forest_cond *cond, uint64_t *ret)
+static void answer(const float *restrict column, float threshold, uint64_t *restrict ret)
 {
-    const float *x = r->x + cond->feature;
-    size_t d = r->forest->d;
-    memset(ret, 0, WORDS * sizeof(*ret));
-    for (size_t i = 0; i < r->n; i++) {
-        ret[i / 64] |= (uint64_t)(x[i * d] <= cond->threshold) << (i % 64);
+    for (size_t i = 0; i < WORDS; i++, column += 64) {
+        uint8_t below[64];
+        for (size_t j = 0; j < 64; j++) {
+            below[j] = column[j] <= threshold;
+        }
+        ret[i] = 0;
+        for (size_t j = 0; j < 8; j++) { /* eight bytes of 0 or 1 to eight bits */
+            uint64_t bytes;
+            memcpy(&bytes, below + 8 * j, 8);
+            ret[i] |= (le64toh(bytes) * 0x0102040810204080u >> 56) << (8 * j);
+        }
     }
 }
 
@@ -42,7 +49,8 @@ static const uint64_t *cond_of(struct ranker *r, uint32_t id)
     uint64_t *ret = r->cond + (size_t)id * WORDS;
     if (!r->answered[id]) {
         r->answered[id] = true;
-        answer(r, &r->forest->conds[id], ret);
+        const struct forest_cond *cond = &r->forest->conds[id];
+        answer(r->column + (size_t)cond->feature * ROWS, cond->threshold, ret);
     }
     return ret;
 }
@@ -128,9 +136,13 @@ static void count(struct ranker *r)
 static void rank_block(struct ranker *r, const float *x, size_t n, float *ret_p)
 {
     const struct forest *forest = r->forest;
-    r->x = x;
     r->n = n;
     r->words = (n + 63) / 64;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t f = 0; f < forest->d; f++) {
+            r->column[f * ROWS + i] = x[i * forest->d + f];
+        }
+    }
     memset(r->answered, 0, forest->n_conds * sizeof(*r->answered));
     memset(r->digit, 0, sizeof(r->digit));
     memset(r->sum, 0, sizeof(r->sum));
@@ -167,6 +179,7 @@ static void *rank_share(void *ud)
     struct ranker *r = xcalloc(1, sizeof(*r));
     r->forest = forest;
     r->cond = xcalloc(forest->n_conds + 1, WORDS * sizeof(*r->cond));
+    r->column = xcalloc(forest->d + 1, ROWS * sizeof(*r->column));
     r->answered = xcalloc(forest->n_conds + 1, sizeof(*r->answered));
     r->stack = xcalloc(forest->depth + 2, WORDS * sizeof(*r->stack));
     r->nodes = xcalloc(forest->depth + 2, sizeof(*r->nodes));
@@ -174,6 +187,7 @@ static void *rank_share(void *ud)
         rank_block(r, s->x + begin * forest->d, MIN((size_t)ROWS, s->n - begin), s->ret_p + begin);
     }
     free(r->cond);
+    free(r->column);
     free(r->answered);
     free(r->stack);
     free(r->nodes);
