@@ -53,6 +53,25 @@ static const struct option_entry entries[] = {
       OPTION_TEXT, AT(tuner), 0, 0 },
     { "tune", "N", "configs that may be measured for one candidate", OPTION_WHOLE,
       AT(tune_budget), 0, 1e6 },
+    { "replay", "FILE", "a recorded space: a cache of Kernel Tuner or a T4 file, plain or gzip",
+      OPTION_TEXT, AT(replay), 0, 0 },
+    { "algorithm", "NAME", "how configs are searched; a wrong name lists them", OPTION_TEXT,
+      AT(algorithm), 0, 0 },
+    { "flags", "K=V,..", "of the algorithm; a wrong one lists them", OPTION_TEXT, AT(flags), 0, 0 },
+    { "pin", "JSON", "known-good configs that are measured first: {\"BLOCK\": 256}, or a list of such, "
+      "or a file with either", OPTION_TEXT, AT(pin), 0, 0 },
+    { "t4", "FILE", "write what was measured as T4 (gzip if it ends in .gz)", OPTION_TEXT, AT(t4), 0, 0 },
+    { "evals", "N", "configs that may be measured, failures among them (default 200)", OPTION_WHOLE,
+      AT(evals), 1, 200000 },
+    { "configs", "N", "configs that may be measured (default 200)", OPTION_WHOLE, AT(configs), 1,
+      200000 },
+    { "seeds", "K", "searches, with seeds from --seed on (default 20)", OPTION_WHOLE, AT(seeds), 1,
+      10000 },
+    { "batch", "B", "configs asked for before the first of them is told (default 1)", OPTION_WHOLE,
+      AT(batch), 1, 4096 },
+    { "threads", "T", "searches at once (default: one a core)", OPTION_WHOLE, AT(threads), 1, 256 },
+    { "noise", NULL, "a recorded single timing instead of the mean, the best judged by its mean",
+      OPTION_FLAG, AT(noise), 0, 0 },
     { "seed", "S", "every decision follows from it", OPTION_WHOLE, AT(seed), 0, 9e15 },
     { "steps", "N", "steps a task", OPTION_WHOLE, AT(steps), 0, 1e6 },
     { "jobs", "N", "compile workers (default: one a core)", OPTION_WHOLE, AT(jobs), 0, 256 },
@@ -164,7 +183,8 @@ static int set(const struct command *command, const struct option_entry *e, cons
 static void set_defaults(struct options *o)
 {
     *o = (struct options) { .gpu = "auto", .llm = "offline", .seed = 1, .steps = -1, .runs = -1,
-                            .samples = -1, .repairs = -1,
+                            .samples = -1, .repairs = -1, .evals = -1, .configs = -1, .seeds = -1,
+                            .batch = -1, .threads = -1,
                             .tune_budget = -1, .temperature = NAN };
     o->store = getenv("WARPSMITH_STORE");
     if (!o->store || !*o->store) {

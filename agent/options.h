@@ -28,13 +28,15 @@ struct options {
     const char *shape;    /* --shape NAME */
     const char *tuner;    /* --tuner random|exhaustive|none */
     const char *record;   /* --record FILE */
+    const char *replay, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
+    int64_t evals, configs, seeds, batch, threads; /* of tune; -1: not given */
     int64_t max_tokens;              /* 0: the provider's default */
     int64_t samples, repairs, tokens; /* -1, -1, 0: none given */
     double temperature, llm_timeout; /* NAN: left out; 0: the default */
     double deadline_s, wall_s, gpu_s, until_sol, usd;
-    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait;
+    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait, noise;
     struct log log;
     char *owned_store;
     size_t n_args;
