@@ -11,7 +11,7 @@
  * are left out of the space. Numbers that are all powers of two are TUNE_POW2, 0 and 1 TUNE_BOOL,
  * other numbers TUNE_NUMBER, words TUNE_CHOICE.
  */
-#include <stdio.h>
+#include <jansson.h>
 #include "agent/tune/tune_space.h"
 
 enum {
@@ -41,6 +41,14 @@ struct recorded {
 int recorded_read(const char *path, struct recorded **ret, struct err *err);
 /* The same of bytes, plain or gzip. */
 int recorded_parse(const char *bytes, size_t len, struct recorded **ret, struct err *err);
+/* The same of measurements at hand, each config once; all name the same parameters. */
+struct recorded_sample {
+    const json_t *config; /* {"BLOCK": 256, "VEC": 4} */
+    enum recorded_status status;
+    double time; /* not looked at unless RECORDED_CORRECT */
+};
+int recorded_build(const struct recorded_sample *samples, size_t n, struct recorded **ret,
+                   struct err *err);
 void recorded_free(struct recorded *recorded); /* NULL is fine */
 
 /*

@@ -20,6 +20,12 @@ const char *recorded_status_name(enum recorded_status status)
     return status_names[status];
 }
 
+static const char *kept_text(const struct recorded_reading *reading, const json_t *value)
+{
+    const char *text = recorded_text(value);
+    return text ? arena_strdup(reading->arena, text) : NULL;
+}
+
 /* --- Kernel Tuner's cache --- */
 
 /* 1: a config; 0: one that its constraints forbid. */
@@ -50,7 +56,7 @@ static int cache_status(const json_t *entry, const struct jpath *at, enum record
 static int cache_entry(struct recorded_reading *reading, const json_t *entry,
                        const struct jpath *at, struct err *err)
 {
-    enum recorded_status status;
+    enum recorded_status status = RECORDED_CORRECT;
     double time = NAN;
     const json_t *single = NULL;
     if (!json_is_object(entry)) {
@@ -106,8 +112,8 @@ int recorded_read_cache(const json_t *doc, struct recorded_reading *reading, str
     if (r == 0 && !json_is_object(cache)) {
         r = jread_fail(&at, err, "expected an object, got %s", jread_kind(cache));
     }
-    reading->kernel = recorded_text(json_object_get(doc, "kernel_name"));
-    reading->device = recorded_text(json_object_get(doc, "device_name"));
+    reading->kernel = kept_text(reading, json_object_get(doc, "kernel_name"));
+    reading->device = kept_text(reading, json_object_get(doc, "device_name"));
     const char *key;
     json_t *entry;
     json_object_foreach(cache, key, entry)
@@ -198,7 +204,7 @@ static int t4_columns(struct recorded_reading *reading, const json_t *configurat
 static int t4_result(struct recorded_reading *reading, const json_t *result, const struct jpath *at,
                      struct err *err)
 {
-    enum recorded_status status;
+    enum recorded_status status = RECORDED_CORRECT;
     double time = NAN;
     const json_t *configuration = json_object_get(result, "configuration");
     const json_t *times = json_object_get(result, "times"), *single = NULL;
@@ -231,8 +237,8 @@ int recorded_read_t4(const json_t *doc, struct recorded_reading *reading, struct
     const json_t *results = NULL, *metadata = json_object_get(doc, "metadata");
     struct jpath at = { NULL, "results", 0 };
     int r = jread_array(doc, "results", true, RECORDED_VALUES_MAX, NULL, &results, err);
-    reading->kernel = recorded_text(json_object_get(metadata, "kernel"));
-    reading->device = recorded_text(json_object_get(metadata, "device"));
+    reading->kernel = kept_text(reading, json_object_get(metadata, "kernel"));
+    reading->device = kept_text(reading, json_object_get(metadata, "device"));
     for (size_t i = 0; r == 0 && i < json_array_size(results); i++) {
         struct jpath here = { &at, NULL, i };
         r = t4_result(reading, json_array_get(results, i), &here, err);

@@ -29,7 +29,7 @@ struct recorded_reading {
     uint32_t *first;
     size_t n_single, room_single;
     double *single;
-    const char *kernel, *device; /* NULL: not said */
+    const char *kernel, *device; /* in the arena; NULL: not said */
 };
 
 /* ERR_INVALID: a name of no use. */
