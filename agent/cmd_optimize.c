@@ -265,23 +265,6 @@ int command_run_campaign(struct session *s, struct campaign *c)
     return code;
 }
 
-static struct llm_options model_options(const struct options *o)
-{
-    struct llm_options m;
-    llm_options_init(&m);
-    m.model = o->model;
-    m.base_url = o->base_url;
-    m.key_file = o->key_file;
-    m.ca_file = o->ca;
-    m.proxy = o->proxy;
-    m.prices = o->prices;
-    m.max_tokens = o->max_tokens;
-    m.temperature = o->temperature;
-    m.timeout_s = o->llm_timeout;
-    m.log = &o->log;
-    return m;
-}
-
 static int run_optimize(const struct options *o)
 {
     struct session session;
@@ -289,7 +272,8 @@ static int run_optimize(const struct options *o)
     if (session_open(&session, o, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR, &err) < 0) {
         return options_fail(&err);
     }
-    struct llm_options model = model_options(o);
+    struct llm_options model;
+    session_model_options(o, &model);
     struct campaign_options options = {
         .tasks = o->args, .n_tasks = o->n_args, .start = o->start, .baseline = o->baseline,
         .llm = o->llm, .tuner = o->tuner, .ablate = o->ablate, .seed = (uint64_t)o->seed,
@@ -313,7 +297,8 @@ static int run_resume(const struct options *o)
     if (session_open(&session, o, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR, &err) < 0) {
         return options_fail(&err);
     }
-    struct llm_options model = model_options(o);
+    struct llm_options model;
+    session_model_options(o, &model);
     struct campaign_options changes = {
         .llm = str_eq(o->llm, "offline") ? NULL : o->llm, .steps = o->steps, .wall_s = o->wall_s,
         .gpu_s = o->gpu_s, .usd = o->usd, .tokens = o->tokens, .no_wait = o->no_wait,

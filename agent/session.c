@@ -177,3 +177,18 @@ char *session_verdict_key(const struct session *s, struct arena *arena, const st
     id_hex(&id, hex);
     return arena_strdup(arena, hex);
 }
+
+void session_model_options(const struct options *o, struct llm_options *ret)
+{
+    llm_options_init(ret);
+    ret->model = o->model;
+    ret->base_url = o->base_url;
+    ret->key_file = o->key_file;
+    ret->ca_file = o->ca;
+    ret->proxy = o->proxy;
+    ret->prices = o->prices;
+    ret->max_tokens = o->max_tokens;
+    ret->temperature = o->temperature;
+    ret->timeout_s = o->llm_timeout;
+    ret->log = &o->log;
+}

@@ -7,6 +7,7 @@
  */
 #include <stdbool.h>
 #include <uv.h>
+#include "agent/llm.h"
 #include "agent/options.h"
 #include "evaluator/evaluator.h"
 #include "graph/htg.h"
@@ -37,6 +38,9 @@ void session_close(struct session *session);
 /* The device that candidates are judged on, and the gate's version. */
 const struct device_info *session_device(const struct session *session);
 int session_gate(const struct session *session);
+
+/* How a language model is asked, as the command line has it; `spec` stays unset. */
+void session_model_options(const struct options *options, struct llm_options *ret);
 
 /* The key a verdict is kept and found again under. `baseline` may be NULL. */
 char *session_verdict_key(const struct session *session, struct arena *arena,
