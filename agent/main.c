@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 static const struct command *const commands[] = {
-    &command_optimize, &command_resume, &command_eval,   &command_report, &command_ledger,
+    &command_optimize, &command_resume, &command_tune,   &command_eval,   &command_report, &command_ledger,
     &command_replay,   &command_memory,   &command_prompt, &command_doctor, &command_bench,
 };
 

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* tune: the best config of a kernel, on a device or on a recorded space. */
+#include "agent/cmd_tune.h"
+#include "agent/command.h"
+#include "agent/tune/tune_config.h"
+#include "base/util.h"
+
+#include <string.h>
+
+int tune_pins(const struct options *options, const struct tune_space *space, uint16_t **ret,
+              size_t *ret_n, struct err *err)
+{
+    json_t *list = NULL;
+    const char *text = options->pin;
+    bool inline_json = text[strspn(text, " \t\n")] == '{' || text[strspn(text, " \t\n")] == '[';
+    int r = inline_json ? jread_parse(text, strlen(text), &list, err) : jread_file(text, &list, err);
+    r = r < 0 ? r : tune_config_read_all(space, list, ret, ret_n, err);
+    json_decref(list);
+    if (r < 0) {
+        err_wrap(err, "--pin");
+    }
+    return r;
+}
+
+static int run_tune(const struct options *o)
+{
+    if (o->replay && o->n_args > 0) {
+        fprintf(stderr, "warpsmith tune: --replay takes its space from the file, not from \"%s\"\n",
+                o->args[0]);
+        return EXIT_USAGE;
+    }
+    if (!o->replay) {
+        fprintf(stderr, "warpsmith tune: name a space, --replay FILE\nsee warpsmith tune --help\n");
+        return EXIT_USAGE;
+    }
+    return tune_replayed(o);
+}
+
+const struct command command_tune = {
+    .name = "tune",
+    .summary = "find the best config of a kernel, on a device or on a recorded space",
+    .usage = "tune TASK CANDIDATE [options] | tune --replay FILE [options]",
+    .help
+    = "Searches the space of a candidate's plan on the device, or a space that was measured whole and\n"
+      "recorded (a cache of Kernel Tuner, a T4 file; plain or gzip). A replay's score is the recorded optimum\n"
+      "divided by the best found; a config counts once, and one that failed counts, too.\n\n"
+      "  warpsmith tune matmul 08_pipelined --configs 200 --out tuned\n"
+      "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20\n"
+      "  warpsmith tune --replay space.json --algorithm lfbo --flags form=tree,copies=3 --noise --json -",
+    .takes = "replay algorithm flags evals seeds seed batch threads noise pin json out",
+    .args_min = 0,
+    .args_max = 2,
+    .run = run_tune,
+};
