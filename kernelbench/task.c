@@ -114,7 +114,7 @@ static int read_shapes(const json_t *doc, struct task *task, struct err *err)
 
 static int read_tolerance(const json_t *doc, struct task *task, struct err *err)
 {
-    static const char *const known[] = { "atol", "rtol" };
+    static const char *const known[] = { "atol", "rtol", "relative" };
     const json_t *tolerance = json_object_get(doc, "tolerance");
     struct jpath here = { NULL, "tolerance", 0 };
     if (!tolerance) {
@@ -124,6 +124,7 @@ static int read_tolerance(const json_t *doc, struct task *task, struct err *err)
     if (r == 0) {
         r = jread_real(tolerance, "atol", true, 0, 1e30, &here, &task->atol, err);
     }
+    r = r < 0 ? r : jread_bool(tolerance, "relative", false, &here, &task->relative, err);
     return r < 0 ? r : jread_real(tolerance, "rtol", true, 0, 1, &here, &task->rtol, err);
 }
 
@@ -187,6 +188,31 @@ static int reference_file(const json_t *reference, const char **ret, struct err 
     return r;
 }
 
+/* {"oracle": FILE, "hash": HEX}: a problem in KernelBench's form, which PyTorch runs. */
+static int read_oracle(const json_t *reference, struct task *task, struct err *err)
+{
+    static const char *const known[] = { "oracle", "hash" };
+    struct jpath here = { NULL, "reference", 0 };
+    const char *file = NULL, *hash = NULL;
+    struct id id;
+    int r = jread_object(reference, &here, known, ARRAY_LEN(known), err);
+    r = r < 0 ? r : jread_string(reference, "oracle", true, &here, &file, err);
+    r = r < 0 ? r : jread_string(reference, "hash", true, &here, &hash, err);
+    if (r == 0 && (strchr(file, '/') || file[0] == '.' || !file[0])) {
+        struct jpath member = { &here, "oracle", 0 };
+        r = jread_fail(&member, err, "expected the name of a file beside task.json");
+    }
+    if (r == 0 && !id_parse(hash, &id)) {
+        struct jpath member = { &here, "hash", 0 };
+        r = jread_fail(&member, err, "expected 64 hex digits");
+    }
+    if (r == 0) {
+        task->oracle = arena_strdup(task->arena, file);
+        task->oracle_hash = arena_strdup(task->arena, hash);
+    }
+    return r;
+}
+
 static int read_reference(const json_t *doc, const char *source, struct task *task,
                           struct err *err)
 {
@@ -194,6 +220,9 @@ static int read_reference(const json_t *doc, const char *source, struct task *ta
     const json_t *reference = json_object_get(doc, "reference");
     if (!reference) {
         return 0;
+    }
+    if (json_object_get(reference, "oracle")) {
+        return read_oracle(reference, task, err);
     }
     struct jpath here = { NULL, "reference", 0 }, at = { &here, "plan", 0 };
     const char *file = NULL;
@@ -352,7 +381,8 @@ static int load_source(const char *folder, const json_t *doc, char **ret, struct
     const json_t *reference = json_object_get(doc, "reference");
     const char *file = NULL;
     size_t len = 0;
-    if (!json_is_object(reference) || reference_file(reference, &file, NULL) < 0) {
+    if (!json_is_object(reference) || json_object_get(reference, "oracle")
+        || reference_file(reference, &file, NULL) < 0) {
         return 0;
     }
     auto_free char *path = xprintf("%s/%s", folder, file);
@@ -388,6 +418,9 @@ int task_load(const char *folder, struct task **ret, struct err *err)
     json_decref(doc);
     if (r == 0) {
         task->folder = arena_strdup(task->arena, folder);
+        if (task->oracle) {
+            task->oracle = arena_printf(task->arena, "%s/%s", folder, task->oracle);
+        }
         *ret = task;
     }
     return r;

@@ -73,6 +73,7 @@ struct task {
     struct shape shapes[TASK_SHAPES_MAX]; /* default, small if there is one, then held out */
     const char *aliases[TASK_TENSORS_MAX][2];
     double atol, rtol;
+    bool relative; /* atol is a share of the expected output's RMS */
     struct expr *flops, *bytes; /* NULL if not given */
     bool flops_minimum;         /* `flops` is a true lower bound, so it makes a physical floor */
     bool specialise;            /* held-out shapes are not used for correctness */
@@ -82,6 +83,8 @@ struct task {
     int64_t roundings; /* intermediates that may be rounded to `precision` on the way */
     const char *reference_source;
     struct plan *reference_plan; /* NULL for a task whose oracle is not a kernel */
+    const char *oracle;      /* path of the problem's file, where PyTorch says what is right; or NULL */
+    const char *oracle_hash; /* BLAKE2b-256 of that file, which must not have changed */
 };
 
 /* Reads FOLDER/task.json and the reference; every error names file and path inside the document. */

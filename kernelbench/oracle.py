@@ -1,0 +1,413 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+The oracle: PyTorch's word on what is right, for problems in KernelBench's form (a Python file with
+Model, get_inputs and get_init_inputs).
+
+warpsmith starts this program once and talks to it in frames (base/frame.h) on descriptor 3. Jobs:
+
+  describe  what a problem computes: tensors, scalars, symbols, and why it can't be judged, if so
+  open      shared memory for one judgement; its descriptor goes to the device worker over 4
+  make      weights and inputs into the shared memory, by seed and distribution
+  run       the reference on what lies there, in double where PyTorch can; outputs into the memory
+  close     gives the memory back
+  baseline  how long PyTorch itself takes: eager with TF32 off and on, torch.compile
+
+Every failure is an answer with "error"; a crash ends the problem's judgement, never the campaign.
+Inputs come from the problem's own get_inputs, whose random sources are replaced: so triangular
+matrices stay triangular, and still nobody without the seed knows a value.
+  oracle.py --selftest   checks itself on the CPU
+"""
+import ctypes
+import json
+import math
+import mmap
+import os
+import socket
+import struct
+import sys
+import time
+
+try:
+    import torch
+    from oracle_problem import (DTYPES, Problem, Trouble, call, describe, hash_of, is_memory, said,
+                                spread_constants, state_of)
+except ImportError as problem:  # said in the hello, where the user sees it
+    torch, torch_error = None, problem
+
+HELLO, JOB, RESULT = 1, 2, 4
+HEADER = struct.Struct("<IHHQIIQ")
+MAGIC, VERSION = 0x4D535057, 1
+# ---- frames
+
+
+def read_exactly(fd, n):
+    parts = []
+    while n:
+        part = os.read(fd, min(n, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        n -= len(part)
+    return b"".join(parts)
+
+
+def read_frame(fd):
+    """(id, json), or None when the agent hung up."""
+    head = read_exactly(fd, HEADER.size)
+    if head is None:
+        return None
+    magic, version, kind, job, json_len, _, blob_len = HEADER.unpack(head)
+    if magic != MAGIC or version != VERSION or kind != JOB:
+        raise SystemExit("oracle: what came on descriptor 3 is no job")
+    text = read_exactly(fd, json_len)
+    read_exactly(fd, blob_len)
+    return job, json.loads(text)
+
+
+def write_frame(fd, kind, job, value):
+    text = json.dumps(value, allow_nan=False).encode()
+    out = memoryview(HEADER.pack(MAGIC, VERSION, kind, job, len(text), 0, 0) + text)
+    while out:
+        out = out[os.write(fd, out):]
+
+
+# ---- memory shared with the device worker
+
+
+class Arena:
+    """One allocation of its own, whose descriptor can be given away: a memfd, or memory of the GPU."""
+
+    def __init__(self, size, device):
+        self.size, self.device, self.driver = size, device, None
+        if device == "cpu":
+            self.fd = os.memfd_create("warpsmith-oracle", os.MFD_CLOEXEC)
+            os.ftruncate(self.fd, size)
+            self.map = mmap.mmap(self.fd, size)
+            self.bytes = torch.frombuffer(self.map, dtype=torch.uint8)
+        else:
+            self.allocate(torch.device(device).index or 0)
+
+    def check(self, name, *args):
+        code = getattr(self.driver, name)(*args)
+        if code == 2:
+            raise MemoryError("out of memory")
+        if code:
+            raise Trouble(f"{name} failed with CUDA error {code}")
+
+    def allocate(self, index):
+        torch.zeros(1, device=self.device)  # makes the context current
+        self.driver = ctypes.CDLL("libcuda.so.1")
+        # CUmemAllocationProp: pinned, by file descriptor, on this device
+        prop = struct.pack("<iiiiQQ", 1, 1, 1, index, 0, 0)
+        unit, handle, base = ctypes.c_size_t(), ctypes.c_ulonglong(), ctypes.c_ulonglong()
+        fd = ctypes.c_int(-1)
+        self.check("cuMemGetAllocationGranularity", ctypes.byref(unit), prop, 0)
+        self.mapped = ctypes.c_size_t(-(-self.size // unit.value) * unit.value)
+        none = ctypes.c_ulonglong(0)
+        torch.cuda.empty_cache()
+        self.check("cuMemCreate", ctypes.byref(handle), self.mapped, prop, none)
+        self.check("cuMemExportToShareableHandle", ctypes.byref(fd), handle, 1, none)
+        self.check("cuMemAddressReserve", ctypes.byref(base), self.mapped, ctypes.c_size_t(0), none, none)
+        self.check("cuMemMap", base, self.mapped, ctypes.c_size_t(0), handle, none)
+        self.check("cuMemSetAccess", base, self.mapped, struct.pack("<iii", 1, index, 3),
+                   ctypes.c_size_t(1))
+        self.check("cuMemRelease", handle)  # lives while it is mapped
+        self.fd, self.base = fd.value, base
+        view = type("View", (), {"__cuda_array_interface__": {
+            "data": (base.value, False), "shape": (self.size,), "typestr": "|u1", "version": 3}})
+        self.bytes = torch.as_tensor(view(), device=self.device)
+
+    def view(self, at, shape, dtype):
+        size = math.prod(shape) * torch.empty(0, dtype=dtype).element_size()
+        return self.bytes[at:at + size].view(dtype).reshape(shape)
+
+    def close(self):
+        self.bytes = None
+        os.close(self.fd)
+        if self.driver:
+            torch.cuda.synchronize()
+            self.check("cuMemUnmap", self.base, self.mapped)
+            self.check("cuMemAddressFree", self.base, self.mapped)
+
+
+# ---- a judgement
+
+
+class Judgement:
+    """What is open between `open` and `close`."""
+
+    def __init__(self, job, device, described):
+        self.device, self.method = device, None
+        self.problem = Problem(job["problem"], job.get("hash"))
+        first = self.problem.inputs(device)
+        self.fixed = [None if torch.is_tensor(v) else v for v in first]
+        parts = [described[k] for k in ("inputs", "weights", "inout", "outputs")]
+        want = [t for part in parts for t in part]
+        if [[t["dtype"], math.prod(t["shape"])] for t in want] != job["tensors"]:
+            raise Trouble("the task's tensors are not the problem's")
+        del first
+        self.model = self.problem.model(device)
+        self.precise = None
+        places, end = [], 0
+        for t in want:
+            places.append(end)
+            end += -(-math.prod(t["shape"]) * torch.empty(0, dtype=self.dtype(t)).element_size()
+                     // 512) * 512
+        self.places, self.arena = places, Arena(max(end, 512), device)
+        views = [self.arena.view(at, t["shape"], self.dtype(t)) for at, t in zip(places, want)]
+        counts = [len(part) for part in parts]
+        self.parts = [views[sum(counts[:i]):sum(counts[:i + 1])] for i in range(4)]
+        self.units = not self.finite(False) and self.finite(True)
+
+    @staticmethod
+    def dtype(t):
+        return getattr(torch, DTYPES[t["dtype"]])
+
+    def finite(self, units):
+        """Are the outputs numbers, for normal (or uniform) inputs?"""
+        self.make({"inputs": 1, "weights": 1, "inout": 1}, units)
+        self.run()
+        return all(bool(o.isfinite().all()) for o in self.parts[3])
+
+    def make(self, job, units=None):
+        inputs, weights, inout, _ = self.parts
+        units = self.units if units is None else units
+        if job.get("inputs") is not None:
+            made = self.problem.inputs(self.device, job["inputs"], job.get("mode", "own"), units)
+            for view, value in zip(inputs, [v for v in made if torch.is_tensor(v)]):
+                view.copy_(value)
+        for part, key, which in ((weights, "weights", 0), (inout, "inout", 1)):
+            if job.get(key) is not None and part:
+                model = self.problem.model(self.device, job[key])
+                spread_constants(model, job[key])
+                for view, (_, value) in zip(part, state_of(model)[which]):
+                    view.copy_(value.detach())
+
+    def arguments(self, cast):
+        tensors = iter(self.parts[0])
+        return [cast(next(tensors)) if v is None else v for v in self.fixed]
+
+    def once(self, model, cast, pick=None):
+        weights, inout, outputs = self.parts[1:]
+        before = state_of(model)
+        with torch.no_grad():
+            for views, pairs in ((weights, before[0]), (inout, before[1])):
+                for view, (_, t) in zip(views, pairs):
+                    t.copy_(view)
+        arguments = self.arguments(cast)
+        result = call(self.problem, model, pick(arguments) if pick else arguments)
+        if pick is None:
+            for view, value in zip(outputs, result):
+                view.copy_(value.reshape(view.shape))
+            for view, (_, value) in zip(inout, state_of(model)[1]):
+                view.copy_(value)
+        return result
+
+    def in_double(self):
+        if self.precise is None:
+            self.precise = self.problem.model(self.device).double()
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            self.once(self.precise, lambda t: t.double() if t.is_floating_point() else t.clone())
+        finally:
+            torch.set_default_dtype(before)
+
+    def as_is(self):
+        self.once(self.model, lambda t: t.clone())
+
+    def in_slices(self, pieces):
+        """In double, a part of the batch at a time; only where that agrees with the whole."""
+        inputs, _, inout, outputs = self.parts
+        n = inputs[0].shape[0] if inputs[0].dim() else 0
+        if inout or n < pieces or any(not o.dim() or o.shape[0] != n for o in outputs):
+            raise Trouble("this problem can't be cut into slices")
+        self.as_is()
+        kept = [o.clone() for o in outputs]
+        self.precise = self.precise or self.problem.model(self.device).double()
+        for k in range(pieces):
+            a, b = n * k // pieces, n * (k + 1) // pieces
+            part = self.once(self.precise, lambda t: t,
+                             lambda args: [v[a:b].double() if torch.is_tensor(v)
+                                           and v.is_floating_point() and v.dim() and v.shape[0] == n
+                                           else v.double() if torch.is_tensor(v)
+                                           and v.is_floating_point() else v for v in args])
+            for view, value in zip(outputs, part):
+                view[a:b].copy_(value)
+        for view, whole in zip(outputs, kept):
+            far = (view - whole).abs().max() > 1e-3 * whole.abs().max()
+            if bool(far):
+                raise Trouble("this problem's slices don't make up the whole")
+
+    def run(self):
+        ways = {"double": self.in_double, "slices of 4": lambda: self.in_slices(4),
+                "slices of 16": lambda: self.in_slices(16), "as is": self.as_is}
+        if self.method:
+            return ways[self.method]()
+        for name, way in ways.items():
+            try:
+                way()
+                self.method = name
+                return None
+            except Exception as trouble:
+                if name == "as is" or not (is_memory(trouble) or isinstance(trouble, (Trouble, RuntimeError))):
+                    raise
+            self.precise = self.precise if name != "slices of 16" else None
+            clean(self.device)
+        return None
+
+    def close(self):
+        self.parts = self.model = self.precise = None
+        self.arena.close()
+
+
+def clean(device):
+    if device != "cpu":
+        torch.cuda.empty_cache()
+
+
+# ---- PyTorch's own time
+
+
+def time_one(call_once, device, samples=50):
+    """Microseconds: median and quartiles of runs with a cold L2."""
+    l2 = torch.cuda.get_device_properties(device).L2_cache_size
+    flush = torch.empty(2 * l2, dtype=torch.uint8, device=device)
+    for _ in range(5):
+        call_once()
+    times, began = [], time.monotonic()
+    while len(times) < samples and (len(times) < 5 or time.monotonic() - began < 3):
+        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        flush.zero_()
+        start.record()
+        call_once()
+        stop.record()
+        torch.cuda.synchronize()
+        times.append(1e3 * start.elapsed_time(stop))
+    times.sort()
+    return {"median_us": times[len(times) // 2], "lo_us": times[len(times) // 4],
+            "hi_us": times[3 * len(times) // 4], "n": len(times)}
+
+
+def baseline(job, device):
+    if device == "cpu":
+        raise Trouble("PyTorch's own time needs a GPU; on the simulator there's nothing to compare with")
+    problem = Problem(job["problem"], job.get("hash"))
+    model, inputs = problem.model(device), problem.inputs(device, units=True)
+    out = {}
+    for name in job["variants"]:
+        tf32 = name != "eager"
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        run = model if name.startswith("eager") else torch.compile(
+            model, mode="max-autotune" if name == "max_autotune" else "default")
+        try:
+            with torch.no_grad():
+                out[name] = time_one(lambda: run(*inputs), device)
+        except Exception as trouble:
+            out[name] = {"error": str(said(problem.path, name, trouble))}
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+            clean(device)
+    return {"baselines": out}
+
+
+# ---- serving
+
+
+class Server:
+    def __init__(self, device):
+        self.device, self.judgement, self.serial = device, None, 0
+        self.described = {}
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+    def describe(self, path):
+        if self.described.get("path") != path or self.described["hash"] != hash_of(path):
+            self.described = {"path": path, **describe(path, self.device)}
+        return self.described
+
+    def close(self):
+        if self.judgement:
+            self.judgement.close()
+        self.judgement = None
+        clean(self.device)
+
+    def open(self, job):
+        self.close()
+        described = self.describe(job["problem"])
+        if described["unsupported"]:
+            raise Trouble(described["unsupported"])
+        self.judgement = Judgement(job, self.device, described)
+        self.serial += 1
+        with socket.socket(fileno=os.dup(4)) as to_worker:
+            socket.send_fds(to_worker, [struct.pack("<Q", self.serial)], [self.judgement.arena.fd])
+        j = self.judgement
+        return {"serial": self.serial, "bytes": j.arena.size, "host": self.device == "cpu",
+                "places": j.places, "method": j.method,
+                "inputs": "uniform" if j.units else "normal"}
+
+    def answer(self, job):
+        kind = job.get("kind")
+        if kind == "describe":
+            return self.describe(job["problem"])
+        if kind == "open":
+            return self.open(job)
+        if kind == "baseline":
+            return baseline(job, self.device)
+        if kind == "close":
+            self.close()
+            return {}
+        if kind in ("make", "run") and not self.judgement:
+            raise Trouble("nothing is open: the oracle was restarted meanwhile")
+        if kind == "make":
+            self.judgement.make(job)
+        elif kind == "run":
+            self.judgement.run()
+        else:
+            raise Trouble(f"no kind of job is called \"{kind}\"")
+        if self.device != "cpu":
+            torch.cuda.synchronize()
+        return {"method": self.judgement.method}
+
+    def safely(self, job):
+        try:
+            return {"ok": True, **self.answer(job)}
+        except Trouble as trouble:
+            return {"ok": False, "error": str(trouble)}
+        except Exception as trouble:
+            text = f"{type(trouble).__name__}: {trouble}"[:600]
+            if is_memory(trouble):
+                text = "it needs more memory than there is: " + text
+                self.close()
+            return {"ok": False, "error": text}
+
+
+def hello(device):
+    out = {"role": "oracle", "python": sys.version.split()[0], "program": sys.executable}
+    if torch is None:
+        return {**out, "error": f"{sys.executable} has no PyTorch ({torch_error}); install it (Debian: "
+                "python3-torch) or name a Python that has it: WARPSMITH_PYTHON=/path/to/python3"}
+    if device != "cpu" and not torch.cuda.is_available():
+        return {**out, "error": f"the PyTorch of {sys.executable} ({torch.__version__}) can't use the GPU"}
+    name = "cpu" if device == "cpu" else torch.cuda.get_device_name(device)
+    return {**out, "torch": torch.__version__, "cuda": torch.version.cuda or "", "device": name}
+
+
+def serve(device):
+    first = hello(device)
+    write_frame(3, HELLO, 0, first)
+    if "error" in first:
+        return 3
+    server = Server(device)
+    while True:
+        frame = read_frame(3)
+        if frame is None:
+            return 0
+        write_frame(3, RESULT, frame[0], server.safely(frame[1]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--selftest"]:
+        import oracle_test
+        sys.exit(oracle_test.main())
+    sys.exit(serve(sys.argv[1] if len(sys.argv) > 1 else "cpu"))

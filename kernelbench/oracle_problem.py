@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""
+A problem in KernelBench's form, imported and described: what goes in, what comes out, what a candidate
+gets as weights, and why it can't be judged where it can't.
+"""
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+
+import torch
+from oracle_inputs import Sources, on
+
+DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64",
+          "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool"}
+
+
+class Trouble(Exception):
+    """Something the user can read and act on."""
+
+
+def dtype_name(dtype):
+    for name, of_torch in DTYPES.items():
+        if dtype == getattr(torch, of_torch):
+            return name
+    raise Trouble(f"a tensor of {dtype}: no such element type here")
+
+
+def where(problem):
+    """The last line of the problem's own file that the exception in hand went through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(sys.exc_info()[2])
+             if frame.filename == problem]
+    return f" (line {lines[-1]})" if lines else ""
+
+
+def said(path, what, problem):
+    return Trouble(f"{os.path.basename(path)}: {what}: {type(problem).__name__}: "
+                   f"{str(problem).strip() or 'no reason given'}"[:600] + where(path))
+
+
+def hash_of(path):
+    try:
+        with open(path, "rb") as file:
+            return hashlib.blake2b(file.read(), digest_size=32).hexdigest()
+    except OSError as problem:
+        raise Trouble(f"{path}: {problem.strerror}") from problem
+
+
+class Problem:
+    """One problem's file, imported. Nothing is drawn yet."""
+
+    def __init__(self, path, expected_hash=None):
+        self.path, self.hash = path, hash_of(path)
+        if expected_hash and expected_hash != self.hash:
+            raise Trouble(f"{path} has changed since the run began; start a new one")
+        spec = importlib.util.spec_from_file_location("problem_" + self.hash[:16], path)
+        self.module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(self.module)
+        except Exception as problem:
+            raise said(path, "it can't be imported", problem) from problem
+        for name in ("Model", "get_inputs", "get_init_inputs"):
+            if not callable(getattr(self.module, name, None)):
+                raise Trouble(f"{os.path.basename(path)}: there is no {name} in it")
+
+    def model(self, device, seed=0):
+        try:
+            with on(device):
+                torch.manual_seed(seed)
+                model = self.module.Model(*self.module.get_init_inputs())
+            return model if device == "meta" else model.to(device)
+        except Exception as problem:
+            raise said(self.path, "Model can't be made", problem) from problem
+
+    def inputs(self, device, seed=0, mode="own", units=False):
+        try:
+            with Sources(device, seed, mode, units) as sources, on(device):
+                values = list(self.module.get_inputs())
+        except Exception as problem:
+            raise said(self.path, "get_inputs", problem) from problem
+        self.drawn = sources.drawn
+        return [v.detach().contiguous() if torch.is_tensor(v) else v for v in values]
+
+    def symbols(self):
+        """Whole numbers that the file names."""
+        return {name: value for name, value in vars(self.module).items()
+                if type(value) is int and 0 < value < 1 << 40 and not name.startswith("_")}
+
+    def argument_names(self, n):
+        names = [p for p in inspect.signature(self.module.Model.forward).parameters][1:]
+        return [names[i] if i < len(names) else f"x{i}" for i in range(n)]
+
+
+def state_of(model):
+    """(weights, updated): parameters and buffers by name; the second are those that forward changes."""
+    changed = set()
+    norms = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.instancenorm._InstanceNorm)
+    for path, module in model.named_modules():
+        if isinstance(module, norms) and module.training and module.track_running_stats:
+            changed |= {f"{path}.{name}".lstrip(".")
+                        for name, _ in module.named_buffers(recurse=False)}
+    every = list(model.named_parameters()) + list(model.named_buffers())
+    return ([(n, t) for n, t in every if n not in changed], [(n, t) for n, t in every if n in changed])
+
+
+def spread_constants(model, seed):
+    """A bias of zeros and a scale of ones would hide who ignores them: values of their own instead."""
+    generator = None
+    for _, t in sum(state_of(model), []):
+        constant = t.is_floating_point() and t.numel() > 0 and bool((t == t.view(-1)[0]).all())
+        if constant and (isinstance(t, torch.nn.Parameter) or t.dim() == 1):
+            generator = generator or torch.Generator(t.device).manual_seed(seed)
+            with torch.no_grad():
+                t.add_(torch.rand(t.shape, generator=generator, device=t.device).sub_(0.5).mul_(0.5))
+
+
+def call(problem, model, inputs):
+    """The outputs as a list of tensors."""
+    try:
+        with torch.no_grad(), on(inputs_device(inputs)):
+            result = model(*inputs)
+    except Exception as trouble:
+        if is_memory(trouble):
+            raise
+        raise said(problem.path, "forward", trouble) from trouble
+    outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+    if not outputs or not all(torch.is_tensor(o) for o in outputs):
+        raise Trouble(f"{os.path.basename(problem.path)}: forward returns something other than tensors")
+    return outputs
+
+
+def inputs_device(inputs):
+    return next((str(i.device) for i in inputs if torch.is_tensor(i)), "cpu")
+
+
+def is_memory(problem):
+    return "out of memory" in str(problem).lower() or isinstance(problem, MemoryError) \
+        or "can't allocate memory" in str(problem)
+
+
+def draws(problem, model):
+    """Does forward draw random numbers? Then no candidate could agree with it."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.training and module.p > 0:
+            return f"forward draws random numbers ({name}, a dropout of {module.p:g})"
+    try:
+        tree = inspect.getsource(problem.module.Model.forward)
+    except (OSError, TypeError):
+        return None
+    found = [n for n in Sources.NAMES if f"torch.{n}(" in tree]
+    return f"forward draws random numbers (torch.{found[0]})" if found else None
+
+
+def tensor_json(name, t):
+    out = {"name": name, "dtype": dtype_name(t.dtype), "shape": list(t.shape)}
+    if not t.is_floating_point() and t.dtype != torch.bool:
+        # Drawn by the oracle; the bound is for modelled runs, which only need valid indices.
+        out["bound"] = int(t.max()) + 1 if t.device.type != "meta" and t.numel() else 1
+    return out
+
+
+def total_bytes(*groups):
+    return sum(t.numel() * t.element_size() for group in groups for t in group if torch.is_tensor(t))
+
+
+def room(device):
+    """Bytes that could be taken now."""
+    if device == "cpu":
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return torch.cuda.mem_get_info(device)[0]
+
+
+def shapes(problem, device):
+    """(model, inputs, outputs): without data if PyTorch can tell shapes so, else by running it."""
+    model, inputs = problem.model("meta"), problem.inputs("meta")
+    try:
+        return model, inputs, call(problem, model, inputs)
+    except Exception as trouble:
+        needs = 4 * total_bytes(inputs, model.parameters(), model.buffers())
+        if needs > room(device):
+            raise Trouble(f"this PyTorch ({torch.__version__}) tells no shapes without a run, which would take "
+                          f"about {needs >> 20} MiB here: {str(trouble)[:200]}") from trouble
+    model, inputs = problem.model(device), problem.inputs(device)
+    return model, inputs, call(problem, model, inputs)
+
+
+def describe(path, device):
+    problem = Problem(path)
+    model, inputs, outputs = shapes(problem, device)
+    weights, updated = state_of(model)
+    unsupported = draws(problem, model)
+    if not problem.drawn:
+        unsupported = unsupported or "get_inputs draws nothing: every run would see the same inputs"
+    named = list(zip(problem.argument_names(len(inputs)), inputs))
+    return {"name": os.path.splitext(os.path.basename(path))[0], "hash": problem.hash,
+            "symbols": problem.symbols(), "unsupported": unsupported,
+            "bytes": total_bytes(inputs, outputs, [t for _, t in weights + updated]),
+            "inputs": [tensor_json(n, v) for n, v in named if torch.is_tensor(v)],
+            "scalars": [{"name": n, "value": v, "kind": type(v).__name__} for n, v in named
+                        if isinstance(v, (bool, int, float))],
+            "weights": [tensor_json(n, t) for n, t in weights],
+            "inout": [tensor_json(n, t) for n, t in updated],
+            "outputs": [tensor_json("y" if len(outputs) == 1 else f"y{i}", o)
+                        for i, o in enumerate(outputs)]}
