@@ -237,16 +237,19 @@ static int say_empty(const struct tune_plan *plan, uint64_t conflict, struct err
 
 /* --- The space --- */
 
+/* As tune_solve has it: a constraint that can't be evaluated doesn't matter where another forbids. */
 static int allows(const void *ud, const uint16_t *config)
 {
     const struct tune_plan *plan = ud;
+    int ret = 1;
     for (size_t k = 0; k < plan->rules.n_rules; k++) {
         int r = holds(plan, k, config, NULL);
-        if (r <= 0) {
-            return r;
+        if (r == 0) {
+            return 0;
         }
+        ret = ret < 0 ? ret : r;
     }
-    return 1;
+    return ret;
 }
 
 static int draw(const void *ud, struct rng *rng, uint16_t *ret_config)

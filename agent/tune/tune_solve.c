@@ -117,23 +117,26 @@ static void make_groups(const struct tune_rules *rules, struct tune_solution *so
 
 /* --- One group --- */
 
-/* 1 kept, 0 broken, negative: an error that no rule before it forbids. */
+/* 1 kept, 0 broken, negative: a rule can't be evaluated, and no other is broken. */
 static int keeps_all(struct walk *w)
 {
+    int ret = 1;
     for (size_t k = 0; k < w->group->n_rules; k++) {
         if (w->asked >> k & 1) {
-            int r = w->rules->holds(w->rules->ud, w->group->rule[k], w->config, w->err);
-            if (r <= 0) {
-                return r;
+            int r = w->rules->holds(w->rules->ud, w->group->rule[k], w->config,
+                                    ret < 0 ? NULL : w->err);
+            if (r == 0) {
+                return 0;
             }
+            ret = ret < 0 ? ret : r;
         }
     }
-    return 1;
+    return ret;
 }
 
 /*
  * 0 if a rule that is ready after this depth is broken. One that can't be evaluated isn't yet held
- * against the combination: an earlier rule may forbid it; *unsure says to ask all at the end.
+ * against the combination: another may forbid it; *unsure says to ask all at the end.
  */
 static bool may_go_on(struct walk *w, size_t depth, bool *unsure)
 {

@@ -30,7 +30,7 @@ struct tune_solution;
 /*
  * ERR_NOTFOUND: nothing keeps them all; *ret_conflict is then a smallest set of rules that can't
  * hold together, 0 if it wasn't found within the effort. An error of `holds` is returned as it is,
- * if a combination meets it that no earlier rule of its group forbids. `rules` is borrowed.
+ * if a combination meets it that no other rule of its group forbids. `rules` is borrowed.
  */
 int tune_solve(const struct tune_rules *rules, struct arena *arena, struct tune_solution **ret,
                uint64_t *ret_conflict, struct err *err);
