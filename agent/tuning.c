@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/tuning.h"
+#include "agent/tune/tune_plan.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -13,7 +14,7 @@ enum { TUNING_FLIGHT_MAX = 64 };
 struct flight {
     struct tuning *tuning;
     struct candidate *candidate;
-    int64_t config[PLAN_PARAMS_MAX];
+    uint16_t config[TUNE_PARAMS_MAX];
     struct judgement *judgement;
     char *text;
 };
@@ -25,6 +26,7 @@ struct tuning {
     void *ud;
     struct arena *arena;
     struct space space;
+    struct tune_space *tune;
     struct tuner *tuner;
     struct tuning_sample *samples;
     size_t n_samples, in_flight, width;
@@ -35,11 +37,23 @@ struct tuning {
     char *error;
 };
 
-static char *config_text(const struct space *space, const int64_t *config)
+/* The tunables' values; `ret` holds PLAN_PARAMS_MAX. */
+static void params_of(const struct tuning *t, const uint16_t *config, struct symbol *ret)
 {
+    int64_t values[PLAN_PARAMS_MAX];
+    tune_plan_values(t->tune, config, values);
+    for (size_t i = 0; i < t->space.n; i++) {
+        ret[i] = (struct symbol) { t->space.names[i], values[i] };
+    }
+}
+
+static char *config_text(const struct tuning *t, const uint16_t *config)
+{
+    struct symbol params[PLAN_PARAMS_MAX];
     json_t *json = json_object();
-    for (size_t i = 0; i < space->n; i++) {
-        json_object_set_new(json, space->names[i], json_integer(config[i]));
+    params_of(t, config, params);
+    for (size_t i = 0; i < t->space.n; i++) {
+        json_object_set_new(json, params[i].name, json_integer(params[i].value));
     }
     char *text = json_canonical(json);
     json_decref(json);
@@ -107,7 +121,7 @@ static bool known_sample(struct tuning *t, const char *text, const char **ret_st
     return good;
 }
 
-static void add_sample(struct tuning *t, const int64_t *config, const char *text,
+static void add_sample(struct tuning *t, const uint16_t *config, const char *text,
                        const char *status, double time_us)
 {
     t->samples[t->n_samples++] = (struct tuning_sample) {
@@ -135,6 +149,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct tuning *t = handle->data;
     tuner_free(t->tuner);
+    tune_space_free(t->tune);
     arena_free(t->arena);
     free(t->error);
     free(t);
@@ -148,9 +163,7 @@ static void finish(struct tuning *t)
     const struct tuner_sample *best = tuner_best(t->tuner);
     if (t->code == 0 && best) {
         struct symbol params[PLAN_PARAMS_MAX];
-        for (size_t i = 0; i < t->space.n; i++) {
-            params[i] = (struct symbol) { t->space.names[i], best->config[i] };
-        }
+        params_of(t, best->config, params);
         candidate_with_params(t->options.candidate, params, t->space.n, &result.best, NULL);
     }
     t->done(t->ud, &result);
@@ -187,16 +200,14 @@ static void on_judged(void *ud, int code, const struct verdict *verdict, const c
     uv_timer_start(&t->later, on_later, 0, 0);
 }
 
-static int launch(struct tuning *t, const int64_t *config, char *text)
+static int launch(struct tuning *t, const uint16_t *config, char *text)
 {
     struct flight *f = xcalloc(1, sizeof(*f));
     f->tuning = t;
     f->text = text;
-    memcpy(f->config, config, t->space.n * sizeof(*config));
+    memcpy(f->config, config, t->tune->n * sizeof(*config));
     struct symbol params[PLAN_PARAMS_MAX];
-    for (size_t i = 0; i < t->space.n; i++) {
-        params[i] = (struct symbol) { t->space.names[i], config[i] };
-    }
+    params_of(t, config, params);
     struct err err = { 0 };
     int r = candidate_with_params(t->options.candidate, params, t->space.n, &f->candidate, &err);
     if (r < 0) {
@@ -223,11 +234,11 @@ static int launch(struct tuning *t, const int64_t *config, char *text)
 static void launch_more(struct tuning *t)
 {
     while (t->code == 0 && t->in_flight < t->width) {
-        int64_t config[PLAN_PARAMS_MAX];
+        uint16_t config[TUNE_PARAMS_MAX];
         if (tuner_ask(t->tuner, 1, config) == 0) {
             break;
         }
-        char *text = config_text(&t->space, config);
+        char *text = config_text(t, config);
         const char *status = "";
         double us = (double)NAN;
         if (known_sample(t, text, &status, &us)) {
@@ -259,10 +270,12 @@ int tuning_start(struct session *session, const struct tuning_options *options, 
     t->width = (size_t)MAX(2, MIN(2 * cores, TUNING_FLIGHT_MAX));
     int r = space_init(&t->space, options->task, &options->task->shapes[0],
                        options->candidate->plan, &session_device(session)->facts, err);
-    r = r < 0 ? r
-              : tuner_new(options->algorithm, &t->space, options->budget, options->seed, &t->tuner,
-                          err);
+    struct tuner_options how = { .algorithm = options->algorithm, .budget = options->budget,
+                                 .seed = options->seed };
+    r = r < 0 ? r : tune_plan(&t->space, &t->tune, err);
+    r = r < 0 ? r : tuner_new(t->tune, &how, &t->tuner, err);
     if (r < 0) {
+        tune_space_free(t->tune);
         arena_free(t->arena);
         free(t);
         return r;

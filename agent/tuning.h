@@ -6,7 +6,7 @@
  * that is there already for this device is not measured again, unless it may have failed by chance.
  */
 #include "agent/session.h"
-#include "agent/tuner.h"
+#include "agent/tune/tuner.h"
 
 struct tuning;
 

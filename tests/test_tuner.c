@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The tuner's rules, for every algorithm, on spaces that are small enough to count. */
-#include "agent/tuner.h"
+#include "agent/tune/tuner.h"
 #include "base/util.h"
-#include "tests/sample.h"
+#include "tests/tune_sample.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,205 +11,205 @@
 #include <string.h>
 #include <cmocka.h>
 
-enum { CONFIGS_MAX = 8192 };
+enum { ROWS_MAX = 4096, PARAMS = 5 };
 
-struct fixture {
-    struct task *task;
-    struct candidate *candidate;
-    struct space space;
+struct run {
+    size_t n;
+    uint16_t configs[ROWS_MAX * PARAMS];
 };
 
-static void open_space(struct fixture *f, const char *patch)
-{
-    struct device_facts facts = sample_facts();
-    struct err err = { 0 };
-    f->task = sample_task();
-    f->candidate = sample_candidate_with(patch);
-    if (space_init(&f->space, f->task, &f->task->shapes[0], f->candidate->plan, &facts, &err) < 0) {
-        fail_msg("%s", err_text(&err));
-    }
-}
-
-static void close_space(struct fixture *f)
-{
-    candidate_free(f->candidate);
-    task_free(f->task);
-}
-
-static struct tuner *open_tuner(const struct fixture *f, const char *algorithm, size_t budget,
-                                uint64_t seed)
+static struct tuner *open_tuner(const struct tune_space *space, const char *algorithm,
+                                size_t budget, uint64_t seed)
 {
     struct tuner *tuner = NULL;
     struct err err = { 0 };
-    if (tuner_new(algorithm, &f->space, budget, seed, &tuner, &err) < 0) {
+    struct tuner_options options = { .algorithm = algorithm, .budget = budget, .seed = seed };
+    if (tuner_new(space, &options, &tuner, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
     return tuner;
 }
 
-/* Asks for everything, `batch` at a time; each config is allowed and new. */
-static size_t ask_all(const struct fixture *f, struct tuner *tuner, size_t batch, int64_t *ret)
+static void tell(struct tuner *tuner, const struct tune_space *space, const uint16_t *config)
 {
-    size_t n = 0, got, row = f->space.n;
-    while ((got = tuner_ask(tuner, batch, ret + n * row)) > 0) {
+    assert_int_equal(tuner_tell(tuner, config, sample_time(space, config), NULL), 0);
+}
+
+/* Asks for everything, `batch` at a time, and answers `late` configs later. A proposer says nothing. */
+static void run_all(const struct tune_space *s, struct tuner *tuner, size_t batch, size_t late,
+                    struct run *run)
+{
+    size_t told = 0, got;
+    run->n = 0;
+    for (;;) {
+        assert_true(run->n + batch <= ROWS_MAX);
+        got = tuner_ask(tuner, batch, run->configs + run->n * PARAMS);
         assert_true(got <= batch);
-        n += got;
-        assert_true(n * row < CONFIGS_MAX);
-    }
-    for (size_t i = 0; i < n; i++) {
-        assert_int_equal(space_allows(&f->space, ret + i * row, NULL), 1);
-        for (size_t k = 0; k < i; k++) {
-            assert_memory_not_equal(ret + i * row, ret + k * row, row * sizeof(*ret));
+        run->n += got;
+        size_t until = got ? run->n - MIN(run->n, late) : run->n;
+        bool news = until > told;
+        while (told < until) {
+            tell(tuner, s, run->configs + PARAMS * told++);
+        }
+        if (got == 0 && tuner_waits(tuner) >= 0) {
+            assert_int_equal(tuner_offer(tuner, NULL, 0), 0);
+        } else if (got == 0 && !news) {
+            break;
         }
     }
-    assert_int_equal(tuner_ask(tuner, 1, ret + n * row), 0); /* and stays at its end */
-    return n;
+    assert_true(tuner_done(tuner));
 }
 
-static size_t count_allowed(const struct fixture *f)
+static void check_rules(const struct tune_space *s, const struct run *run)
 {
-    auto_arena struct arena *arena = arena_new();
-    int64_t *configs;
-    size_t n;
-    assert_int_equal(space_list(&f->space, arena, &configs, &n, NULL), 0);
-    return n;
-}
-
-static const char *const algorithms[] = { "random", "exhaustive" };
-
-static void test_own_config_first(void **state)
-{
-    (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-        struct tuner *tuner = open_tuner(&f, algorithms[i], 10, 1);
-        int64_t config[PLAN_PARAMS_MAX];
-        assert_string_equal(tuner_name(tuner), algorithms[i]);
-        assert_int_equal(tuner_ask(tuner, 1, config), 1);
-        assert_memory_equal(config, f.space.own, f.space.n * sizeof(*config));
-        tuner_free(tuner);
+    for (size_t i = 0; i < run->n; i++) {
+        assert_int_equal(tune_space_allows(s, run->configs + i * PARAMS), 1);
+        for (size_t k = 0; k < i; k++) {
+            assert_memory_not_equal(run->configs + i * PARAMS, run->configs + k * PARAMS,
+                                    PARAMS * sizeof(*run->configs));
+        }
     }
-    close_space(&f);
 }
 
-/* A plan whose own values its constraints forbid begins elsewhere. */
-static void test_own_config_that_is_forbidden(void **state)
+static bool only_proposals(const char *name)
 {
-    (void)state;
-    struct fixture f;
-    open_space(&f, "{\"constraints\": [\"BLOCK != 256\"]}");
-    for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-        int64_t configs[CONFIGS_MAX];
-        struct tuner *tuner = open_tuner(&f, algorithms[i], 1000, 1);
-        assert_int_equal(ask_all(&f, tuner, 7, configs), count_allowed(&f));
-        tuner_free(tuner);
-    }
-    close_space(&f);
+    return str_eq(name, "prior");
 }
 
-/* No config twice, none past the budget, none missing where the budget is larger than the space. */
+/* No config twice, none past the budget, none missing where the budget is larger than the space,
+   whoever asks in whatever batches and tells late. */
 static void test_budget_and_exhaustion(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    size_t all = count_allowed(&f);
-    assert_in_range(all, 10, 100);
-    const size_t budgets[] = { 0, 1, 5, all - 1, all, all + 1, 1000 };
-    for (size_t i = 0; i < ARRAY_LEN(algorithms); i++) {
-        for (size_t k = 0; k < ARRAY_LEN(budgets); k++) {
-            int64_t configs[CONFIGS_MAX];
-            struct tuner *tuner = open_tuner(&f, algorithms[i], budgets[k], 3);
-            size_t batch = 1 + k % 3;
-            assert_int_equal(ask_all(&f, tuner, batch, configs), MIN(budgets[k], all));
+    struct tune_space *s = sample_space(2, true);
+    struct run *run = xcalloc(1, sizeof(*run));
+    assert_in_range(s->n_listed, 300, 500);
+    const size_t budgets[] = { 0, 1, 5, 60, s->n_listed - 1, 1000 };
+    for (const char *const *name = tuner_algorithms(); *name; name++) {
+        for (size_t i = 0; i < ARRAY_LEN(budgets) && !only_proposals(*name); i++) {
+            struct tuner *tuner = open_tuner(s, *name, budgets[i], 3);
+            run_all(s, tuner, 1 + 7 * (i % 3), 5 * (i % 2), run);
+            assert_int_equal(run->n, MIN(budgets[i], s->n_listed));
+            check_rules(s, run);
             tuner_free(tuner);
         }
     }
-    close_space(&f);
+    free(run);
+    tune_space_free(s);
 }
 
-/* 1,500 configs: drawing alone would give up before the last ones. */
-static void test_random_finds_the_last_ones(void **state)
+/* A space that isn't listed: the budget is used all the same. */
+static void test_unlisted(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{\"params\": {\"U\": 1}, \"space\": {\"U\": {\"int\": [1, 100]}}, "
-                   "\"constraints\": null}");
-    size_t all = count_allowed(&f);
-    assert_in_range(all, 1000, 4000);
-    auto_free int64_t *configs = xcalloc(CONFIGS_MAX * 4, sizeof(*configs));
-    struct tuner *tuner = open_tuner(&f, "random", 10000, 5);
-    size_t n = 0;
-    while (tuner_ask(tuner, 1, configs) > 0) {
-        n++;
+    struct tune_space *s = sample_space(1000, false);
+    struct run *run = xcalloc(1, sizeof(*run));
+    for (const char *const *name = tuner_algorithms(); *name; name++) {
+        if (!only_proposals(*name) && !str_eq(*name, "exhaustive")) {
+            struct tuner *tuner = open_tuner(s, *name, 120, 3);
+            run_all(s, tuner, 3, 4, run);
+            assert_int_equal(run->n, 120);
+            check_rules(s, run);
+            tuner_free(tuner);
+        }
     }
-    assert_int_equal(n, all);
-    tuner_free(tuner);
-    close_space(&f);
+    free(run);
+    tune_space_free(s);
 }
 
+/* Own, pinned, proposed; each once, forbidden ones dropped. */
+static void test_first_configs(void **state)
+{
+    (void)state;
+    struct tune_space *s = sample_space(100, true);
+    const uint16_t pinned[] = { 1, 1, 1, 1, 1, /* own */ 0, 0, 0, 0, 0 };
+    const uint16_t proposed[] = { /* forbidden */ 5, 99, 0, 0, 0, 2, 2, 2, 1, 5, 1, 1, 1, 1, 1 };
+    struct tuner_options options = { .budget = 50, .seed = 1, .n_pinned = 2, .pinned = pinned,
+                                     .n_proposed = 3, .proposed = proposed };
+    const uint16_t expected[] = { 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 1, 5 };
+    for (const char *const *name = tuner_algorithms(); *name; name++) {
+        uint16_t configs[5 * PARAMS];
+        struct tuner *tuner;
+        options.algorithm = *name;
+        assert_int_equal(tuner_new(s, &options, &tuner, NULL), 0);
+        assert_string_equal(tuner_name(tuner), *name);
+        assert_int_equal(tuner_ask(tuner, 3, configs), 3);
+        assert_memory_equal(configs, expected, sizeof(expected));
+        for (size_t i = 0; i < 3; i++) {
+            tell(tuner, s, configs + i * PARAMS);
+        }
+        size_t more = tuner_waits(tuner) < 0 ? tuner_ask(tuner, 5, configs) : 5;
+        assert_int_equal(more, only_proposals(*name) ? 0 : 5);
+        tuner_free(tuner);
+    }
+    tune_space_free(s);
+}
+
+/* The same seed asks the same, another seed something else. */
 static void test_seeds(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    int64_t one[CONFIGS_MAX], same[CONFIGS_MAX], other[CONFIGS_MAX];
-    struct tuner *a = open_tuner(&f, "random", 12, 1), *b = open_tuner(&f, "random", 12, 1);
-    struct tuner *c = open_tuner(&f, "random", 12, 2);
-    size_t bytes = 12 * f.space.n * sizeof(*one);
-    assert_int_equal(ask_all(&f, a, 4, one), 12);
-    assert_int_equal(ask_all(&f, b, 1, same), 12); /* however many are asked for at a time */
-    assert_int_equal(ask_all(&f, c, 4, other), 12);
-    assert_memory_equal(one, same, bytes);
-    assert_memory_not_equal(one, other, bytes);
-    tuner_free(a);
-    tuner_free(b);
-    tuner_free(c);
-    close_space(&f);
+    struct tune_space *s = sample_space(40, true);
+    struct run *one = xcalloc(1, sizeof(*one)), *same = xcalloc(1, sizeof(*same));
+    struct run *other = xcalloc(1, sizeof(*other));
+    for (const char *const *name = tuner_algorithms(); *name; name++) {
+        struct tuner *a = open_tuner(s, *name, 80, 1), *b = open_tuner(s, *name, 80, 1);
+        struct tuner *c = open_tuner(s, *name, 80, 2);
+        run_all(s, a, 4, 2, one);
+        run_all(s, b, 4, 2, same);
+        run_all(s, c, 4, 2, other);
+        assert_int_equal(one->n, same->n);
+        assert_memory_equal(one->configs, same->configs, one->n * PARAMS * sizeof(uint16_t));
+        if (!only_proposals(*name) && !str_eq(*name, "exhaustive")) {
+            assert_memory_not_equal(one->configs, other->configs,
+                                    one->n * PARAMS * sizeof(uint16_t));
+        }
+        tuner_free(a);
+        tuner_free(b);
+        tuner_free(c);
+    }
+    free(one);
+    free(same);
+    free(other);
+    tune_space_free(s);
 }
 
 static void test_best_and_failures(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    struct tuner *tuner = open_tuner(&f, "random", 6, 1);
-    int64_t configs[CONFIGS_MAX];
-    size_t n = ask_all(&f, tuner, 6, configs), row = f.space.n;
-    assert_int_equal(n, 6);
+    struct tune_space *s = sample_space(100, true);
+    struct tuner *tuner = open_tuner(s, "random", 6, 1);
+    uint16_t configs[6 * PARAMS];
+    assert_int_equal(tuner_ask(tuner, 9, configs), 6);
     assert_null(tuner_best(tuner)); /* nothing was told yet */
-    const double times[] = { (double)NAN, 30, 20, -5, 25, (double)NAN };
-    for (size_t i = n; i-- > 0;) { /* told in another order than asked for */
-        assert_int_equal(tuner_tell(tuner, configs + i * row, times[i], NULL), 0);
+    const double times[] = { (double)NAN, 30, 20, -5, 25, (double)INFINITY };
+    for (size_t i = 6; i-- > 0;) { /* told in another order than asked for */
+        assert_int_equal(tuner_tell(tuner, configs + i * PARAMS, times[i], NULL), 0);
     }
-    const struct tuner_sample *samples, *best = tuner_best(tuner);
-    assert_int_equal(tuner_samples(tuner, &samples), n);
-    for (size_t i = 0; i < n; i++) {
-        assert_memory_equal(samples[i].config, configs + i * row, row * sizeof(*configs));
-        bool failed = isnan(samples[i].time_us);
-        assert_int_equal(failed, !(times[i] > 0)); /* a time below zero is none */
-        assert_true(failed || samples[i].time_us == times[i]);
+    const struct tuner_sample *samples;
+    assert_int_equal(tuner_samples(tuner, &samples), 6);
+    for (size_t i = 0; i < 6; i++) {
+        bool ran = times[i] > 0 && isfinite(times[i]);
+        assert_memory_equal(samples[i].config, configs + i * PARAMS, PARAMS * sizeof(*configs));
+        assert_int_equal(isnan(samples[i].time), !ran); /* a time below zero is none */
+        assert_true(!ran || samples[i].time == times[i]);
     }
-    assert_ptr_equal(best, &samples[2]);
+    assert_ptr_equal(tuner_best(tuner), &samples[2]);
+    assert_int_equal(tuner_tell(tuner, samples[2].config, 40, NULL), 0); /* timed again */
+    assert_ptr_equal(tuner_best(tuner), &samples[4]);
+    assert_true(tuner_done(tuner));
     tuner_free(tuner);
-    tuner = open_tuner(&f, "random", 1, 1);
-    ask_all(&f, tuner, 1, configs);
-    assert_int_equal(tuner_tell(tuner, configs, (double)NAN, NULL), 0);
-    assert_null(tuner_best(tuner));
-    tuner_free(tuner);
-    close_space(&f);
+    tune_space_free(s);
 }
 
 static void test_told_without_asking(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    struct tuner *tuner = open_tuner(&f, "exhaustive", 100, 1);
-    int64_t config[PLAN_PARAMS_MAX], other[PLAN_PARAMS_MAX] = { 0 };
+    struct tune_space *s = sample_space(4, true);
+    struct tuner *tuner = open_tuner(s, "exhaustive", 100, 1);
+    uint16_t config[PARAMS], other[PARAMS] = { 1, 1, 0, 0, 0 };
     struct err err = { 0 };
-    assert_int_equal(tuner_tell(tuner, f.space.own, 1, &err), ERR_INVALID);
+    assert_int_equal(tuner_tell(tuner, s->own, 1, &err), ERR_INVALID);
     assert_int_equal(tuner_ask(tuner, 1, config), 1);
     assert_int_equal(tuner_tell(tuner, other, 1, &err), ERR_INVALID);
     assert_non_null(strstr(err_text(&err), "nobody asked for"));
@@ -217,81 +217,121 @@ static void test_told_without_asking(void **state)
     assert_int_equal(tuner_tell(tuner, config, 1, &err), 0);
     assert_non_null(tuner_best(tuner));
     tuner_free(tuner);
-    close_space(&f);
+    tune_space_free(s);
 }
 
-/* Exhaustive where the budget covers what the constraints allow, random elsewhere. */
+/* Every landscape is learnable enough that chance is beaten: the optimum of 1,000 within 150. */
+static void test_finds_the_optimum(void **state)
+{
+    (void)state;
+    struct tune_space *s = sample_space(16, true);
+    struct run *run = xcalloc(1, sizeof(*run));
+    double best = INFINITY;
+    for (size_t i = 0; i < s->n_listed; i++) {
+        best = fmin(best, sample_time(s, s->listed + i * s->n));
+    }
+    const char *const learners[] = { "auto", "rank", "lfbo", "genetic" };
+    for (size_t i = 0; i < ARRAY_LEN(learners); i++) {
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct tuner *tuner = open_tuner(s, learners[i], 200, seed);
+            run_all(s, tuner, 1, 0, run);
+            if (tuner_best(tuner)->time > 1.45 * best) {
+                fail_msg("%s, seed %d: %.3f, the optimum is %.3f", learners[i], (int)seed,
+                         tuner_best(tuner)->time, best);
+            }
+            tuner_free(tuner);
+        }
+    }
+    free(run);
+    tune_space_free(s);
+}
+
 static void test_choice_of_algorithm(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{}");
-    size_t all = count_allowed(&f);
+    struct tune_space *s = sample_space(4, true), *large = sample_space(1000, false);
     const struct {
+        const struct tune_space *space;
         size_t budget;
         const char *name;
-    } cases[] = { { 1, "random" }, { all - 1, "random" }, { all, "exhaustive" },
-                  { 10000, "exhaustive" } };
+    } cases[] = { { s, 1, "auto" }, { s, s->n_listed - 1, "auto" }, { s, s->n_listed, "exhaustive" },
+                  { s, 10000, "exhaustive" }, { large, 100, "auto" } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct tuner *tuner = open_tuner(&f, NULL, cases[i].budget, 1);
-        int64_t configs[CONFIGS_MAX];
+        struct tuner *tuner = open_tuner(cases[i].space, NULL, cases[i].budget, 1);
         assert_string_equal(tuner_name(tuner), cases[i].name);
-        assert_int_equal(ask_all(&f, tuner, 3, configs), MIN(cases[i].budget, all));
         tuner_free(tuner);
     }
-    close_space(&f);
+    tune_space_free(s);
+    tune_space_free(large);
 }
 
 static void test_refused(void **state)
 {
     (void)state;
-    struct fixture f;
-    struct tuner *tuner = NULL;
-    struct err err = { 0 };
-    open_space(&f, "{}");
-    assert_int_equal(tuner_new("magic", &f.space, 10, 1, &tuner, &err), ERR_INVALID);
-    assert_non_null(strstr(err_text(&err), "random and exhaustive"));
-    close_space(&f);
-    open_space(&f, "{\"constraints\": [\"BLOCK > 5000\"]}");
-    assert_int_equal(tuner_new(NULL, &f.space, 100, 1, &tuner, &err), ERR_NOTFOUND);
-    assert_int_equal(tuner_new("exhaustive", &f.space, 100, 1, &tuner, &err), ERR_NOTFOUND);
-    close_space(&f);
-    open_space(&f, "{\"params\": {\"U\": 1, \"W\": 1}, \"space\": {\"U\": {\"int\": [1, 1000]}, "
-                   "\"W\": {\"int\": [1, 1000]}}}");
-    assert_int_equal(tuner_new("exhaustive", &f.space, 100, 1, &tuner, &err), ERR_TOOBIG);
-    assert_null(tuner);
-    tuner = open_tuner(&f, NULL, 100, 1); /* too many to list is no reason not to search */
-    assert_string_equal(tuner_name(tuner), "random");
-    tuner_free(tuner);
+    struct tune_space *s = sample_space(4, true), *large = sample_space(1000, false);
+    struct tune_space *empty = sample_space_without_configs();
+    const struct {
+        const struct tune_space *space;
+        const char *algorithm, *flags;
+        int code;
+        const char *text;
+    } cases[] = {
+        { s, "magic", NULL, ERR_INVALID, "there are auto" },
+        { s, "rnak", NULL, ERR_INVALID, "did you mean rank?" },
+        { s, "genetic", "size=3", ERR_INVALID, "it has: population, mutation, stale" },
+        { s, "random", "x=3", ERR_INVALID, "it has: none" },
+        { s, "genetic", "population", ERR_INVALID, "isn't NAME=VALUE" },
+        { s, "genetic", "population=1", ERR_INVALID, "isn't a number from 2 to" },
+        { s, "genetic", "population=nan", ERR_INVALID, "isn't a number from 2 to" },
+        { s, "genetic", "population=5,,mutation=3", ERR_INVALID, "isn't NAME=VALUE" },
+        { large, "exhaustive", NULL, ERR_TOOBIG, "can't search it" },
+        { empty, "genetic", NULL, ERR_NOTFOUND, "constraints allow" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct tuner *tuner = NULL;
+        struct err err = { 0 };
+        struct tuner_options options = { .algorithm = cases[i].algorithm, .budget = 10,
+                                         .flags = cases[i].flags };
+        assert_int_equal(tuner_new(cases[i].space, &options, &tuner, &err), cases[i].code);
+        if (!strstr(err_text(&err), cases[i].text)) {
+            fail_msg("%s", err_text(&err));
+        }
+        assert_null(tuner);
+    }
+    assert_null(tuner_flags("magic"));
+    assert_non_null(tuner_flags("genetic"));
     tuner_free(NULL);
-    close_space(&f);
+    tune_space_free(s);
+    tune_space_free(large);
+    tune_space_free(empty);
 }
 
-/* Without tunables there is nothing to ask. */
+/* Without parameters there is nothing to ask. */
 static void test_empty_space(void **state)
 {
     (void)state;
-    struct fixture f;
-    open_space(&f, "{\"space\": null}");
-    assert_int_equal(f.space.n, 0);
-    struct tuner *tuner = open_tuner(&f, NULL, 10, 1);
-    int64_t config[PLAN_PARAMS_MAX];
-    assert_int_equal(tuner_ask(tuner, 4, config), 0);
-    assert_null(tuner_best(tuner));
-    tuner_free(tuner);
-    close_space(&f);
+    struct tune_space s = { .n = 0, .n_listed = 1 };
+    for (const char *const *name = tuner_algorithms(); *name; name++) {
+        struct tuner *tuner = open_tuner(&s, *name, 10, 1);
+        uint16_t config[1];
+        assert_int_equal(tuner_ask(tuner, 4, config), 0);
+        assert_true(tuner_done(tuner));
+        assert_int_equal(tuner_waits(tuner), -1);
+        assert_null(tuner_best(tuner));
+        tuner_free(tuner);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own_config_first),
-        cmocka_unit_test(test_own_config_that_is_forbidden),
         cmocka_unit_test(test_budget_and_exhaustion),
-        cmocka_unit_test(test_random_finds_the_last_ones),
+        cmocka_unit_test(test_unlisted),
+        cmocka_unit_test(test_first_configs),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_best_and_failures),
         cmocka_unit_test(test_told_without_asking),
+        cmocka_unit_test(test_finds_the_optimum),
         cmocka_unit_test(test_choice_of_algorithm),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_empty_space),
