@@ -254,6 +254,34 @@ static void test_weights_move_the_answer(void **state)
     drop(&data);
 }
 
+/* Numbers: training rows come back nearly as they were, unseen ones far better than by the mean. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct data data = make(2000, 1000, 6, 8, 5);
+    struct forest *forest = forest_fit_numbers(data.x, 1000, 6, data.y, NULL,
+                                               &(struct forest_options) { .seed = 2 });
+    auto_free float *p = xcalloc(data.n, sizeof(*p)), *one = xcalloc(data.n, sizeof(*one));
+    forest_predict(forest, data.x, data.n, 1, p);
+    double mean = 0, wrong[2] = { 0, 0 }, by_mean[2] = { 0, 0 }, sum = 0;
+    for (size_t i = 0; i < data.n; i++) {
+        mean += data.y[i] / (double)data.n;
+    }
+    for (size_t i = 0; i < data.n; i++) {
+        wrong[i >= 1000] += pow(data.y[i] - (double)p[i], 2);
+        by_mean[i >= 1000] += pow(data.y[i] - mean, 2);
+    }
+    assert_true(wrong[0] < 0.05 * by_mean[0]);
+    assert_true(wrong[1] < 0.2 * by_mean[1]);
+    for (unsigned t = 0; t < 100; t++) {
+        forest_predict_tree(forest, t, data.x + 1999 * 6, 1, one);
+        sum += (double)one[0];
+    }
+    assert_true(fabs(sum / 100 - (double)p[1999]) < 1e-5);
+    forest_free(forest);
+    drop(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_one_feature_decides),
         cmocka_unit_test(test_one_class_and_equal_rows),
         cmocka_unit_test(test_weights_move_the_answer),
+        cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests_name("forest", tests, NULL, NULL);
 }

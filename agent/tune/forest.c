@@ -146,35 +146,58 @@ static void number_conds(struct forest *forest)
     }
 }
 
-struct forest *forest_fit(const float *x, size_t n, size_t d, const uint8_t *label,
-                          const double *weight, const struct forest_options *options)
+/* `data` has samples, labels or numbers, and weights; o is complete. */
+static struct forest *fit(const float *x, struct forest_data data, const struct forest_options *o)
 {
-    require(n > 0 && n <= FOREST_SAMPLES_MAX && d <= FOREST_FEATURES_MAX);
-    struct forest_options o = *options;
-    o.trees = o.trees ? o.trees : 100;
-    o.max_features = o.max_features ? o.max_features : (unsigned)sqrt((double)d);
-    o.max_features = MAX(1u, MIN(o.max_features, (unsigned)d));
+    size_t n = data.n, d = data.d;
     auto_free uint16_t *code = xcalloc(n * d + 1, sizeof(*code));
     auto_free float *value = xcalloc((n + 1) * (d + 1), sizeof(*value));
     auto_free uint32_t *first = xcalloc(d + 1, sizeof(*first));
-    struct forest_data data = { .n = n, .d = d, .code = code, .value = value, .first = first,
-                                .label = label, .weight = weight };
     for (size_t f = 0; f < d; f++) {
         uint32_t ranks = rank_feature(x, n, d, f, value + first[f], code + f * n);
         first[f + 1] = first[f] + ranks;
         data.ranks_max = MAX(data.ranks_max, ranks);
     }
+    data.code = code;
+    data.value = value;
+    data.first = first;
     struct forest *forest = xcalloc(1, sizeof(*forest));
     forest->d = d;
-    forest->trees = o.trees;
-    forest->tree = xcalloc(o.trees, sizeof(*forest->tree));
+    forest->trees = o->trees;
+    forest->numbers = data.number != NULL;
+    forest->tree = xcalloc(o->trees, sizeof(*forest->tree));
     forest->importance = xcalloc(d + 1, sizeof(*forest->importance));
-    auto_free double *importance = xcalloc((size_t)o.trees * d + 1, sizeof(*importance));
-    grow_all((struct share) { .data = &data, .options = &o, .forest = forest,
-                              .importance = importance }, o.threads);
+    auto_free double *importance = xcalloc((size_t)o->trees * d + 1, sizeof(*importance));
+    grow_all((struct share) { .data = &data, .options = o, .forest = forest,
+                              .importance = importance }, o->threads);
     add_importance(forest, importance);
     number_conds(forest);
     return forest;
+}
+
+static struct forest_options completed(const struct forest_options *options, size_t n, size_t d,
+                                       unsigned max_features)
+{
+    require(n > 0 && n <= FOREST_SAMPLES_MAX && d <= FOREST_FEATURES_MAX);
+    struct forest_options o = *options;
+    o.trees = o.trees ? o.trees : 100;
+    o.max_features = o.max_features ? o.max_features : max_features;
+    o.max_features = MAX(1u, MIN(o.max_features, (unsigned)d));
+    return o;
+}
+
+struct forest *forest_fit(const float *x, size_t n, size_t d, const uint8_t *label,
+                          const double *weight, const struct forest_options *options)
+{
+    struct forest_options o = completed(options, n, d, (unsigned)sqrt((double)d));
+    return fit(x, (struct forest_data) { .n = n, .d = d, .label = label, .weight = weight }, &o);
+}
+
+struct forest *forest_fit_numbers(const float *x, size_t n, size_t d, const double *y,
+                                  const double *weight, const struct forest_options *options)
+{
+    struct forest_options o = completed(options, n, d, (unsigned)(d + 2) / 3);
+    return fit(x, (struct forest_data) { .n = n, .d = d, .number = y, .weight = weight }, &o);
 }
 
 void forest_free(struct forest *forest)

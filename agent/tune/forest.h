@@ -1,8 +1,9 @@
 #pragma once
 /* SPDX-License-Identifier: MIT */
 /*
- * A random forest classifier of two classes (Breiman 2001), as scikit-learn's RandomForestClassifier
- * with criterion="log_loss": bootstrap, sqrt(features) a split, no depth limit, weighted samples.
+ * A random forest (Breiman 2001): a classifier of two classes as scikit-learn's RandomForestClassifier
+ * with criterion="log_loss" (bootstrap, sqrt(features) a split, no depth limit, weighted samples), and
+ * the same trees over numbers.
  * Pure; the same seed gives the same forest whatever the number of threads. A matrix is row by row,
  * n x d floats, without NaN.
  */
@@ -26,9 +27,12 @@ struct forest;
    class alone is a forest too. */
 struct forest *forest_fit(const float *x, size_t n, size_t d, const uint8_t *label,
                           const double *weight, const struct forest_options *options);
+/* Regression: splits by variance, a leaf holds the weighted mean of y (max_features 0: a third of d). */
+struct forest *forest_fit_numbers(const float *x, size_t n, size_t d, const double *y,
+                                  const double *weight, const struct forest_options *options);
 void forest_free(struct forest *forest); /* NULL is fine */
 
-/* The mean over trees of the weighted share of class 1 in the leaf that a row falls in. */
+/* The mean over trees of what the leaf says that a row falls in: the weighted share of class 1. */
 void forest_predict(const struct forest *forest, const float *x, size_t n, unsigned threads,
                     float *ret_p);
 /* The same of one tree alone. */

@@ -29,7 +29,7 @@ struct grower {
     const struct forest_options *options;
     struct rng *rng;
     uint16_t *samples; /* those drawn; a node owns a range */
-    double (*w)[2];    /* of a sample by class: one of the two is 0 */
+    double (*w)[2];    /* of a sample: weight by class (one is 0); or weight, weight * number */
     uint32_t *order;   /* features, partly shuffled */
     struct bin *bins;  /* zero between uses */
     uint64_t *used;
@@ -76,6 +76,16 @@ static inline double xlog2x(double x)
 static inline double order_of(double w0, double w1)
 {
     return xlog2x(w0) + xlog2x(w1) - xlog2x(w0 + w1);
+}
+
+/* Of numbers: what is left of the sum of squares once both sides' means are taken off, negated. */
+static void gains_of_numbers(size_t n, const double *l0, const double *l1, double t0, double t1,
+                             double *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        double r0 = t0 - l0[i], r1 = t1 - l1[i];
+        ret[i] = l1[i] * l1[i] / l0[i] + (r0 > 0 ? r1 * r1 / r0 : 0);
+    }
 }
 
 static void gains(size_t n, const double *restrict l0, const double *restrict l1, double t0, double t1,
@@ -183,7 +193,9 @@ static const struct split *choose(struct grower *g, const struct task *task, con
                                   double *ret_decrease)
 {
     draw(g, task);
-    gains(g->n_splits, g->left[0], g->left[1], total[0], total[1], g->gain);
+    bool numbers = g->data->number != NULL;
+    (numbers ? gains_of_numbers : gains)(g->n_splits, g->left[0], g->left[1], total[0], total[1],
+                                         g->gain);
     const struct split *best = NULL;
     double most = -INFINITY;
     for (size_t i = 0; i < g->n_splits; i++) {
@@ -192,31 +204,40 @@ static const struct split *choose(struct grower *g, const struct task *task, con
             best = &g->splits[i];
         }
     }
-    *ret_decrease = best ? most - order_of(total[0], total[1]) : 0;
+    double before = numbers ? total[1] * total[1] / total[0] : order_of(total[0], total[1]);
+    *ret_decrease = best ? most - before : 0;
     return best;
+}
+
+static double target(const struct forest_data *data, size_t sample)
+{
+    return data->number ? data->number[sample] : data->label[sample];
 }
 
 /* Grows one node; fills in the tasks of its children and returns how many (0: a leaf). */
 static int grow_node(struct grower *g, const struct task *task, struct forest_tree *tree,
                      double *importance, struct task ret[2])
 {
-    uint32_t at = g->n_nodes, m = task->end - task->begin, ones = 0;
+    uint32_t at = g->n_nodes, m = task->end - task->begin;
     struct forest_node *node = add_node(g);
-    double total[2] = { 0, 0 }, decrease = 0;
+    double total[2] = { 0, 0 }, decrease = 0, first = target(g->data, g->samples[task->begin]);
+    bool mixed = false;
     for (uint32_t i = task->begin; i < task->end; i++) {
         total[0] += g->w[g->samples[i]][0];
         total[1] += g->w[g->samples[i]][1];
-        ones += g->data->label[g->samples[i]];
+        mixed = mixed || target(g->data, g->samples[i]) < first
+                || target(g->data, g->samples[i]) > first;
     }
     if (task->parent != UINT32_MAX) {
         g->nodes[task->parent].right = at;
     }
     tree->depth = MAX(tree->depth, task->depth);
-    bool open = ones > 0 && ones < m && m >= 2 * MAX(1u, g->options->min_leaf)
+    bool open = mixed && m >= 2 * MAX(1u, g->options->min_leaf)
                 && (!g->options->max_depth || task->depth < g->options->max_depth);
     const struct split *split = open ? choose(g, task, total, &decrease) : NULL;
     if (!split) {
-        node->value = ones == 0 ? 0 : ones == m ? 1 : (float)(total[1] / (total[0] + total[1]));
+        double all = g->data->number ? total[0] : total[0] + total[1];
+        node->value = (float)(mixed ? total[1] / all : first);
         node->id = tree->leaves++;
         return 0;
     }
@@ -239,7 +260,13 @@ static void bootstrap(struct grower *g, uint32_t *ret_n)
     uint32_t n = 0;
     for (uint32_t i = 0; i < data->n; i++) {
         if (count[i]) {
-            g->w[i][data->label[i]] = count[i] * (data->weight ? data->weight[i] : 1);
+            double w = count[i] * (data->weight ? data->weight[i] : 1);
+            if (data->number) {
+                g->w[i][0] = w;
+                g->w[i][1] = w * data->number[i];
+            } else {
+                g->w[i][data->label[i]] = w;
+            }
             g->samples[n++] = (uint16_t)i;
         }
     }

@@ -9,10 +9,11 @@
  * ranks are the exact splits over values.
  */
 #include "agent/tune/forest.h"
+#include <stdbool.h>
 #include "base/rng.h"
 
 struct forest_node {
-    float value;      /* threshold, or the share of class 1 */
+    float value;      /* threshold, or the leaf's share of class 1 or mean */
     uint32_t right;   /* 0: a leaf */
     uint32_t feature; /* of an inner node */
     uint32_t id;      /* of an inner node: index into conds; of a leaf: its number in the tree */
@@ -32,6 +33,7 @@ struct forest_cond {
 struct forest {
     size_t d;
     unsigned trees;
+    bool numbers; /* leaves hold means of numbers */
     struct forest_tree *tree;
     struct forest_cond *conds;
     size_t n_conds;
@@ -46,6 +48,7 @@ struct forest_data {
     const uint32_t *first; /* d + 1 */
     uint32_t ranks_max;    /* of any feature */
     const uint8_t *label;
+    const double *number;  /* instead of labels, or NULL */
     const double *weight;
 };
 

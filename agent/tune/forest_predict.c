@@ -57,13 +57,14 @@ static const uint64_t *cond_of(struct ranker *r, uint32_t id)
 
 static void at_leaf(struct ranker *r, const struct forest_node *leaf, const uint64_t *rows)
 {
-    if (leaf->value >= 1) {
+    bool numbers = r->forest->numbers;
+    if (!numbers && leaf->value >= 1) {
         for (size_t i = 0; i < WORDS; i++) {
             r->ones[i] |= rows[i];
         }
         return;
     }
-    for (size_t i = 0; i < r->words && leaf->value > 0; i++) {
+    for (size_t i = 0; i < r->words && (numbers || leaf->value > 0); i++) {
         for (uint64_t bits = rows[i]; bits; bits &= bits - 1) {
             r->sum[i * 64 + (size_t)__builtin_ctzll(bits)] += leaf->value;
         }
