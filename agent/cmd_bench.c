@@ -14,7 +14,7 @@ static const struct bench *const benches[] = {
     &bench_overhead, &bench_campaign, &bench_deadlines, &bench_evaluate, &bench_families,
     &bench_correlation, &bench_timing, &bench_device, &bench_exploits, &bench_mutants, &bench_honest,
     &bench_sanitize, &bench_htg, &bench_memory,
-    &bench_degenerate, &bench_forest,
+    &bench_degenerate, &bench_forest, &bench_tuner,
 };
 
 void bench_figure(struct bench_report *report, const char *name, double value, const char *unit,
@@ -120,7 +120,7 @@ const struct command command_bench = {
             "  warpsmith bench overhead\n"
             "  warpsmith bench evaluate --gpu 0 --json -\n"
             "  warpsmith bench exploits --gpu sim 01_stale_output",
-    .takes = "gpu out json steps runs seed jobs deadline full verbose",
+    .takes = "gpu out json steps runs seed seeds batch noise threads jobs deadline full verbose",
     .args_min = 0,
     .args_max = 64,
     .run = run_bench,

@@ -47,7 +47,7 @@ const struct command command_tune = {
       "  warpsmith tune matmul 08_pipelined --configs 200 --out tuned\n"
       "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20\n"
       "  warpsmith tune --replay space.json --algorithm lfbo --flags form=tree,copies=3 --noise --json -",
-    .takes = "replay algorithm flags evals seeds seed batch threads noise pin json out",
+    .takes = "replay algorithm flags evals seeds seed batch threads noise unlisted pin json out",
     .args_min = 0,
     .args_max = 2,
     .run = run_tune,

@@ -183,7 +183,7 @@ static int search(struct replayed *t, struct err *err)
             .tuner = { .algorithm = o->algorithm, .budget = t->evals,
                        .seed = (uint64_t)o->seed + i, .flags = o->flags, .n_pinned = t->n_pins,
                        .pinned = t->pins },
-            .batch = given(o->batch, 1), .noise = o->noise,
+            .batch = given(o->batch, 1), .noise = o->noise, .unlisted = o->unlisted,
         };
     }
     tune_replay_many(t->jobs, t->n, (unsigned)given(o->threads, 0));

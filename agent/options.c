@@ -72,6 +72,7 @@ static const struct option_entry entries[] = {
     { "threads", "T", "searches at once (default: one a core)", OPTION_WHOLE, AT(threads), 1, 256 },
     { "noise", NULL, "a recorded single timing instead of the mean, the best judged by its mean",
       OPTION_FLAG, AT(noise), 0, 0 },
+    { "unlisted", NULL, "search as if the space were too large to list", OPTION_FLAG, AT(unlisted), 0, 0 },
     { "seed", "S", "every decision follows from it", OPTION_WHOLE, AT(seed), 0, 9e15 },
     { "steps", "N", "steps a task", OPTION_WHOLE, AT(steps), 0, 1e6 },
     { "jobs", "N", "compile workers (default: one a core)", OPTION_WHOLE, AT(jobs), 0, 256 },

@@ -36,7 +36,7 @@ struct options {
     int64_t samples, repairs, tokens; /* -1, -1, 0: none given */
     double temperature, llm_timeout; /* NAN: left out; 0: the default */
     double deadline_s, wall_s, gpu_s, until_sol, usd;
-    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait, noise;
+    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait, noise, unlisted;
     struct log log;
     char *owned_store;
     size_t n_args;

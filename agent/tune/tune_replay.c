@@ -91,13 +91,25 @@ static int step(struct replay *replay, struct err *err)
     return r < 0 ? r : 1;
 }
 
+static int allows_listed(const void *ud, const uint16_t *config)
+{
+    return tune_space_find(ud, config) >= 0;
+}
+
 int tune_replay(const struct recorded *recorded, const struct tune_replay_options *options,
                 struct tune_replay_run *ret, struct err *err)
 {
+    struct tune_space unlisted = *recorded->space;
+    unlisted.listed = NULL;
+    unlisted.index = NULL;
+    unlisted.n_listed = 0;
+    unlisted.allows = allows_listed;
+    unlisted.ud = recorded->space;
     struct tune_replay_run run = { .best = -1, .time = NAN };
     struct replay replay = { .recorded = recorded, .options = options, .run = &run,
                              .width = recorded->space->n, .best = INFINITY };
-    int r = tuner_new(recorded->space, &options->tuner, &replay.tuner, err);
+    int r = tuner_new(options->unlisted ? &unlisted : recorded->space, &options->tuner, &replay.tuner,
+                      err);
     if (r < 0) {
         return r;
     }

@@ -15,6 +15,7 @@ struct tune_replay_options {
     struct tuner_options tuner;
     size_t batch; /* configs asked for before the first of them is told; 0: 1 */
     bool noise;
+    bool unlisted; /* the search doesn't see the list of configs, as if there were too many */
     /* Answers tuner_waits: offers, or 0 configs. NULL: nobody does. Negative ends the run. */
     int (*propose)(void *ud, struct tuner *tuner, int round, struct err *err);
     void *ud;
