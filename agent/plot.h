@@ -20,5 +20,3 @@ void html_text(struct buf *out, const char *text);
 void plot_curve(struct buf *out, const struct plot_point *points, size_t n, double base_us);
 /* The walk: a lane for each direction that was taken, a dot for each step, in order. */
 void plot_walk(struct buf *out, const struct plot_point *points, size_t n);
-/* A tuner's samples in the order they were taken, with the best so far. */
-void plot_samples(struct buf *out, const struct plot_point *points, size_t n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/report_task.h"
 #include "agent/diff.h"
+#include "agent/report_tuning.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "graph/choice.h"
@@ -266,28 +267,8 @@ static void tuning(struct section *s)
 {
     buf_puts(s->out, "<h3>Tuning</h3>");
     for (size_t i = 0; i < s->n; i++) {
-        const json_t *samples
-            = json_object_get(json_object_get(s->rows[i].extra, "tuning"), "samples");
-        size_t n = json_array_size(samples);
-        if (n == 0) {
-            continue;
-        }
-        struct plot_point *points = arena_alloc(s->arena, n, sizeof(*points));
-        for (size_t k = 0; k < n; k++) {
-            const json_t *one = json_array_get(samples, k), *us = json_object_get(one, "us");
-            const char *config = json_string_value(json_object_get(one, "config"));
-            const char *status = json_string_value(json_object_get(one, "status"));
-            points[k] = (struct plot_point) {
-                .us = us ? json_number_value(us) : (double)NAN,
-                .label = arena_printf(s->arena, "%s %s", config ? config : "",
-                                      status ? status : ""),
-            };
-        }
-        buf_puts(s->out, "<details><summary>");
-        html_text(s->out, s->rows[i].title);
-        buf_printf(s->out, ": %zu configs</summary><figure>", n);
-        plot_samples(s->out, points, n);
-        buf_puts(s->out, "</figure></details>");
+        const struct row *row = &s->rows[i];
+        report_tuning(s->out, json_object_get(row->extra, "tuning"), row->title, s->modelled);
     }
 }
 
