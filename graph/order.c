@@ -43,9 +43,7 @@ double order_k(const struct view *view, size_t n_directions, double k_unknown)
         const struct tally *edges[HTG_DIRECTIONS_MAX];
         size_t known = 0;
         for (size_t from = 0; from < n_directions; from++) {
-            struct ladder ladder;
-            view_edge(view, from, to, &ladder);
-            const struct tally *tally = ladder.rung[CONTEXT_RUNG_EVERYWHERE];
+            const struct tally *tally = view_edge_everywhere(view, from, to);
             if (from != to && tally && tally->n > 0) {
                 edges[known++] = tally;
             }

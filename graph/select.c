@@ -201,6 +201,7 @@ int select_direction(const struct htg *htg, const struct select_request *request
     }
     struct gather g;
     gather(htg, request, arena, &g);
+    view_fetch(g.view);
     struct choice *choice = new_choice(htg, request, g.view, arena);
     size_t from[CHOICE_SOURCES_MAX];
     find_sources(&g, arena, choice, from);

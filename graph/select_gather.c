@@ -57,24 +57,6 @@ static void shuffle(const struct select_request *request, const char *what, size
     }
 }
 
-static void sort_by_direction(struct gather *g, struct arena *arena)
-{
-    size_t all = htg_strategies(g->htg), n = htg_directions(g->htg);
-    size_t place[HTG_DIRECTIONS_MAX + 1] = { 0 };
-    g->strategies = arena_alloc(arena, all + 1, sizeof(*g->strategies));
-    for (size_t s = 0; s < all; s++) {
-        place[htg_strategy(g->htg, s)->direction_index + 1]++;
-    }
-    g->first[0] = 0;
-    for (size_t d = 0; d < n; d++) {
-        g->first[d + 1] = g->first[d] + place[d + 1];
-        place[d + 1] = g->first[d + 1];
-    }
-    for (size_t s = 0; s < all; s++) {
-        g->strategies[place[htg_strategy(g->htg, s)->direction_index]++] = s;
-    }
-}
-
 static void note_step(struct gather *g, const struct select_step *step)
 {
     const struct select_tuning *tuning = &g->request->tuning;
@@ -103,7 +85,6 @@ void gather(const struct htg *htg, const struct select_request *request, struct 
     ret->vain = arena_alloc(arena, all + 1, sizeof(*ret->vain));
     shuffle(request, "directions", n, ret->whose_direction);
     shuffle(request, "strategies", all, ret->whose_strategy);
-    sort_by_direction(ret, arena);
     for (size_t i = 0; i < request->n_history; i++) {
         const struct select_step *step = &request->history[i];
         ret->taken[i] = (size_t)htg_find_direction(htg, step->direction);
@@ -145,8 +126,10 @@ void gather_direction(const struct gather *g, size_t index, struct choice_direct
     const struct select_request *request = g->request;
     size_t fit = 0, vain = 0, takeable = 0, n = 0;
     double scores[HTG_STRATEGIES_MAX];
-    for (size_t i = g->first[index]; i < g->first[index + 1]; i++) {
-        size_t s = g->strategies[i];
+    const uint16_t *all;
+    size_t n_all = view_strategies(g->view, index, &all);
+    for (size_t i = 0; i < n_all; i++) {
+        size_t s = all[i];
         bool fits, read = counts(g, s, &fits);
         takeable += may_take(request, s);
         fit += fits;
@@ -177,10 +160,11 @@ static int by_worth(const void *a, const void *b)
 
 void gather_strategies(const struct gather *g, struct choice *choice, struct arena *arena)
 {
-    size_t index = choice->picked, n = 0, most = g->first[index + 1] - g->first[index];
+    const uint16_t *all;
+    size_t index = choice->picked, n = 0, most = view_strategies(g->view, index, &all);
     struct choice_strategy *made = arena_alloc(arena, most + 1, sizeof(*made));
-    for (size_t i = g->first[index]; i < g->first[index + 1]; i++) {
-        size_t s = g->strategies[i];
+    for (size_t i = 0; i < most; i++) {
+        size_t s = all[i];
         bool fits;
         if (counts(g, s, &fits)) {
             made[n].id = htg_strategy(g->htg, s)->id;

@@ -15,7 +15,6 @@ struct gather {
     uint64_t lineage; /* the directions that led to the parent */
     /* Whose numbers a node reads: its own, unless memory is randomised. */
     size_t whose_direction[HTG_DIRECTIONS_MAX], *whose_strategy;
-    size_t first[HTG_DIRECTIONS_MAX + 1], *strategies; /* strategies by direction */
     double *penalty; /* of each strategy, for what was tried */
     bool *vain;      /* tried from this very parent without gain */
 };

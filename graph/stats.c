@@ -203,3 +203,21 @@ const char *stats_at(const struct stats *stats, size_t i, const struct tally **r
     *ret = &stats->entries[i].tally;
     return stats->entries[i].key;
 }
+
+void stats_tallies(const struct stats *stats, size_t n, const uint32_t *index,
+                   const struct tally **ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        require(index[i] <= stats->n);
+        ret[i] = index[i] ? &stats->entries[index[i] - 1].tally : NULL;
+    }
+}
+
+void stats_fetch(const struct stats *stats, size_t n, const uint32_t *index)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (index[i]) {
+            __builtin_prefetch(&stats->entries[index[i] - 1].tally);
+        }
+    }
+}

@@ -53,3 +53,8 @@ int stats_add(struct stats *stats, const char *key, double gain, bool failed, st
 size_t stats_count(const struct stats *stats);
 /* The i-th, in the order they came; i < stats_count. */
 const char *stats_at(const struct stats *stats, size_t i, const struct tally **ret);
+/* The tallies of n numbers as stats_index gives them, NULL for 0. */
+void stats_tallies(const struct stats *stats, size_t n, const uint32_t *index,
+                   const struct tally **ret);
+/* The same, asked of the processor only: they will be read soon. */
+void stats_fetch(const struct stats *stats, size_t n, const uint32_t *index);

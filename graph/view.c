@@ -9,7 +9,7 @@
 
 enum { VIEWS_MOST = 4096, VIEW_SLOTS = 2 * VIEWS_MOST };
 
-/* Index + 1 in the table of statistics; 0: nothing. */
+/* As stats_index gives them. A row of places is a row of numbers. */
 struct place {
     uint32_t rung[CONTEXT_RUNGS];
 };
@@ -20,6 +20,8 @@ struct view {
     size_t n_directions, n_strategies, seen; /* seen: so many statistics are placed */
     struct place *directions, *edges, *strategies;
     bool *fits;
+    uint16_t *by_direction; /* strategies, those of direction d from first[d] on */
+    uint16_t first[HTG_DIRECTIONS_MAX + 1];
 };
 
 /* By the exact context's key, open addressing; emptied when full. */
@@ -39,6 +41,7 @@ static void view_done(struct view *view)
     free(view->edges);
     free(view->strategies);
     free(view->fits);
+    free(view->by_direction);
     *view = (struct view) { .htg = NULL };
 }
 
@@ -159,6 +162,23 @@ static void look_up(const struct view *view, enum stats_kind kind, const char *f
     }
 }
 
+static void sort_by_direction(struct view *view)
+{
+    const struct htg *htg = view->htg;
+    uint16_t place[HTG_DIRECTIONS_MAX + 1] = { 0 };
+    view->by_direction = xcalloc(view->n_strategies + 1, sizeof(*view->by_direction));
+    for (size_t s = 0; s < view->n_strategies; s++) {
+        place[htg->nodes[s]->strategy.direction_index + 1]++;
+    }
+    for (size_t d = 0; d < view->n_directions; d++) {
+        view->first[d + 1] = (uint16_t)(view->first[d] + place[d + 1]);
+        place[d + 1] = view->first[d + 1];
+    }
+    for (size_t s = 0; s < view->n_strategies; s++) {
+        view->by_direction[place[htg->nodes[s]->strategy.direction_index]++] = (uint16_t)s;
+    }
+}
+
 static void view_init(struct view *view, const struct htg *htg, const struct context *context)
 {
     *view = (struct view) { .htg = htg, .n_directions = htg->n_directions,
@@ -185,6 +205,7 @@ static void view_init(struct view *view, const struct htg *htg, const struct con
         look_up(view, STATS_KIND_STRATEGY, NULL, strategy->id, &view->strategies[s]);
         view->fits[s] = fits(strategy, context);
     }
+    sort_by_direction(view);
 }
 
 const struct view *view_of(const struct htg *htg, const struct context *context)
@@ -216,12 +237,7 @@ const struct view *view_of(const struct htg *htg, const struct context *context)
 
 static void climb(const struct view *view, const struct place *place, struct ladder *ret)
 {
-    for (int rung = 0; rung < CONTEXT_RUNGS; rung++) {
-        ret->rung[rung] = NULL;
-        if (place->rung[rung]) {
-            stats_at(view->htg->stats, place->rung[rung] - 1, &ret->rung[rung]);
-        }
-    }
+    stats_tallies(view->htg->stats, CONTEXT_RUNGS, place->rung, ret->rung);
 }
 
 void view_direction(const struct view *view, size_t direction, struct ladder *ret)
@@ -242,4 +258,26 @@ void view_strategy(const struct view *view, size_t strategy, struct ladder *ret)
 bool view_fits(const struct view *view, size_t strategy)
 {
     return view->fits[strategy];
+}
+
+void view_fetch(const struct view *view)
+{
+    size_t n = view->n_directions;
+    const struct stats *stats = view->htg->stats;
+    stats_fetch(stats, CONTEXT_RUNGS * n, (const uint32_t *)view->directions);
+    stats_fetch(stats, CONTEXT_RUNGS * (n + 1) * n, (const uint32_t *)view->edges);
+    stats_fetch(stats, CONTEXT_RUNGS * view->n_strategies, (const uint32_t *)view->strategies);
+}
+
+const struct tally *view_edge_everywhere(const struct view *view, size_t from, size_t to)
+{
+    const struct tally *tally;
+    stats_tallies(view->htg->stats, 1, &edge_at(view, from, to)->rung[CONTEXT_RUNG_EVERYWHERE], &tally);
+    return tally;
+}
+
+size_t view_strategies(const struct view *view, size_t direction, const uint16_t **ret)
+{
+    *ret = view->by_direction + view->first[direction];
+    return (size_t)(view->first[direction + 1] - view->first[direction]);
 }

@@ -26,6 +26,13 @@ void view_strategy(const struct view *view, size_t strategy, struct ladder *ret)
  * whether it was retired. */
 bool view_fits(const struct view *view, size_t strategy);
 
+/* Asks the processor for all of the view's tallies: a choice reads hundreds, scattered over memory. */
+void view_fetch(const struct view *view);
+/* An edge's tally on the last rung alone, NULL if there is none. */
+const struct tally *view_edge_everywhere(const struct view *view, size_t from, size_t to);
+/* The strategies of one direction, by index; returns how many. */
+size_t view_strategies(const struct view *view, size_t direction, const uint16_t **ret);
+
 /* For the graph's own files. */
 struct views;
 struct views *views_new(void);
