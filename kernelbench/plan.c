@@ -279,6 +279,9 @@ static int read_all(json_t *doc, const struct jpath *at, struct arena *arena, st
         json_object_set_new(doc, "format", json_integer(format)); /* one id, with or without */
     }
     if (r == 0) {
+        r = plan_expand_lists(doc, at, arena, err);
+    }
+    if (r == 0) {
         r = read_params(doc, at, arena, plan, err);
     }
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {

@@ -29,7 +29,8 @@ enum range_kind { RANGE_KIND_POW2, RANGE_KIND_INT, RANGE_KIND_ENUM, RANGE_KIND_B
 
 /*
  * What one tunable may be; `choices` lists its values in order, whatever the kind. A permutation of
- * n is its rank, 0..n!-1, in lexicographic order.
+ * n is its rank, 0..n!-1, in lexicographic order. A list of n ranges NAME in the document is the
+ * tunables NAME_0, NAME_1, ... here, in expressions and for the source.
  */
 struct range {
     enum range_kind kind;

@@ -7,6 +7,10 @@
  */
 #include "kernelbench/plan.h"
 
+/* Writes {"list": {"of": RANGE, "n": k}} of "space" as k ranges NAME_0, NAME_1, ..., and the list's values
+   in "params" (one for all, or k of them) likewise; before either is read. */
+int plan_expand_lists(json_t *doc, const struct jpath *at, struct arena *arena, struct err *err);
+
 /* "space": after "params", whose values it checks against the ranges. */
 int plan_space(const json_t *doc, const struct jpath *at, struct arena *arena, struct plan *plan,
                struct err *err);

@@ -8,7 +8,9 @@ enum { PERMUTATION_MAX = 6 };
 /* Keeps sums and products of a few edges far from overflow. */
 static const int64_t edge_max = (int64_t)1 << 40;
 
-static const char *const kinds[] = { "pow2", "int", "enum", "bool", "permutation" };
+/* A list holds ranges of the other kinds; it is gone, spelled out, before ranges are read. */
+static const char *const kinds[] = { "pow2", "int", "enum", "bool", "permutation", "list" };
+enum { SIMPLE_KINDS = ARRAY_LEN(kinds) - 1 };
 
 /* The two or three integers of "pow2" and "int"; *ret_n says how many there were. */
 static int bounds(const json_t *value, size_t most, const struct jpath *at, int64_t ret[3],
@@ -157,11 +159,12 @@ static int read_range(const json_t *value, const struct jpath *at, struct arena 
     if (r < 0) {
         return r;
     }
-    if (json_object_size(value) != 1) {
-        return jread_fail(at, err, "expected exactly one of pow2, int, enum, bool, permutation");
+    if (json_object_size(value) != 1 || json_object_get(value, "list")) {
+        return jread_fail(at, err, "expected exactly one of pow2, int, enum, bool, permutation%s",
+                          json_object_size(value) == 1 ? "" : ", list");
     }
     struct range *range = arena_alloc(arena, 1, sizeof(*range));
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+    for (size_t i = 0; i < SIMPLE_KINDS; i++) {
         const json_t *inner = json_object_get(value, kinds[i]);
         if (inner) {
             struct jpath here = { at, kinds[i], 0 };
@@ -197,6 +200,78 @@ static int unknown_param(const struct plan *plan, const struct jpath *at, struct
     const char *near = suggest(at->key, known, plan->n_params);
     return near ? jread_fail(at, err, "no such parameter, did you mean \"%s\"?", near)
                 : jread_fail(at, err, "no such parameter; give it a value in \"params\" too");
+}
+
+/* --- Lists --- */
+
+/* NAME_0, NAME_1, ... in place of NAME, in params and in space. */
+static int spell_out(json_t *params, json_t *space, const char *name, const json_t *of, int64_t n,
+                     const struct jpath *at_params, struct err *err)
+{
+    const json_t *own = json_object_get(params, name);
+    struct jpath here = { at_params, name, 0 };
+    if (json_is_array(own) && json_array_size(own) != (size_t)n) {
+        return jread_fail(&here, err, "%zu values for a list of %lld", json_array_size(own),
+                          (long long)n);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        auto_free char *one = xprintf("%s_%lld", name, (long long)i);
+        struct jpath there = { at_params, one, 0 };
+        if (json_object_get(params, one)) {
+            return jread_fail(&there, err, "stands here, and in the list \"%s\" too", name);
+        }
+        const json_t *value = json_is_array(own) ? json_array_get(own, (size_t)i) : own;
+        json_object_set_new(params, one, json_deep_copy(value));
+        json_object_set_new(space, one, json_deep_copy(of));
+    }
+    return 0;
+}
+
+static int expand_list(json_t *params, json_t *space, const char *name, const struct jpath *at,
+                       const struct jpath *at_params, struct arena *arena, struct err *err)
+{
+    static const char *const known[] = { "of", "n" };
+    json_t *member = json_object_get(space, name), *list = json_object_get(member, "list");
+    struct jpath at_list = { at, "list", 0 }, at_of = { &at_list, "of", 0 };
+    struct range *range;
+    int64_t n = 0;
+    int r = json_object_size(member) == 1 ? jread_object(list, &at_list, known, ARRAY_LEN(known), err)
+                                          : read_range(member, at, arena, &range, err);
+    r = r < 0 ? r : jread_int(list, "n", true, 1, PLAN_PARAMS_MAX, &at_list, &n, err);
+    if (r == 0 && !json_object_get(list, "of")) {
+        r = jread_fail(&at_list, err, "the key \"of\" is missing");
+    }
+    r = r < 0 ? r : read_range(json_object_get(list, "of"), &at_of, arena, &range, err);
+    if (r == 0 && !json_object_get(params, name)) {
+        r = jread_fail(at, err, "no such parameter; give it a value, or %lld, in \"params\" too",
+                       (long long)n);
+    }
+    return r < 0 ? r : spell_out(params, space, name, json_object_get(list, "of"), n, at_params, err);
+}
+
+int plan_expand_lists(json_t *doc, const struct jpath *at, struct arena *arena, struct err *err)
+{
+    json_t *params = NULL, *space = NULL, *value;
+    struct jpath at_params = { at, "params", 0 }, at_space = { at, "space", 0 };
+    int r = field_object(doc, "params", false, PLAN_PARAMS_MAX, at, &params, err);
+    r = r < 0 ? r : field_object(doc, "space", false, PLAN_PARAMS_MAX, at, &space, err);
+    const char *names[PLAN_PARAMS_MAX], *name;
+    size_t n = 0;
+    json_object_foreach(space, name, value)
+    {
+        if (r == 0 && json_is_object(value) && json_object_get(value, "list")) {
+            names[n++] = arena_strdup(arena, name);
+        }
+    }
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct jpath member = { &at_space, names[i], 0 };
+        r = expand_list(params, space, names[i], &member, &at_params, arena, err);
+        if (r == 0) {
+            json_object_del(params, names[i]);
+            json_object_del(space, names[i]);
+        }
+    }
+    return r;
 }
 
 int plan_space(const json_t *doc, const struct jpath *at, struct arena *arena, struct plan *plan,

@@ -97,6 +97,29 @@ static void test_ranges(void **state)
     expect_choices("{\"params\":{\"P\":0},\"space\":{\"P\":{\"permutation\":4}}}", 24, 0, 23);
 }
 
+/* A list is the same plan as its ranges one by one, also once it is tuned. */
+static void test_list(void **state)
+{
+    (void)state;
+    static const char *const patches[] = {
+        "{\"params\":{\"P\":[5,7]},\"space\":{\"P\":{\"list\":{\"of\":{\"int\":[5,8]},\"n\":2}}}}",
+        "{\"params\":{\"P_0\":5,\"P_1\":7},\"space\":{\"P_0\":{\"int\":[5,8]},\"P_1\":{\"int\":[5,8]}}}",
+    };
+    struct candidate *a = sample_candidate_with(patches[0]), *b = sample_candidate_with(patches[1]);
+    struct candidate *tuned = NULL;
+    const struct symbol choice = { "P_1", 8 };
+    assert_true(id_eq(&a->id, &b->id));
+    assert_int_equal(a->plan->n_params, 6);
+    assert_string_equal(a->plan->params[2].name, "P_1");
+    assert_int_equal(a->plan->params[2].value, 7);
+    assert_int_equal(candidate_with_params(a, &choice, 1, &tuned, NULL), 0);
+    assert_int_equal(tuned->plan->params[2].value, 8);
+    assert_int_equal(tuned->plan->params[1].value, 5);
+    candidate_free(tuned);
+    candidate_free(a);
+    candidate_free(b);
+}
+
 static void settle(const struct plan *plan, int64_t cols, int64_t *ret_vec, int64_t *ret_block)
 {
     const struct symbol symbol = { "cols", cols };
@@ -148,7 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),  cmocka_unit_test(test_params), cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_settle), cmocka_unit_test(test_args),
+        cmocka_unit_test(test_list),   cmocka_unit_test(test_settle), cmocka_unit_test(test_args),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
