@@ -172,26 +172,18 @@ static int put_calls(struct writer *w, struct err *err)
     return r < 0 ? r : put_prefix(w, STORE_DB_CALLS, prefix, err);
 }
 
-/* What one attempt stands on: its candidates, verdicts and the samples of its tuning. */
-static int put_attempt(struct writer *w, const struct attempt_record *a, const char *task_id,
-                       struct err *err)
+/* What one attempt stands on: its candidates and verdicts. What its tuning brought is its own. */
+static int put_attempt(struct writer *w, const struct attempt_record *a, struct err *err)
 {
     json_t *extra = json_loads(a->extra && *a->extra ? a->extra : "{}", 0, NULL);
-    const char *base = json_string_value(json_object_get(extra, "base"));
     const json_t *judged = json_object_get(extra, "judged"), *one;
     size_t i;
     int r = put_key(w, STORE_DB_CANDIDATES, a->candidate, err);
     r = r < 0 ? r : put_key(w, STORE_DB_VERDICTS, a->verdict, err);
-    if (r == 0 && base && *base) {
-        auto_free char *prefix = xprintf("%.16s/%s/", task_id, base);
-        r = put_prefix(w, STORE_DB_TUNINGS, prefix, err);
-    }
     json_array_foreach(judged, i, one) {
         const char *candidate = json_string_value(json_array_get(one, 0));
-        auto_free char *prefix = xprintf("%.16s/%s/", task_id, candidate ? candidate : "");
         r = r < 0 ? r : put_key(w, STORE_DB_CANDIDATES, candidate, err);
         r = r < 0 ? r : put_key(w, STORE_DB_VERDICTS, json_string_value(json_array_get(one, 1)), err);
-        r = r < 0 ? r : put_prefix(w, STORE_DB_TUNINGS, prefix, err);
     }
     json_decref(extra);
     return r;
@@ -241,12 +233,10 @@ static int put_task(struct writer *w, const char *name, const char *given, struc
     struct candidate *baseline = NULL;
     size_t n = 0;
     const char *base = NULL;
-    char task_id[ID_HEX];
     int r = catalog_task(given, &task, err);
     if (r < 0) {
         return r;
     }
-    id_hex(&task->id, task_id);
     const char *const parts[] = { "task.json", "reference.cu" };
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++) {
         auto_free char *from = xprintf("%s/%s", task->folder, parts[i]);
@@ -266,7 +256,7 @@ static int put_task(struct writer *w, const char *name, const char *given, struc
         candidate_free(baseline);
     }
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = put_attempt(w, &attempts[i], task_id, err);
+        r = put_attempt(w, &attempts[i], err);
     }
     task_free(task);
     return r;

@@ -266,6 +266,14 @@ int replay_check_attempt(struct run *run, int64_t seq)
     return r;
 }
 
+json_t *replay_tuning(struct run *run, int64_t seq)
+{
+    json_t *extra = extra_of(find(run->campaign->replay->recording->attempts, run, seq));
+    json_t *tuning = json_incref(json_object_get(extra, "tuning"));
+    json_decref(extra);
+    return tuning;
+}
+
 void campaign_replayed(const struct campaign *c, struct replay_result *ret)
 {
     *ret = c->replay->result;

@@ -39,6 +39,8 @@ int64_t replay_order(const struct run *run);
 /* ERR_INVALID: they differ; said with campaign_fail. */
 int replay_check_choice(struct run *run, const char *text);
 int replay_check_attempt(struct run *run, int64_t seq);
+/* What the tuner did for an attempt (tuning_json); the caller owns it. NULL: nothing. */
+json_t *replay_tuning(struct run *run, int64_t seq);
 /* Sets the session's device. */
 int replay_new(struct session *session, const struct recording *recording, struct replay **ret,
                struct err *err);

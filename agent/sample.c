@@ -226,16 +226,7 @@ static void begin_judging(struct sample *s)
 
 static const char *tuning_text(struct sample *s, const struct tuning_result *result)
 {
-    json_t *samples = json_array();
-    for (size_t i = 0; i < result->n; i++) {
-        const struct tuning_sample *x = &result->samples[i];
-        json_t *one = json_pack("{s:s, s:s}", "config", x->config, "status", x->status);
-        if (x->time_us > 0) {
-            json_object_set_new(one, "us", json_real(x->time_us));
-        }
-        json_array_append_new(samples, one);
-    }
-    json_t *json = json_pack("{s:s, s:o}", "algorithm", result->algorithm, "samples", samples);
+    json_t *json = tuning_json(result);
     auto_free char *text = json_canonical(json);
     json_decref(json);
     return arena_strdup(s->run->step.arena, text);
@@ -279,12 +270,15 @@ static void begin_tuning(struct sample *s)
     int r = ERR_FULL;
     if (c->replay || !campaign_over_budget(c, &why)) {
         run_emit(s->run, s, CAMPAIGN_EVENT_JUDGING, "tuning");
+        json_t *record = c->replay ? replay_tuning(s->run, s->ask.seq) : NULL;
         struct tuning_options options = { .task = s->run->task, .candidate = s->candidate,
                                           .algorithm = o->tuner, .budget = (size_t)o->tune_budget,
                                           .seed = o->seed ^ (uint64_t)s->ask.seq << 32,
                                           .deadline_ms = (uint64_t)(o->deadline_s * 1000),
-                                          .known_only = c->replay != NULL };
-        r = tuning_start(c->session, &options, on_tuned, s, &s->tuning, NULL);
+                                          .record = record };
+        r = c->replay && !record ? ERR_NOTFOUND
+                                 : tuning_start(c->session, &options, on_tuned, s, &s->tuning, NULL);
+        json_decref(record);
     }
     if (r == 0) {
         return;

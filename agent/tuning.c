@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "agent/tuning.h"
+/*
+ * The search: asks ahead so that compiling stays in front of timing, tells in the order asked, and
+ * hands over to tuning_again.c when there's nothing more to ask.
+ */
+#include "agent/tuning_internal.h"
+#include "agent/tune/tune_config.h"
 #include "agent/tune/tune_plan.h"
 #include "base/jread.h"
 #include "base/util.h"
@@ -8,294 +13,367 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TUNING_FLIGHT_MAX = 64 };
+enum { WINDOW_LEAST = 4, WINDOW_MOST = 32, TRIALS_FIRST = 64 };
 
-/* One config on its way. */
-struct flight {
-    struct tuning *tuning;
-    struct candidate *candidate;
-    uint16_t config[TUNE_PARAMS_MAX];
-    struct judgement *judgement;
-    char *text;
-};
-
-struct tuning {
-    struct session *session;
-    struct tuning_options options;
-    tuning_cb done;
-    void *ud;
-    struct arena *arena;
-    struct space space;
-    struct tune_space *tune;
-    struct tuner *tuner;
-    struct tuning_sample *samples;
-    size_t n_samples, in_flight, width;
-    struct flight *flights[TUNING_FLIGHT_MAX];
-    uv_timer_t later;
-    double device_s;
-    int code;
-    char *error;
-};
-
-/* The tunables' values; `ret` holds PLAN_PARAMS_MAX. */
-static void params_of(const struct tuning *t, const uint16_t *config, struct symbol *ret)
+bool tuning_ran(const struct trial *trial)
 {
-    int64_t values[PLAN_PARAMS_MAX];
-    tune_plan_values(t->tune, config, values);
-    for (size_t i = 0; i < t->space.n; i++) {
-        ret[i] = (struct symbol) { t->space.names[i], values[i] };
-    }
+    return trial->told && str_eq(trial->sample.status, "accepted") && trial->sample.time_us > 0;
 }
 
-static char *config_text(const struct tuning *t, const uint16_t *config)
+void tuning_rank(struct tuning *t)
 {
-    struct symbol params[PLAN_PARAMS_MAX];
-    json_t *json = json_object();
-    params_of(t, config, params);
-    for (size_t i = 0; i < t->space.n; i++) {
-        json_object_set_new(json, params[i].name, json_integer(params[i].value));
-    }
-    char *text = json_canonical(json);
-    json_decref(json);
-    return text;
-}
-
-/* TASK/CANDIDATE/DEVICE/CONFIG: what the samples of one space on one device share comes first. */
-static char *sample_key(const struct tuning *t, const char *text)
-{
-    const struct device_info *d = session_device(t->session);
-    auto_free char *where = xprintf("%s|%s|%s|%s|%d", d->name, d->uuid, d->driver, d->compiler,
-                                    session_gate(t->session));
-    struct id id;
-    char task[ID_HEX], candidate[ID_HEX], device[ID_HEX], config[ID_HEX];
-    id_hex(&t->options.task->id, task);
-    id_hex(&t->options.candidate->id, candidate);
-    id_of_bytes(where, strlen(where), &id);
-    id_hex(&id, device);
-    id_of_bytes(text, strlen(text), &id);
-    id_hex(&id, config);
-    return xprintf("%.16s/%s/%.16s/%.16s", task, candidate, device, config);
-}
-
-static void keep_sample(struct tuning *t, const char *text, const char *status, double time_us)
-{
-    if (!t->session->store) {
-        return;
-    }
-    auto_free char *key = sample_key(t, text);
-    json_t *json = json_pack("{s:i, s:s, s:s}", "format", 1, "config", text, "status", status);
-    if (time_us > 0) {
-        json_object_set_new(json, "us", json_real(time_us));
-    }
-    auto_free char *value = json_canonical(json);
-    json_decref(json);
-    struct store_batch *batch = store_batch_new();
-    store_batch_put(batch, STORE_DB_TUNINGS, key, value, strlen(value));
-    store_submit(t->session->store, batch, NULL, NULL);
-}
-
-static bool known_sample(struct tuning *t, const char *text, const char **ret_status,
-                         double *ret_us)
-{
-    if (!t->session->store || t->session->options->fresh) {
-        return false;
-    }
-    auto_free char *key = sample_key(t, text);
-    const void *at;
-    size_t len;
-    if (store_get(t->session->store, STORE_DB_TUNINGS, key, t->arena, &at, &len, NULL) < 0) {
-        return false;
-    }
-    json_t *json = json_loadb(at, len, 0, NULL);
-    const char *name = json_string_value(json_object_get(json, "status"));
-    double us = json_number_value(json_object_get(json, "us"));
-    enum verdict_status status;
-    bool good = name && verdict_status_parse(name, &status)
-        && (verdict_status_final(status) || t->options.known_only)
-        && (status != VERDICT_STATUS_ACCEPTED || us > 0);
-    if (good) {
-        *ret_status = verdict_status_name(status);
-        *ret_us = status == VERDICT_STATUS_ACCEPTED ? us : (double)NAN;
-    }
-    json_decref(json);
-    return good;
-}
-
-static void add_sample(struct tuning *t, const uint16_t *config, const char *text,
-                       const char *status, double time_us)
-{
-    t->samples[t->n_samples++] = (struct tuning_sample) {
-        arena_strdup(t->arena, text), arena_strdup(t->arena, status),
-        time_us > 0 ? time_us : (double)NAN
-    };
-    tuner_tell(t->tuner, config, time_us, NULL);
-}
-
-static void flight_free(struct flight *f)
-{
-    struct tuning *t = f->tuning;
-    for (size_t i = 0; i < TUNING_FLIGHT_MAX; i++) {
-        if (t->flights[i] == f) {
-            t->flights[i] = NULL;
+    t->fastest = NULL;
+    for (size_t i = 0; i < t->n_trials; i++) {
+        struct trial *trial = t->trials[i];
+        if (tuning_ran(trial)
+            && (!t->fastest || trial->sample.time_us < t->fastest->sample.time_us)) {
+            t->fastest = trial;
         }
     }
-    t->in_flight--;
-    candidate_free(f->candidate);
-    free(f->text);
-    free(f);
+}
+
+int tuning_candidate(const struct tuning *t, const char *config, struct candidate **ret,
+                     struct err *err)
+{
+    struct symbol params[PLAN_PARAMS_MAX];
+    json_t *json = json_loads(config, 0, NULL), *value;
+    const char *name;
+    size_t n = 0;
+    json_object_foreach(json, name, value) {
+        if (n < PLAN_PARAMS_MAX) {
+            params[n++] = (struct symbol) { name, json_is_true(value) ? 1 : json_integer_value(value) };
+        }
+    }
+    int r = json_is_object(json)
+        ? candidate_with_params(t->options.candidate, params, n, ret, err)
+        : err_set(err, ERR_INVALID, "%.100s isn't a config", config);
+    json_decref(json);
+    return r;
+}
+
+void tuning_fail(struct tuning *t, int code, const char *error)
+{
+    if (t->code == 0) {
+        t->code = code;
+        t->error = xstrdup(error ? error : err_name(code));
+    }
+    tuning_wake(t);
+}
+
+void tuning_say(struct tuning *t, const char *text)
+{
+    if (t->note && strstr(t->note, text)) {
+        return;
+    }
+    char *note = t->note ? xprintf("%s; %s", t->note, text) : xstrdup(text);
+    free(t->note);
+    t->note = note;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     struct tuning *t = handle->data;
+    for (size_t i = 0; i < t->n_trials; i++) {
+        candidate_free(t->trials[i]->candidate);
+    }
+    json_decref(t->record);
+    tune_model_free(t->model);
     tuner_free(t->tuner);
-    tune_space_free(t->tune);
+    tune_space_free(t->space);
     arena_free(t->arena);
+    free(t->trials);
+    free(t->pinned);
+    free(t->prefix);
     free(t->error);
+    free(t->note);
     free(t);
+}
+
+/* Nothing calls back after this. */
+static void stop(struct tuning *t)
+{
+    for (size_t i = t->n_told; i < t->n_trials; i++) {
+        if (t->trials[i]->judgement) {
+            judge_cancel(t->trials[i]->judgement);
+        }
+    }
+    tuning_again_cancel(t);
+    uv_timer_stop(&t->later);
+    uv_close((uv_handle_t *)&t->later, on_closed);
 }
 
 static void finish(struct tuning *t)
 {
-    struct tuning_result result = { .code = t->code, .error = t->error,
-                                    .algorithm = tuner_name(t->tuner), .n = t->n_samples,
-                                    .samples = t->samples, .device_s = t->device_s };
-    const struct tuner_sample *best = tuner_best(t->tuner);
-    if (t->code == 0 && best) {
-        struct symbol params[PLAN_PARAMS_MAX];
-        params_of(t, best->config, params);
-        candidate_with_params(t->options.candidate, params, t->space.n, &result.best, NULL);
+    t->ended = true;
+    if (t->model && *tune_model_note(t->model)) {
+        tuning_say(t, tune_model_note(t->model));
+    }
+    struct tuning_sample *samples = arena_alloc(t->arena, t->n_trials + 1, sizeof(*samples));
+    for (size_t i = 0; i < t->n_trials; i++) {
+        samples[i] = t->trials[i]->sample;
+    }
+    struct tuning_result result = {
+        .code = t->code, .error = t->error, .algorithm = t->tuner ? tuner_name(t->tuner) : t->recorded, .space = t->space,
+        .n = t->code < 0 ? t->n_told : t->n_trials, .samples = samples, .best_sample = -1,
+        .n_finals = t->n_finals, .finals = t->finals, .note = t->note ? t->note : "",
+        .device_s = t->device_s, .compile_s = t->compile_s,
+        .wall_s = (double)(clock_ns() - t->started) * 1e-9, .confirmed = t->confirmed,
+        .retimed = t->retimed,
+    };
+    if (t->code == 0 && t->best
+        && tuning_candidate(t, t->best->sample.config, &result.best, NULL) == 0) {
+        result.best_sample = (int64_t)t->best->number;
     }
     t->done(t->ud, &result);
-    uv_close((uv_handle_t *)&t->later, on_closed);
+    stop(t);
 }
 
-static void launch_more(struct tuning *t);
+static void say_progress(struct tuning *t, const char *what)
+{
+    struct tuning_progress progress = {
+        .asked = t->n_trials, .done = t->n_told, .budget = t->options.budget, .failed = t->failed,
+        .best_us = t->fastest ? t->fastest->sample.time_us : (double)NAN, .what = what,
+    };
+    if (t->options.progress) {
+        t->options.progress(t->ud, &progress);
+    }
+}
+
+static bool is_pinned(const struct tuning *t, const uint16_t *config)
+{
+    size_t size = t->space->n * sizeof(*config);
+    bool pinned = t->space->has_own && memcmp(config, t->space->own, size) == 0;
+    for (size_t i = 0; i < t->n_pinned; i++) {
+        pinned = pinned || memcmp(config, t->pinned + i * t->space->n, size) == 0;
+    }
+    return pinned;
+}
+
+struct trial *tuning_add(struct tuning *t, const char *config)
+{
+    struct trial *trial = arena_alloc(t->arena, 1, sizeof(*trial));
+    *trial = (struct trial) { .tuning = t, .number = t->n_trials,
+                              .sample = { .config = arena_strdup(t->arena, config), .status = "",
+                                          .detail = "", .time_us = (double)NAN } };
+    if (t->n_trials == t->room) {
+        t->room = t->room ? 2 * t->room : TRIALS_FIRST;
+        t->trials = xrealloc(t->trials, t->room, sizeof(struct trial *));
+    }
+    t->trials[t->n_trials++] = trial;
+    return trial;
+}
+
+static struct trial *add_config(struct tuning *t, const uint16_t *config)
+{
+    json_t *json = tune_config_json(t->space, config);
+    auto_free char *text = json_canonical(json);
+    uint16_t *row = arena_alloc(t->arena, t->space->n + 1, sizeof(*row));
+    struct trial *trial = tuning_add(t, text);
+    json_decref(json);
+    memcpy(row, config, t->space->n * sizeof(*row));
+    trial->config = row;
+    trial->pinned = is_pinned(t, config);
+    return trial;
+}
+
+/* Half the window at a time: a tuner that learns does so once a batch. */
+static void ask(struct tuning *t)
+{
+    size_t out = t->n_trials - t->n_told;
+    if (out > t->window / 2) {
+        return;
+    }
+    uint16_t *rows = xcalloc(t->window * (t->space->n + 1), sizeof(*rows));
+    size_t n = tuner_ask(t->tuner, t->window - out, rows);
+    for (size_t i = 0; i < n && t->code == 0; i++) {
+        struct trial *trial = add_config(t, rows + i * t->space->n);
+        if (tuning_known(t, trial)) {
+            trial->ready = true;
+        } else {
+            tuning_measure(t, trial);
+        }
+    }
+    free(rows);
+}
+
+/* The oldest result that wasn't told yet, if it's there. */
+static bool tell(struct tuning *t)
+{
+    struct trial *trial = t->n_told < t->n_trials ? t->trials[t->n_told] : NULL;
+    if (!trial || !trial->ready) {
+        return false;
+    }
+    trial->told = true;
+    t->n_told++;
+    t->failed += !(trial->sample.time_us > 0);
+    tuner_tell(t->tuner, trial->config, trial->sample.time_us, NULL);
+    if (tuning_ran(trial)
+        && (!t->fastest || trial->sample.time_us < t->fastest->sample.time_us)) {
+        t->fastest = trial;
+    }
+    say_progress(t, "measuring");
+    return true;
+}
+
+static void on_proposals(void *ud, const struct tune_proposals *p)
+{
+    struct tuning *t = ud;
+    t->asked_model = false;
+    if (p->code < 0) {
+        tuning_fail(t, p->code, p->why);
+        return;
+    }
+    tuner_offer(t->tuner, p->configs, p->n);
+    tuning_wake(t);
+}
+
+/* True if an answer is on its way, or the tuner can go on without. */
+static bool consult(struct tuning *t)
+{
+    int round = tuner_waits(t->tuner);
+    if (round >= 0 && !t->asked_model && t->model) {
+        t->asked_model = true;
+        tune_model_ask(t->model, t->tuner, round, on_proposals, t);
+    } else if (round >= 0 && !t->asked_model) {
+        tuning_say(t, "there is no model to ask, so the search went on without");
+        tuner_offer(t->tuner, NULL, 0);
+        tuning_wake(t);
+    }
+    return round >= 0;
+}
+
+/* As far as it gets without waiting; true: the search is over. */
+static bool search(struct tuning *t)
+{
+    do {
+        ask(t);
+        if (t->code < 0) {
+            return false;
+        }
+        if (t->n_told < t->n_trials && t->trials[t->n_told]->ready && tuning_retime(t)) {
+            return false; /* goes on when that is done */
+        }
+    } while (tell(t));
+    return !consult(t) && t->n_told == t->n_trials;
+}
+
+static void step(struct tuning *t)
+{
+    if (t->code < 0 || t->record) {
+        finish(t);
+        return;
+    }
+    if (t->contest.on || t->verification) {
+        return;
+    }
+    if (!t->searched) {
+        t->searched = search(t);
+        if (!t->searched || t->code < 0) {
+            return;
+        }
+        say_progress(t, "comparing the best in pairs");
+        if (tuning_finals(t)) {
+            return;
+        }
+    }
+    if (!tuning_verify(t)) {
+        finish(t);
+    }
+}
 
 static void on_later(uv_timer_t *timer)
 {
-    launch_more(timer->data);
+    step(timer->data);
 }
 
-static void on_judged(void *ud, int code, const struct verdict *verdict, const char *error)
+void tuning_wake(struct tuning *t)
 {
-    struct flight *f = ud;
-    struct tuning *t = f->tuning;
-    if (code == ERR_CANCELED) {
-        flight_free(f);
-        return;
+    if (!t->ended) {
+        uv_timer_start(&t->later, on_later, 0, 0);
     }
-    if (code < 0 && t->code == 0) {
-        t->code = code;
-        t->error = xstrdup(error ? error : err_name(code));
-    } else if (code == 0) {
-        bool ran = verdict->status == VERDICT_STATUS_ACCEPTED && verdict->time.median_us > 0;
-        const char *status = verdict_status_name(verdict->status);
-        double us = ran ? verdict->time.median_us : (double)NAN;
-        t->device_s += verdict->device_s;
-        keep_sample(t, f->text, status, us);
-        add_sample(t, f->config, f->text, status, us);
-    }
-    flight_free(f);
-    uv_timer_start(&t->later, on_later, 0, 0);
 }
 
-static int launch(struct tuning *t, const uint16_t *config, char *text)
+/* Pinned: what the caller named, and the best that the store has of this space. */
+static int pin(struct tuning *t, struct err *err)
 {
-    struct flight *f = xcalloc(1, sizeof(*f));
-    f->tuning = t;
-    f->text = text;
-    memcpy(f->config, config, t->tune->n * sizeof(*config));
-    struct symbol params[PLAN_PARAMS_MAX];
-    params_of(t, config, params);
-    struct err err = { 0 };
-    int r = candidate_with_params(t->options.candidate, params, t->space.n, &f->candidate, &err);
-    if (r < 0) {
-        t->code = r;
-        t->error = xstrdup(err_text(&err));
-        free(f->text);
-        free(f);
-        return r;
+    size_t n = t->options.n_pinned;
+    if (n > TUNING_PINNED_MAX - 1) {
+        return err_set(err, ERR_TOOBIG, "%zu configs are pinned, at most %d can be", n,
+                       TUNING_PINNED_MAX - 1);
     }
-    size_t slot = 0;
-    while (t->flights[slot]) {
-        slot++;
+    t->pinned = xcalloc((n + 1) * (t->space->n + 1), sizeof(*t->pinned));
+    for (size_t i = 0; i < n; i++) {
+        json_t *json = NULL;
+        const char *text = t->options.pinned[i];
+        int r = jread_parse(text, strlen(text), &json, err);
+        r = r < 0 ? r : tune_config_read(t->space, json, NULL, t->pinned + i * t->space->n, err);
+        json_decref(json);
+        if (r < 0) {
+            return err_wrap(err, "pinned config %.200s", text);
+        }
     }
-    t->flights[slot] = f;
-    t->in_flight++;
-    struct judge_request request = { .task = t->options.task, .candidate = f->candidate,
-                                     .depth = JUDGE_DEPTH_QUICK,
-                                     .deadline_ms = t->options.deadline_ms };
-    f->judgement = evaluator_judge(t->session->evaluator, &request, on_judged, f);
+    t->n_pinned = n + tuning_store_best(t, t->pinned + n * t->space->n);
     return 0;
 }
 
-/* Keeps enough configs on their way that compiling stays ahead of timing. */
-static void launch_more(struct tuning *t)
+static int open_space(struct tuning *t, struct err *err)
 {
-    while (t->code == 0 && t->in_flight < t->width) {
-        uint16_t config[TUNE_PARAMS_MAX];
-        if (tuner_ask(t->tuner, 1, config) == 0) {
-            break;
-        }
-        char *text = config_text(t, config);
-        const char *status = "";
-        double us = (double)NAN;
-        if (known_sample(t, text, &status, &us)) {
-            add_sample(t, config, text, status, us);
-            free(text);
-        } else if (t->options.known_only) {
-            t->code = ERR_NOTFOUND;
-            t->error = xprintf("the record has no sample of config %s", text);
-            free(text);
-        } else if (launch(t, config, text) < 0) {
-            break;
-        }
+    const struct tuning_options *o = &t->options;
+    struct space space;
+    int r = space_init(&space, o->task, &o->task->shapes[0], o->candidate->plan,
+                       &session_device(t->session)->facts, err);
+    r = r < 0 ? r : tune_plan(&space, &t->space, err);
+    r = r < 0 ? r : tuning_store_open(t, err);
+    r = r < 0 ? r : pin(t, err);
+    if (r < 0) {
+        return r;
     }
-    if (t->in_flight == 0) {
-        finish(t);
+    struct tuner_options options = { .algorithm = o->algorithm, .budget = o->budget,
+                                     .seed = o->seed, .flags = o->flags, .n_pinned = t->n_pinned,
+                                     .pinned = t->pinned };
+    r = tuner_new(t->space, &options, &t->tuner, err);
+    if (r == 0 && o->desk) {
+        const struct tune_model_options model = {
+            .desk = o->desk, .task_name = o->task->name, .seq = o->seq,
+            .first_call = TUNE_MODEL_FIRST_CALL, .space = t->space, .task = o->task,
+            .candidate = o->candidate, .device = session_device(t->session), .unit = "us",
+            .modelled = session_device(t->session)->modelled, .budget = o->budget };
+        t->model = tune_model_new(&model);
     }
+    return r;
 }
 
 int tuning_start(struct session *session, const struct tuning_options *options, tuning_cb done,
                  void *ud, struct tuning **ret, struct err *err)
 {
     struct tuning *t = xcalloc(1, sizeof(*t));
+    long cores = uv_available_parallelism();
     t->session = session;
     t->options = *options;
     t->done = done;
     t->ud = ud;
     t->arena = arena_new();
-    long cores = uv_available_parallelism();
-    t->width = (size_t)MAX(2, MIN(2 * cores, TUNING_FLIGHT_MAX));
-    int r = space_init(&t->space, options->task, &options->task->shapes[0],
-                       options->candidate->plan, &session_device(session)->facts, err);
-    struct tuner_options how = { .algorithm = options->algorithm, .budget = options->budget,
-                                 .seed = options->seed };
-    r = r < 0 ? r : tune_plan(&t->space, &t->tune, err);
-    r = r < 0 ? r : tuner_new(t->tune, &how, &t->tuner, err);
-    if (r < 0) {
-        tune_space_free(t->tune);
-        arena_free(t->arena);
-        free(t);
-        return r;
-    }
-    t->samples = arena_alloc(t->arena, MIN(options->budget, (size_t)SPACE_LIST_MAX) + 1,
-                             sizeof(*t->samples));
+    t->started = clock_ns();
+    t->window = (size_t)MAX(WINDOW_LEAST, MIN(2 * cores, WINDOW_MOST));
     uv_timer_init(&session->loop, &t->later);
     t->later.data = t;
-    uv_timer_start(&t->later, on_later, 0, 0);
+    int r = options->record ? tuning_recall(t, options->record, err) : open_space(t, err);
+    if (r < 0) {
+        uv_close((uv_handle_t *)&t->later, on_closed);
+        return r;
+    }
+    tuning_wake(t);
     *ret = t;
     return 0;
 }
 
 void tuning_cancel(struct tuning *t)
 {
-    for (size_t i = 0; i < TUNING_FLIGHT_MAX; i++) {
-        if (t->flights[i]) {
-            judge_cancel(t->flights[i]->judgement);
-        }
-    }
-    uv_timer_stop(&t->later);
-    uv_close((uv_handle_t *)&t->later, on_closed);
+    t->ended = true;
+    stop(t);
+}
+
+bool tuning_asks(const struct tuning *t)
+{
+    return t->asked_model && t->n_told == t->n_trials && !t->contest.on && !t->verification;
 }

@@ -3,6 +3,7 @@
  * A worker that behaves badly on purpose, and one that is instant. The first argument is the mode;
  * as "compile" or "device" it plays the real roles at once: every source compiles (but one that says
  * FAKE_COMPILE_ERROR), every candidate is right, and its time follows from its plan, so that a campaign on it measures the agent alone.
+ * WARPSMITH_FAKE_COMPILE and WARPSMITH_FAKE_JUDGE, "WHAT TEXT", single out the job that holds TEXT: it hangs, dies, ...
  * As "compiler" it numbers its compiles (as their seconds) and does what the source tells it to.
  */
 #include "base/frame.h"
@@ -23,9 +24,26 @@ static void say(enum frame_type type, uint64_t id, const char *json, const void 
     }
 }
 
+/* What is to be done with a job, NULL: the usual. `order` is "WHAT TEXT", and the job holds TEXT. */
+static const char *singled_out(const char *order, const char *job)
+{
+    const char *text = order ? strchr(order, ' ') : NULL;
+    return text && strstr(job, text + 1) ? order : NULL;
+}
+
+static void misbehave(const char *what)
+{
+    if (what && str_prefix(what, "hang")) {
+        pause();
+    } else if (what && str_prefix(what, "die")) {
+        abort();
+    }
+}
+
 static void compile(const struct frame *job)
 {
     static const char image[] = "image";
+    misbehave(singled_out(getenv("WARPSMITH_FAKE_COMPILE"), job->json));
     if (strstr(job->blob, "FAKE_COMPILE_ERROR")) {
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":false,\"log\":\"kernel.cu(3): error: a fake one\","
             "\"seconds\":0}", NULL, 0);
@@ -60,26 +78,66 @@ static void compile_as_told(const struct frame *job, int number)
 }
 
 /*
- * 100 us or a little less, by a hash of how the first case runs the candidate: the same launches,
- * the same time. Not parsed: this worker's time is part of what `bench overhead` measures.
+ * 100 us or a little less, by a hash of how the first case runs a side: the same launches, the same
+ * time. Not parsed: this worker's time is part of what `bench overhead` measures. 0: no such side.
  */
-static void judge(const struct frame *job)
+static double time_of(const char *side)
 {
-    const char *at = strstr(job->json, "\"candidate\":");
-    const char *end = at ? strstr(at, "\"baseline\":") : NULL;
     uint32_t hash = 2166136261u;
-    for (; at && at < end; at++) {
+    const char *end = side && *side == '{' ? strstr(side, "\"image\":") : NULL;
+    for (const char *at = side; end && at < end; at++) {
         hash = (hash ^ (unsigned char)*at) * 16777619u;
     }
+    const char *spread = getenv("WARPSMITH_FAKE_SPREAD"); /* 1: down to 50 us */
+    return end ? 100 - hash % 1000 * 0.05 * (spread ? strtod(spread, NULL) : 1) : 0;
+}
+
+static const char *after(const char *text, const char *what)
+{
+    const char *at = text ? strstr(text, what) : NULL;
+    return at ? at + strlen(what) : NULL;
+}
+
+static void reply_judged(const struct frame *job, const char *status, double us, double base)
+{
     char reply[512];
-    double us = 100 - hash % 1000 * 0.05;
+    double ratio = base / us;
+    const char *relation = ratio > 1.01 ? "faster" : ratio < 0.99 ? "slower" : "same";
     snprintf(reply, sizeof(reply),
-             "{\"status\":\"accepted\",\"phase\":\"done\",\"detail\":\"\",\"modelled\":true,"
+             "{\"status\":\"%s\",\"phase\":\"done\",\"detail\":\"\",\"modelled\":true,"
              "\"time\":{\"median_us\":%.3f,\"lo_us\":%.3f,\"hi_us\":%.3f,\"n\":1,\"dropped\":0,"
-             "\"samples_us\":[%.3f]},\"speedup\":%.4f,\"sol\":0.5,\"sol_bound\":\"memory\","
-             "\"bottleneck\":\"memory_bound\"}",
-             us, us, us, us, 100 / us);
+             "\"samples_us\":[%.3f]},\"baseline\":{\"median_us\":%.3f,\"n\":1},\"speedup\":%.4f,"
+             "\"relation\":\"%s\",\"sol\":0.5,\"sol_bound\":\"memory\",\"bottleneck\":\"memory_bound\"}",
+             status, us, us, us, us, base, ratio, relation);
     say(FRAME_TYPE_RESULT, job->id, reply, NULL, 0);
+}
+
+/* Singled out are jobs by the candidate's launches, "block":[256, say. Such a one is `wrong`, or only
+ * in a full check (`doomed`); takes longer in pairs than it seemed to, on either side (`worse`), or
+ * half as long the first time it is looked at (`glitch`). */
+static void judge(const struct frame *job, bool *glitched)
+{
+    const char *side = after(job->json, "\"candidate\":");
+    const char *base_side = after(side, "\"baseline\":");
+    const char *limit = after(job->json, "\"hopeless_us\":");
+    double us = side ? time_of(side) : 100, base_us = time_of(base_side);
+    auto_free char *launches = side && base_side ? strndup(side, (size_t)(base_side - side)) : xstrdup("");
+    const char *what = singled_out(getenv("WARPSMITH_FAKE_JUDGE"), launches);
+    const char *base_end = base_side ? strstr(base_side, "\"image\":") : NULL;
+    auto_free char *base = base_end ? strndup(base_side, (size_t)(base_end - base_side)) : xstrdup("");
+    const char *slower = singled_out(getenv("WARPSMITH_FAKE_JUDGE"), base);
+    const char *status = limit && strtod(limit, NULL) > 0 && us > strtod(limit, NULL) ? "slow" : "accepted";
+    misbehave(what);
+    if (what && str_prefix(what, "worse ") && base_us > 0) {
+        us *= 1.5;
+    } else if (what && str_prefix(what, "glitch ") && !*glitched) {
+        us /= 2;
+        *glitched = true;
+    } else if (what && (str_prefix(what, "wrong ") || (str_prefix(what, "doomed ") && !limit && !base_us))) {
+        status = "incorrect";
+    }
+    base_us *= slower && str_prefix(slower, "worse ") ? 1.5 : 1;
+    reply_judged(job, status, us, base_us > 0 ? base_us : 100);
 }
 
 /* As WARPSMITH_FAKE_PROFILE says: "PHASE JSON" replies with JSON, "PHASE hang" and "PHASE die" end there. */
@@ -116,7 +174,8 @@ static const char *own_name(char **argv)
     return slash ? slash + 1 : argv[0];
 }
 
-static void serve(const char *mode, const char *name, const struct frame *job, int number)
+static void serve(const char *mode, const char *name, const struct frame *job, int number,
+                  bool *glitched)
 {
     if (str_eq(mode, "compile")) {
         compile(job);
@@ -129,7 +188,7 @@ static void serve(const char *mode, const char *name, const struct frame *job, i
     } else if (str_eq(mode, "device") && strstr(job->json, "\"ceilings\"}")) {
         ceilings(job, name);
     } else if (str_eq(mode, "device")) {
-        judge(job);
+        judge(job, glitched);
     } else if (str_eq(mode, "echo")) {
         say(FRAME_TYPE_PROGRESS, job->id, "{\"phase\":\"echo\",\"shape\":\"small\"}", NULL, 0);
         say(FRAME_TYPE_RESULT, job->id, "{\"ok\":true}", job->blob, job->blob_len);
@@ -193,8 +252,9 @@ int main(int argc, char **argv)
         str_prefix(own_name(argv), "gpu") ? "false" : "true");
     say(FRAME_TYPE_HELLO, 0, hello, NULL, 0);
     struct frame job;
+    bool glitched = false;
     for (int number = 1; frame_read(3, &job, NULL) == 0; number++) {
-        serve(mode, own_name(argv), &job, number);
+        serve(mode, own_name(argv), &job, number, &glitched);
         free(job.owned);
     }
     return 0;

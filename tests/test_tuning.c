@@ -3,9 +3,7 @@
  * Live tuning on instant workers, with the real store: what is measured, what is kept and not
  * measured again, stopping, and a machine that fails under it.
  */
-#include "agent/tuning.h"
-#include "agent/catalog.h"
-#include "base/file.h"
+#include "tests/tuning_rig.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -16,170 +14,22 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-enum { SAMPLES_MAX = 256 };
-
-struct fixture {
-    char folder[64], store[96], worker[96];
-    struct options options;
-    struct session session;
-    struct task *task;
-    struct catalog_family family;
-};
-
-/* What the callback brought, copied. */
-struct seen {
-    int n, code;
-    char algorithm[32], error[512];
-    size_t samples;
-    struct {
-        char config[128], status[32];
-        double us;
-    } at[SAMPLES_MAX];
-    struct candidate *best;
-};
-
-static void on_tuned(void *ud, const struct tuning_result *r)
-{
-    struct seen *s = ud;
-    s->n++;
-    s->code = r->code;
-    s->samples = r->n;
-    s->best = r->best;
-    snprintf(s->algorithm, sizeof(s->algorithm), "%s", r->algorithm);
-    snprintf(s->error, sizeof(s->error), "%s", r->error ? r->error : "");
-    for (size_t i = 0; i < r->n && i < SAMPLES_MAX; i++) {
-        snprintf(s->at[i].config, sizeof(s->at[i].config), "%s", r->samples[i].config);
-        snprintf(s->at[i].status, sizeof(s->at[i].status), "%s", r->samples[i].status);
-        s->at[i].us = r->samples[i].time_us;
-    }
-}
-
-static void open_session(struct fixture *f)
-{
-    struct err err = { 0 };
-    if (session_open(&f->session, &f->options, SESSION_STORE | SESSION_EVALUATOR, &err) < 0) {
-        fail_msg("%s", err_text(&err));
-    }
-}
-
-/* The worker is a copy, so that one test can take it away. */
-static void copy_worker(const char *to)
-{
-    auto_free char *bytes = NULL;
-    size_t len;
-    assert_int_equal(file_read(WS_BIN_DIR "/fake_worker", 64 << 20, &bytes, &len, NULL), 0);
-    assert_int_equal(file_write(to, bytes, len, NULL), 0);
-    assert_int_equal(chmod(to, 0700), 0);
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof(*f));
-    snprintf(f->folder, sizeof(f->folder), "/tmp/warpsmith-tuning-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    snprintf(f->store, sizeof(f->store), "%s/store", f->folder);
-    snprintf(f->worker, sizeof(f->worker), "%s/worker", f->folder);
-    copy_worker(f->worker);
-    setenv("WARPSMITH_WORKER", f->worker, 1);
-    f->options = (struct options) { .gpu = "0", .store = f->store, .llm = "offline", .jobs = 1 };
-    open_session(f);
-    assert_int_equal(catalog_task("softmax", &f->task, NULL), 0);
-    assert_int_equal(catalog_family("softmax", &f->family, NULL), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    session_close(&f->session); /* its loop is empty, or it aborts */
-    catalog_family_done(&f->family);
-    task_free(f->task);
-    folder_remove(f->folder, NULL);
-    free(f);
-    return 0;
-}
-
-/* A shipped variant with tunables. */
-static const struct candidate *variant(const struct fixture *f, const char *name)
-{
-    for (size_t i = 0; i < f->family.n; i++) {
-        if (str_eq(f->family.variants[i]->name, name)) {
-            return f->family.variants[i];
-        }
-    }
-    fail_msg("no variant %s", name);
-    return NULL;
-}
-
-static struct tuning *start(struct fixture *f, const struct candidate *candidate, size_t budget,
-                            struct seen *seen)
-{
-    struct tuning_options options = { .task = f->task, .candidate = candidate, .budget = budget,
-                                      .seed = 1 };
-    struct tuning *tuning = NULL;
-    struct err err = { 0 };
-    *seen = (struct seen) { 0 };
-    if (tuning_start(&f->session, &options, on_tuned, seen, &tuning, &err) < 0) {
-        fail_msg("%s", err_text(&err));
-    }
-    assert_int_equal(seen->n, 0); /* never from inside */
-    return tuning;
-}
-
-static void tune(struct fixture *f, const struct candidate *candidate, size_t budget,
-                 struct seen *seen)
-{
-    start(f, candidate, budget, seen);
-    while (seen->n == 0 && uv_run(&f->session.loop, UV_RUN_ONCE)) {
-    }
-    assert_int_equal(seen->n, 1);
-    store_flush(f->session.store);
-}
-
-static size_t kept(struct fixture *f, struct store_item **ret, struct arena *arena)
-{
-    size_t n;
-    assert_int_equal(store_scan(f->session.store, STORE_DB_TUNINGS, "", NULL, SAMPLES_MAX, arena,
-                                ret, &n, NULL), 0);
-    return n;
-}
-
-static int64_t param(const struct candidate *candidate, const char *name)
-{
-    return json_integer_value(
-        json_object_get(json_object_get(candidate->plan->json, "params"), name));
-}
-
-static size_t find_fastest(const struct seen *seen)
-{
-    size_t best = SAMPLES_MAX;
-    for (size_t i = 0; i < seen->samples; i++) {
-        if (seen->at[i].us > 0 && (best == SAMPLES_MAX || seen->at[i].us < seen->at[best].us)) {
-            best = i;
-        }
-    }
-    assert_true(best < SAMPLES_MAX);
-    return best;
-}
 
 static void test_whole_space(void **state)
 {
     struct fixture *f = *state;
-    const struct candidate *candidate = variant(f, "05_online_vector");
+    const struct candidate *candidate = rig_variant(f, "05_online_vector");
     struct seen seen;
-    tune(f, candidate, 100, &seen);
+    rig_tune(f, candidate, 100, &seen);
     assert_int_equal(seen.code, 0);
     assert_string_equal(seen.algorithm, "exhaustive");
     assert_int_equal(seen.samples, 4 * 2 * 3);
     auto_free char *own = xprintf("{\"BLOCK\":%lld,\"UNROLL\":%lld,\"VEC\":%lld}",
-                                  (long long)param(candidate, "BLOCK"),
-                                  (long long)param(candidate, "UNROLL"),
-                                  (long long)param(candidate, "VEC"));
+                                  (long long)rig_param(candidate, "BLOCK"),
+                                  (long long)rig_param(candidate, "UNROLL"),
+                                  (long long)rig_param(candidate, "VEC"));
     bool own_is_there = false;
     for (size_t i = 0; i < seen.samples; i++) {
         assert_string_equal(seen.at[i].status, "accepted");
@@ -190,10 +40,10 @@ static void test_whole_space(void **state)
         }
     }
     assert_true(own_is_there);
-    json_t *fastest = json_loads(seen.at[find_fastest(&seen)].config, 0, NULL);
+    json_t *fastest = json_loads(seen.at[rig_find_fastest(&seen)].config, 0, NULL);
     const char *names[] = { "BLOCK", "UNROLL", "VEC" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) { /* the best is the candidate with its params */
-        assert_int_equal(param(seen.best, names[i]),
+        assert_int_equal(rig_param(seen.best, names[i]),
                          json_integer_value(json_object_get(fastest, names[i])));
     }
     assert_string_equal(seen.best->source, candidate->source);
@@ -201,16 +51,16 @@ static void test_whole_space(void **state)
     candidate_free(seen.best);
     auto_arena struct arena *arena = arena_new();
     struct store_item *items;
-    assert_int_equal(kept(f, &items, arena), seen.samples);
+    assert_int_equal(rig_kept(f, &items, arena), seen.samples);
 }
 
 static void test_budget(void **state)
 {
     struct fixture *f = *state;
     struct seen seen;
-    tune(f, variant(f, "05_online_vector"), 5, &seen);
+    rig_tune(f, rig_variant(f, "05_online_vector"), 5, &seen);
     assert_int_equal(seen.code, 0);
-    assert_string_equal(seen.algorithm, "random");
+    assert_string_equal(seen.algorithm, "auto");
     assert_int_equal(seen.samples, 5);
     candidate_free(seen.best);
 }
@@ -239,13 +89,13 @@ static size_t count_us(const struct seen *seen, double us)
 static void test_kept_samples_are_not_measured_again(void **state)
 {
     struct fixture *f = *state;
-    const struct candidate *candidate = variant(f, "05_online_vector");
+    const struct candidate *candidate = rig_variant(f, "05_online_vector");
     struct seen seen;
-    tune(f, candidate, 100, &seen);
+    rig_tune(f, candidate, 100, &seen);
     candidate_free(seen.best);
     auto_arena struct arena *arena = arena_new();
     struct store_item *items;
-    size_t n = kept(f, &items, arena);
+    size_t n = rig_kept(f, &items, arena);
     assert_true(n > 10);
     overwrite(f, items[0].key, "{\"format\":1,\"config\":\"\",\"status\":\"accepted\",\"us\":0.125}");
     overwrite(f, items[1].key, "{\"format\":1,\"config\":\"\",\"status\":\"incorrect\",\"us\":0.125}");
@@ -260,11 +110,11 @@ static void test_kept_samples_are_not_measured_again(void **state)
     for (size_t i = 0; i < ARRAY_LEN(again); i++) {
         overwrite(f, items[2 + i].key, again[i]);
     }
-    tune(f, candidate, 100, &seen);
+    rig_tune(f, candidate, 100, &seen);
     assert_int_equal(seen.code, 0);
     assert_int_equal(seen.samples, n);
     assert_int_equal(count_us(&seen, 0.125), 1);
-    assert_true(seen.at[find_fastest(&seen)].us == 0.125);
+    assert_true(seen.at[rig_find_fastest(&seen)].us == 0.125);
     size_t failed = 0;
     for (size_t i = 0; i < seen.samples; i++) {
         failed += str_eq(seen.at[i].status, "incorrect") && isnan(seen.at[i].us);
@@ -273,11 +123,11 @@ static void test_kept_samples_are_not_measured_again(void **state)
     assert_int_equal(failed, 1);
     candidate_free(seen.best);
     f->options.fresh = true; /* asked for: all is measured, and kept anew */
-    tune(f, candidate, 100, &seen);
+    rig_tune(f, candidate, 100, &seen);
     assert_int_equal(count_us(&seen, 0.125), 0);
     candidate_free(seen.best);
     f->options.fresh = false;
-    tune(f, candidate, 100, &seen);
+    rig_tune(f, candidate, 100, &seen);
     assert_int_equal(count_us(&seen, 0.125), 0);
     candidate_free(seen.best);
 }
@@ -289,18 +139,18 @@ static void test_samples_belong_to_a_candidate(void **state)
     struct seen seen;
     auto_arena struct arena *arena = arena_new();
     struct store_item *items;
-    tune(f, variant(f, "02_block_per_row"), 100, &seen);
+    rig_tune(f, rig_variant(f, "02_block_per_row"), 100, &seen);
     candidate_free(seen.best);
-    size_t n = kept(f, &items, arena);
+    size_t n = rig_kept(f, &items, arena);
     for (size_t i = 0; i < n; i++) {
         overwrite(f, items[i].key, "{\"format\":1,\"config\":\"\",\"status\":\"accepted\",\"us\":0.125}");
     }
     struct candidate *other = NULL;
-    const struct candidate *from = variant(f, "02_block_per_row");
+    const struct candidate *from = rig_variant(f, "02_block_per_row");
     auto_free char *source = xprintf("%s// another\n", from->source);
     auto_free char *plan = json_canonical(from->plan->json);
     assert_int_equal(candidate_parse(plan, strlen(plan), source, strlen(source), &other, NULL), 0);
-    tune(f, other, 100, &seen);
+    rig_tune(f, other, 100, &seen);
     assert_int_equal(count_us(&seen, 0.125), 0);
     candidate_free(seen.best);
     candidate_free(other);
@@ -309,14 +159,14 @@ static void test_samples_belong_to_a_candidate(void **state)
 static void test_cancel(void **state)
 {
     struct fixture *f = *state;
-    const struct candidate *candidate = variant(f, "05_online_vector");
+    const struct candidate *candidate = rig_variant(f, "05_online_vector");
     struct seen seen;
-    tuning_cancel(start(f, candidate, 100, &seen)); /* before anything was launched */
+    tuning_cancel(rig_start(f, candidate, 100, &seen)); /* before anything was launched */
     uv_run(&f->session.loop, UV_RUN_NOWAIT);
     assert_int_equal(seen.n, 0);
     for (int turns = 1; turns < 40; turns += 6) { /* and at any moment */
         f->options.fresh = true;
-        struct tuning *tuning = start(f, candidate, 100, &seen);
+        struct tuning *tuning = rig_start(f, candidate, 100, &seen);
         for (int i = 0; i < turns && seen.n == 0; i++) {
             uv_run(&f->session.loop, UV_RUN_ONCE);
         }
@@ -329,7 +179,7 @@ static void test_cancel(void **state)
         uv_run(&f->session.loop, UV_RUN_NOWAIT);
         assert_int_equal(seen.n, 0);
     }
-    tune(f, candidate, 100, &seen); /* the device still works */
+    rig_tune(f, candidate, 100, &seen); /* the device still works */
     assert_int_equal(seen.samples, 24);
     candidate_free(seen.best);
 }
@@ -338,7 +188,7 @@ static void test_cancel(void **state)
 static void test_empty_space(void **state)
 {
     struct fixture *f = *state;
-    const struct candidate *from = variant(f, "02_block_per_row");
+    const struct candidate *from = rig_variant(f, "02_block_per_row");
     json_t *plan = json_deep_copy(from->plan->json);
     json_object_set_new(plan, "constraints", json_pack("[s]", "BLOCK > 5000"));
     auto_free char *text = json_canonical(plan);
@@ -350,7 +200,7 @@ static void test_empty_space(void **state)
     struct tuning *tuning = NULL;
     struct seen seen = { 0 };
     struct err err = { 0 };
-    assert_int_equal(tuning_start(&f->session, &options, on_tuned, &seen, &tuning, &err),
+    assert_int_equal(tuning_start(&f->session, &options, rig_on_tuned, &seen, &tuning, &err),
                      ERR_NOTFOUND);
     assert_non_null(strstr(err_text(&err), "constraints"));
     assert_null(tuning);
@@ -367,19 +217,19 @@ static void test_machine_fails(void **state)
     int pid = 0;
     assert_int_equal(evaluator_pids(f->session.evaluator, &pid, 1), 1);
     assert_int_equal(kill(pid, SIGKILL), 0);
-    tune(f, variant(f, "05_online_vector"), 100, &seen);
+    rig_tune(f, rig_variant(f, "05_online_vector"), 100, &seen);
     assert_int_equal(seen.code, ERR_ENVIRONMENT);
     assert_non_null(strstr(seen.error, f->worker));
     assert_null(seen.best);
     auto_arena struct arena *arena = arena_new();
     struct store_item *items;
-    assert_int_equal(kept(f, &items, arena), 0);
+    assert_int_equal(rig_kept(f, &items, arena), 0);
 }
 
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
     const struct CMUnitTest tests[] = {
         T(test_whole_space),
         T(test_budget),
