@@ -45,7 +45,7 @@ static int parse_header(const unsigned char *h, struct frame *ret, struct err *e
         return err_set(err, ERR_PROTOCOL, "frame version %llu, this program speaks %d",
                        (unsigned long long)get(h + 4, 2), FRAME_VERSION);
     }
-    if (type < FRAME_TYPE_HELLO || type > FRAME_TYPE_RESULT) {
+    if (type < FRAME_TYPE_HELLO || type > FRAME_TYPE_ANSWER) {
         return err_set(err, ERR_PROTOCOL, "unknown frame type %llu", (unsigned long long)type);
     }
     if (json_len > FRAME_JSON_MAX || blob_len > FRAME_BLOB_MAX) {

@@ -27,6 +27,8 @@ enum frame_type {
     FRAME_TYPE_JOB,       /* agent -> worker */
     FRAME_TYPE_PROGRESS,  /* worker -> agent: {"phase": ...} */
     FRAME_TYPE_RESULT,    /* worker -> agent: ends the job of the same id */
+    FRAME_TYPE_ASK,       /* worker -> agent: a question in the middle of that job */
+    FRAME_TYPE_ANSWER,    /* agent -> worker: which waits for it */
 };
 
 /* json and blob point into the buffer that was parsed, or (frame_read) into `owned`. */

@@ -2,11 +2,14 @@
 #include "base/file.h"
 #include "base/util.h"
 #include "evaluator/evaluator_internal.h"
+#include "evaluator/pytorch.h"
 #include "evaluator/toolkit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { START_MS = 20000, GATE_COMPILE_MS = 60000, GATE_SETUP_MS = 60000 };
@@ -55,8 +58,10 @@ static int open_compile_pool(struct evaluator *ev, const struct evaluator_option
 int evaluator_device_pool(const struct evaluator *ev, const char *profile, struct pool **ret,
                           struct err *err)
 {
+    bool asks = ev->exchange[0] && !profile;
     const char *const args[] = { "device", "--driver", ev->driver, "--gpu", ev->index,
-                                 profile ? "--profile" : NULL, profile, NULL };
+                                 profile ? "--profile" : asks ? "--oracle" : NULL,
+                                 profile ? profile : asks ? "4" : NULL, NULL };
     const char *env[3] = { ev->env_device };
     auto_free char *include = NULL, *home = NULL;
     /* CUPTI lies in the toolkit, which need not be where the worker would look. */
@@ -70,6 +75,7 @@ int evaluator_device_pool(const struct evaluator *ev, const char *profile, struc
         .args = args,
         .env = env,
         .workers = 1,
+        .passed = asks ? ev->exchange[0] : 0,
         .start_ms = START_MS,
         .log = &ev->log,
     };
@@ -205,6 +211,30 @@ static int load_gate(struct evaluator *ev, struct err *err)
     return wait.code;
 }
 
+/* Both ends stay open here, so that either process can be started anew with the one it had. */
+static int open_exchange(struct evaluator *ev, struct err *err)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ev->exchange) != 0) {
+        memset(ev->exchange, 0, sizeof(ev->exchange));
+        return err_set(err, -errno, "no sockets for the oracle: %s", strerror(errno));
+    }
+    return 0;
+}
+
+static int open_oracle(struct evaluator *ev, struct err *err)
+{
+    char device[32];
+    snprintf(device, sizeof(device), "cuda:%s", ev->index);
+    struct pytorch_options options = { .device = ev->device.modelled ? "cpu" : device,
+                                       .passed = ev->exchange[1], .log = &ev->log };
+    return pytorch_open(ev->loop, &options, &ev->oracle, err);
+}
+
+struct pytorch *evaluator_oracle(const struct evaluator *ev)
+{
+    return ev->oracle;
+}
+
 int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
                    struct evaluator **ret, struct err *err)
 {
@@ -223,6 +253,7 @@ int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
     if (r == 0 && options->cache) {
         r = folder_make(options->cache, err);
     }
+    r = r < 0 || !options->oracle ? r : open_exchange(ev, err);
     r = r < 0 ? r : open_compile_pool(ev, options, worker, err);
     r = r < 0 ? r : choose_device(ev, options, worker, err);
     r = r < 0 ? r : wait_for_hello(ev, ev->compile_pool, err);
@@ -232,6 +263,7 @@ int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
             = compiler_new(ev->compile_pool, ev->device.arch, ev->device.modelled, options->cache);
         r = load_gate(ev, err);
     }
+    r = r < 0 || !options->oracle ? r : open_oracle(ev, err);
     if (r < 0) {
         evaluator_close(ev);
         return r;
@@ -250,6 +282,10 @@ void evaluator_close(struct evaluator *ev)
     }
     pool_close(ev->device_pool);
     pool_close(ev->compile_pool);
+    pytorch_close(ev->oracle);
+    for (size_t i = 0; i < 2 && ev->exchange[i]; i++) {
+        close(ev->exchange[i]);
+    }
     compiler_free(ev->compiler);
     forget_device(ev);
     free(ev);

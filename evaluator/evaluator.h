@@ -20,11 +20,13 @@ enum { EVALUATOR_GATE_VERSION = 2 };
 
 struct evaluator;
 struct judgement;
+struct pytorch;
 
 struct evaluator_options {
     const char *gpu;        /* "auto", "sim", "sim:h200", "sim:b200", or an index: "0" */
     size_t compile_workers; /* 0: one a core */
     const char *cache;      /* folder of compiled images, made if missing; NULL: memory only */
+    bool oracle;            /* tasks whose oracle is PyTorch can be judged; needs a Python that has it */
     const char *worker;     /* NULL: $WARPSMITH_WORKER, else warpsmith-worker beside this program */
     const struct log *log;
 };
@@ -48,6 +50,9 @@ int evaluator_open(uv_loop_t *loop, const struct evaluator_options *options,
 /* Ends the workers; the loop must run until it is empty afterwards. NULL is fine. */
 void evaluator_close(struct evaluator *evaluator);
 const struct device_info *evaluator_device(const struct evaluator *evaluator);
+
+/* NULL unless it was asked for. */
+struct pytorch *evaluator_oracle(const struct evaluator *evaluator);
 
 enum judge_depth {
     JUDGE_DEPTH_FULL,  /* every distribution on every shape that is cheap, timing until it is sure */

@@ -12,6 +12,8 @@ struct evaluator {
     struct compiler *compiler;
     struct device_info device;
     struct judgement *live; /* list, for close */
+    struct pytorch *oracle;
+    int exchange[2]; /* sockets: the device worker's and the oracle's end; 0: none */
     /* How workers of this device are started: program, library, number, environment. */
     char *worker, *driver, *index, *env_device;
 };

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "evaluator/judge_internal.h"
 #include "evaluator/profile.h"
+#include "evaluator/pytorch.h"
 #include "evaluator/sanitize.h"
 #include "evaluator/judge_refuse.h"
 
@@ -126,6 +127,44 @@ void judge_accepted(struct judgement *j)
 
 static void on_judged(void *ud, const struct pool_result *result);
 
+static void on_oracle(void *ud, int code, const json_t *answer, const char *error)
+{
+    struct judgement *j = ud;
+    j->question = NULL;
+    json_t *failed = code < 0 ? json_pack("{s:b,s:s}", "ok", 0, "error", error) : NULL;
+    char *text = json_dumps(failed ? failed : answer, JSON_COMPACT);
+    json_decref(failed);
+    pool_answer(j->job, text ? text : xstrdup("{\"ok\":false,\"error\":\"no text\"}"));
+}
+
+/* A worker runs what a model wrote: it may ask for these alone, and about this problem alone. */
+static void on_question(void *ud, const json_t *question)
+{
+    static const char *const kinds[] = { "open", "make", "run", "close" };
+    struct judgement *j = ud;
+    const char *kind = json_string_value(json_object_get(question, "kind"));
+    bool known = false;
+    for (size_t i = 0; kind && i < ARRAY_LEN(kinds); i++) {
+        known = known || str_eq(kind, kinds[i]);
+    }
+    if (!known || !j->ev->oracle || !j->request.task->oracle) {
+        pool_answer(j->job, xstrdup("{\"ok\":false,\"error\":\"that can't be asked here\"}"));
+        return;
+    }
+    json_t *passed = json_copy((json_t *)(uintptr_t)question);
+    json_object_set_new(passed, "problem", json_string(j->request.task->oracle));
+    json_object_set_new(passed, "hash", json_string(j->request.task->oracle_hash));
+    j->question = pytorch_ask(j->ev->oracle, passed, on_oracle, j);
+}
+
+static void drop_question(struct judgement *j)
+{
+    if (j->question) {
+        pytorch_forget(j->question);
+        j->question = NULL;
+    }
+}
+
 uint64_t judge_deadline(const struct judgement *j)
 {
     uint64_t ms = j->request.deadline_ms;
@@ -148,12 +187,14 @@ static void send_job(struct judgement *j)
     j->tries++;
     j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len,
                          judge_deadline(j), on_judged, j);
+    pool_on_ask(j->job, on_question);
 }
 
 static void on_judged(void *ud, const struct pool_result *result)
 {
     struct judgement *j = ud;
     j->job = NULL;
+    drop_question(j);
     if (j->over) {
         return;
     }
@@ -168,8 +209,8 @@ static void on_judged(void *ud, const struct pool_result *result)
         struct err err = { 0 };
         struct verdict v = { 0 };
         const char *refused = json_string_value(json_object_get(result->json, "error"));
-        if (refused) { /* the worker can't read the job: our bug, not a verdict */
-            end_broken(j, ERR_PROTOCOL, refused);
+        if (refused) { /* the oracle's trouble, or our bug: no verdict */
+            end_broken(j, j->request.task->oracle ? ERR_ENVIRONMENT : ERR_PROTOCOL, refused);
             return;
         }
         if (verdict_parse(result->json, j->arena, &v, &err) < 0) {
@@ -322,7 +363,10 @@ static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
     }
     const struct candidate *candidate
         = side == SIDE_BASELINE ? j->request.baseline : j->request.candidate;
-    const struct plan *plan = side == SIDE_REFERENCE ? task->reference_plan : candidate->plan;
+    static const struct plan nothing = { 0 };
+    const struct plan *plan = side != SIDE_REFERENCE ? candidate->plan
+        : task->oracle                               ? &nothing
+                                                     : task->reference_plan;
     const char *source = side == SIDE_REFERENCE ? task->reference_source : candidate->source;
     struct err err = { 0 };
     int r = candidate_bind(task, c->shape, plan, &j->ev->device.facts, j->arena, &c->bound[side],
@@ -336,7 +380,8 @@ static int bind_side(struct judgement *j, struct shape_case *c, enum side side)
         end_broken(j, r, err_text(&err));
         return r;
     }
-    c->unit[side] = unit_for(j, side, source, c->bound[side]);
+    bool launches = side != SIDE_REFERENCE || !task->oracle;
+    c->unit[side] = launches ? unit_for(j, side, source, c->bound[side]) : JUDGE_NO_UNIT;
     return 0;
 }
 
@@ -375,6 +420,20 @@ static int bind_all(struct judgement *j)
     return 0;
 }
 
+/* Can this be judged here at all? */
+static bool check_request(struct judgement *j)
+{
+    const struct task *task = j->request.task;
+    if (task->oracle && !j->ev->oracle) {
+        end_broken(j, ERR_UNSUPPORTED, "PyTorch says what is right in this task, and wasn't started");
+    } else if (task->oracle && j->ev->device.modelled && !task_shape_is_small(task, &task->shapes[0])) {
+        end_broken(j, ERR_UNSUPPORTED, "this problem is too large for the simulator; it needs a GPU");
+    } else if (!task->oracle && !task->reference_plan) {
+        end_broken(j, ERR_UNSUPPORTED, "this task has no reference kernel");
+    }
+    return !j->over;
+}
+
 struct judgement *evaluator_judge(struct evaluator *ev, const struct judge_request *request,
                                   judge_cb done, void *ud)
 {
@@ -393,8 +452,7 @@ struct judgement *evaluator_judge(struct evaluator *ev, const struct judge_reque
     uv_timer_init(ev->loop, &j->later);
     j->later.data = j;
     buf_init(&j->blob, FRAME_BLOB_MAX);
-    if (!request->task->reference_plan) {
-        end_broken(j, ERR_UNSUPPORTED, "this task has no reference kernel");
+    if (!check_request(j)) {
         return j;
     }
     if (bind_all(j) < 0) {
@@ -426,6 +484,7 @@ void judge_cancel(struct judgement *j)
         struct pool_ticket *job = j->job;
         j->job = NULL;
         j->over = true; /* the pool's callback must find nothing to do */
+        drop_question(j);
         pool_cancel(job);
     }
     j->code = ERR_CANCELED;

@@ -4,6 +4,9 @@
 #include "base/buf.h"
 #include "evaluator/evaluator_internal.h"
 
+/* Of a side that launches nothing: there's no image. */
+#define JUDGE_NO_UNIT SIZE_MAX
+
 enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2,
        JUDGE_TRIALS = 9 /* a shape at most: as many as there are distributions */ };
 
@@ -44,6 +47,7 @@ struct judgement {
     struct unit units[JUDGE_UNITS_MAX];
     struct buf blob;
     struct pool_ticket *job;
+    struct pytorch_question *question; /* of the worker's, under way */
     int tries;
     bool over;
     struct pool *profile_pool; /* one worker for one job; NULL: not profiled */

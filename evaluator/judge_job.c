@@ -35,7 +35,7 @@ static void write_case(struct jwriter *w, const struct task *task, const struct 
         }
         jwrite_open(w, name, '{');
         bound_write(w, c->bound[side]);
-        jwrite_int(w, "image", (int64_t)c->unit[side]);
+        jwrite_int(w, "image", c->unit[side] == JUDGE_NO_UNIT ? -1 : (int64_t)c->unit[side]);
         jwrite_close(w, '}');
     }
     jwrite_close(w, '}');
@@ -103,6 +103,7 @@ static void write_rules(struct jwriter *w, const struct judgement *j)
     jwrite_open(w, "tolerance", '{');
     jwrite_real(w, "atol", task->atol);
     jwrite_real(w, "rtol", task->rtol);
+    jwrite_bool(w, "relative", task->relative);
     jwrite_close(w, '}');
     jwrite_open(w, "aliases", '[');
     for (size_t i = 0; i < task->n_aliases; i++) {
@@ -119,6 +120,9 @@ void judge_write_job(const struct judgement *j, const char *kind, struct buf *ou
     struct jwriter w = { out, false };
     jwrite_open(&w, NULL, '{');
     jwrite_string(&w, "kind", kind);
+    if (j->request.task->oracle) {
+        jwrite_string(&w, "problem", j->request.task->oracle_hash);
+    }
     write_salt(&w);
     write_rules(&w, j);
     write_floor(&w, j);

@@ -190,6 +190,14 @@ static void got_result(struct pool_worker *w, const struct frame *frame, json_t 
     pool_pump(w->pool);
 }
 
+static void got_question(struct pool_worker *w, const json_t *json)
+{
+    struct pool_ticket *t = w->job;
+    t->begun = t->asking = true;
+    uv_timer_stop(&w->timer);
+    t->ask(t->ud, json);
+}
+
 void pool_frame(struct pool_worker *w, const struct frame *frame)
 {
     json_t *json = json_loadb(frame->json, frame->json_len, 0, NULL);
@@ -204,6 +212,9 @@ void pool_frame(struct pool_worker *w, const struct frame *frame)
         const char *shape = json_string_value(json_object_get(json, "shape"));
         snprintf(w->phase, sizeof(w->phase), "%s%s%s", phase ? phase : "", shape ? " " : "",
                  shape ? shape : "");
+    } else if (frame->type == FRAME_TYPE_ASK && w->job && frame->id == w->job->id && w->job->ask
+               && !w->job->asking) {
+        got_question(w, json);
     } else if (frame->type == FRAME_TYPE_RESULT && w->job && frame->id == w->job->id) {
         got_result(w, frame, json);
     } else {
@@ -328,6 +339,7 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
     pool->program = xstrdup(options->program);
     pool->n_workers = options->workers;
     pool->start_ms = options->start_ms;
+    pool->passed = options->passed;
     if (options->log) {
         pool->log = *options->log;
     }
@@ -380,6 +392,22 @@ struct pool_ticket *pool_submit(struct pool *pool, char *json, const void *blob,
     /* Not from inside the submit: the caller doesn't have the ticket yet. */
     uv_timer_start(&pool->kick, on_kick, 0, 0);
     return t;
+}
+
+void pool_on_ask(struct pool_ticket *t, pool_ask_cb ask)
+{
+    t->ask = ask;
+}
+
+void pool_answer(struct pool_ticket *t, char *json)
+{
+    struct pool_payload *payload = payload_new(json, "", 0);
+    if (t->worker && t->asking) {
+        t->asking = false;
+        worker_answer(t->worker, payload);
+    } else {
+        payload_drop(payload);
+    }
 }
 
 void pool_cancel(struct pool_ticket *t)

@@ -25,6 +25,7 @@ struct pool_options {
     const char *const *args; /* after argv[0], NULL-terminated */
     const char *const *env;  /* extra "NAME=value", NULL-terminated; NULL: none (environment.h) */
     size_t workers;
+    int passed;              /* a descriptor of ours that every worker gets as its 4; 0: none */
     uint64_t start_ms;       /* how long a worker may take until its hello */
     const struct log *log;   /* NULL: silent */
 };
@@ -54,6 +55,15 @@ void pool_set_setup(struct pool *pool, char *json, const void *blob, size_t blob
 /* As above. The deadline runs from the moment a worker gets the job. */
 struct pool_ticket *pool_submit(struct pool *pool, char *json, const void *blob, size_t blob_len,
                                 uint64_t deadline_ms, pool_done_cb done, void *ud);
+
+/*
+ * Workers may ask in the middle of a job. The deadline rests until pool_answer (of an object's text,
+ * which the pool frees) and then runs anew. Without a callback a question breaks the protocol.
+ * `question` is borrowed.
+ */
+typedef void (*pool_ask_cb)(void *ud, const json_t *question);
+void pool_on_ask(struct pool_ticket *ticket, pool_ask_cb ask);
+void pool_answer(struct pool_ticket *ticket, char *json);
 
 /* The callback comes with ERR_CANCELED, now; a worker that has the job is killed. */
 void pool_cancel(struct pool_ticket *ticket);

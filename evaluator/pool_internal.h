@@ -33,6 +33,8 @@ struct pool_ticket {
     bool is_setup, begun; /* begun: the worker has said something about it */
     int requeued;
     pool_done_cb done;
+    pool_ask_cb ask; /* NULL: it may not */
+    bool asking;     /* the worker waits for an answer */
     void *ud;
 };
 
@@ -71,6 +73,7 @@ struct pool {
     char **args, **env;
     size_t n_workers;
     uint64_t start_ms, next_id;
+    int passed;
     struct log log;
     struct pool_worker *workers;
     struct pool_ticket *head, *tail;
@@ -86,6 +89,8 @@ struct pool {
 /* pool_worker.c */
 void worker_start(struct pool_worker *worker);
 void worker_send(struct pool_worker *worker, struct pool_ticket *ticket);
+/* Takes over the caller's share of `payload`. */
+void worker_answer(struct pool_worker *worker, struct pool_payload *payload);
 void worker_kill(struct pool_worker *worker);
 
 /* pool.c */

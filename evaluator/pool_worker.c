@@ -172,12 +172,13 @@ void worker_start(struct pool_worker *w)
     w->log_tail[0] = w->phase[0] = '\0';
     w->open = 3;
     buf_init(&w->input, FRAME_HEADER + (size_t)FRAME_JSON_MAX + FRAME_BLOB_MAX);
-    uv_stdio_container_t stdio[4] = {
+    uv_stdio_container_t stdio[5] = {
         { .flags = UV_IGNORE },
         { .flags = UV_IGNORE },
         { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&w->log },
         { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,
           .data.stream = (uv_stream_t *)&w->proto },
+        { .flags = UV_INHERIT_FD, .data.fd = pool->passed },
     };
     uv_process_options_t options = {
         .exit_cb = on_exit_status,
@@ -185,7 +186,7 @@ void worker_start(struct pool_worker *w)
         .args = pool->args,
         .env = pool->env,
         .stdio = stdio,
-        .stdio_count = 4,
+        .stdio_count = pool->passed ? 5 : 4,
     };
     int r = uv_spawn(pool->loop, &w->process, &options);
     if (r < 0) {
@@ -212,28 +213,40 @@ static void on_sent(uv_write_t *write, int status)
     free(send);
 }
 
-void worker_send(struct pool_worker *w, struct pool_ticket *t)
+/* Takes over the caller's share of the payload. */
+static void write_frame(struct pool_worker *w, enum frame_type type, uint64_t id,
+                        struct pool_payload *p)
 {
-    struct pool_payload *p = t->payload;
-    struct frame frame = { .type = FRAME_TYPE_JOB, .id = t->id, .json_len = p->json_len,
+    struct frame frame = { .type = type, .id = id, .json_len = p->json_len,
                            .blob_len = p->blob_len };
     struct send *send = xcalloc(1, sizeof(*send));
     frame_header(&frame, send->header);
-    send->payload = payload_ref(p);
+    send->payload = p;
     uv_buf_t bufs[3] = { uv_buf_init((char *)send->header, FRAME_HEADER),
                          uv_buf_init(p->json, (unsigned)p->json_len),
                          uv_buf_init(p->blob, (unsigned)p->blob_len) };
+    if (uv_write(&send->write, (uv_stream_t *)&w->proto, bufs, p->blob_len ? 3 : 2, on_sent) < 0) {
+        on_sent(&send->write, -1);
+        pool_lost(w, ERR_CRASH, "it can't be written to");
+        worker_kill(w);
+    }
+}
+
+void worker_send(struct pool_worker *w, struct pool_ticket *t)
+{
     w->state = WORKER_STATE_BUSY;
     w->job = t;
     w->phase[0] = '\0';
     t->worker = w;
     t->sent_ns = clock_ns();
     uv_timer_start(&w->timer, on_timer, t->deadline_ms, 0);
-    if (uv_write(&send->write, (uv_stream_t *)&w->proto, bufs, p->blob_len ? 3 : 2, on_sent) < 0) {
-        on_sent(&send->write, -1);
-        pool_lost(w, ERR_CRASH, "it can't be written to");
-        worker_kill(w);
-    }
+    write_frame(w, FRAME_TYPE_JOB, t->id, payload_ref(t->payload));
+}
+
+void worker_answer(struct pool_worker *w, struct pool_payload *payload)
+{
+    uv_timer_start(&w->timer, on_timer, w->job->deadline_ms, 0);
+    write_frame(w, FRAME_TYPE_ANSWER, w->job->id, payload);
 }
 
 void worker_kill(struct pool_worker *w)

@@ -41,9 +41,11 @@ def said(path, what, problem):
 
 
 def hash_of(path):
+    """The file's id, as base/id.h makes it: its length, then its bytes."""
     try:
         with open(path, "rb") as file:
-            return hashlib.blake2b(file.read(), digest_size=32).hexdigest()
+            text = file.read()
+        return hashlib.blake2b(len(text).to_bytes(8, "little") + text, digest_size=32).hexdigest()
     except OSError as problem:
         raise Trouble(f"{path}: {problem.strerror}") from problem
 

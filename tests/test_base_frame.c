@@ -68,7 +68,7 @@ static void test_bad_headers(void **state)
         { 0, 'X', "not a frame (magic 4d535058)" },
         { 4, 2, "frame version 2, this program speaks 1" },
         { 6, 0, "unknown frame type 0" },
-        { 6, 5, "unknown frame type 5" },
+        { 6, 7, "unknown frame type 7" },
         { 7, 1, "unknown frame type 258" },
         { 19, 2, "frame too large (json 33554434, blob 10 bytes)" },
         { 28, 1, "frame too large (json 2, blob 4294967306 bytes)" },

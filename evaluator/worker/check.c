@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/util.h"
 #include "evaluator/worker/compare.h"
+#include "evaluator/worker/oracle.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,11 +123,19 @@ int check_fill(struct judge *j, struct check *c, uint64_t trial, enum gate_mode 
     return r < 0 ? r : gpu_finish(j->gpu, "filling the reference's inputs", &j->err);
 }
 
+int check_expect(struct judge *j, struct check *c)
+{
+    const struct rig *rig = c->rig;
+    return j->job->oracle
+        ? oracle_run(j->job->oracle, &rig->reference, rig->n_tensors, &j->err)
+        : judge_execute(j, c->reference, rig->reference.at, "the reference");
+}
+
 int check_reference(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
 {
     int r = check_fill(j, c, trial, mode);
     uint64_t start = clock_ns();
-    r = r < 0 ? r : judge_execute(j, c->reference, c->rig->reference.at, "the reference");
+    r = r < 0 ? r : check_expect(j, c);
     j->reference_seconds = (double)(clock_ns() - start) * 1e-9;
     return r;
 }
@@ -269,16 +278,14 @@ int check_case(struct judge *j, const struct job_case *one)
     double scale[TASK_TENSORS_MAX] = { 0 };
     struct check c = { &rig, &candidate, &reference, scale, CHECK_SAME };
     judge_phase(j, "load", one, 0);
-    int r = program_load(&candidate, j->gpu, &j->job->images[one->candidate.image], one,
-                         one->candidate.bound, j->arena, &j->err);
+    int r = judge_load(j, one, &one->candidate, "the candidate", &candidate);
     if (r < 0) {
-        return judge_failed(j, "the candidate", r);
+        return r;
     }
-    r = program_load(&reference, j->gpu, &j->job->images[one->reference.image], one,
-                     one->reference.bound, j->arena, &j->err);
+    r = judge_load(j, one, &one->reference, "the reference", &reference);
     if (r < 0) {
         program_unload(&candidate);
-        return judge_failed(j, "the reference", r);
+        return r;
     }
     r = rig_open(&rig, j->slabs, j->gate, j->job, one, 1, j->arena, &j->err);
     if (r == 0) {

@@ -158,6 +158,9 @@ static double scaled_atol(const struct judge *j, const struct check *c, size_t i
 {
     static const double far_roundings = 8 * 128 * 0x1p-24;
     double own = c->scale[i];
+    if (j->job->relative) {
+        return j->job->atol * rms;
+    }
     bool far = c->rig->unary
         && (mode == GATE_MODE_OFFSET || mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE
             || mode == GATE_MODE_EDGES);
@@ -176,7 +179,8 @@ static int compare_precision(struct judge *j, struct check *c, size_t i,
     double limit = precision_limit(&rule, expected->rms[i], (size_t)b->count);
     /* Outputs that lie within the absolute tolerance, cancelled to nothing, say, have no digits that
      * anybody asked for. */
-    if (!(expected->rms[i] > j->job->atol) || isinf(limit)) {
+    double nothing = j->job->relative ? 0 : j->job->atol;
+    if (!(expected->rms[i] > nothing) || isinf(limit)) {
         return 0;
     }
     if (error / limit >= j->verdict.precision_error / fmax(j->verdict.precision_limit, 1e-300)) {

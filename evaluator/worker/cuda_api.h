@@ -31,7 +31,7 @@ struct warpsim_counters;
     X(cuDeviceGetUuid) X(cuMemCreate) X(cuMemRelease) X(cuMemAddressReserve) X(cuMemAddressFree)   \
     X(cuMemMap) X(cuMemUnmap) X(cuMemSetAccess) X(cuMemGetAllocationGranularity)                   \
     X(cuCtxResetPersistingL2Cache) X(cuModuleGetFunctionCount) X(cuModuleEnumerateFunctions)       \
-    X(cuFuncGetName)
+    X(cuFuncGetName) X(cuMemImportFromShareableHandle)
 
 struct cuda_api {
     void *library;

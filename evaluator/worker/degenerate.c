@@ -63,7 +63,7 @@ static int run_changed(struct look *l, enum trivial kind, uint64_t trial, enum g
         }
     }
     r = r < 0 ? r : gpu_finish(j->gpu, "changing inputs", &j->err);
-    return r < 0 ? r : judge_execute(j, l->check->reference, set->at, "the reference");
+    return r < 0 ? r : check_expect(j, l->check);
 }
 
 static int take_outputs(struct look *l, const struct rig_buffers *to)
@@ -195,10 +195,9 @@ static int look_at_case(struct judge *j, const struct job_case *one, bool ret_al
     struct rig rig;
     struct program reference;
     judge_phase(j, "task", one, 0);
-    int r = program_load(&reference, j->gpu, &j->job->images[one->reference.image], one,
-                         one->reference.bound, j->arena, &j->err);
+    int r = judge_load(j, one, &one->reference, "the reference", &reference);
     if (r < 0) {
-        return judge_failed(j, "the reference", r);
+        return r;
     }
     r = rig_open(&rig, j->slabs, j->gate, j->job, one, 2, j->arena, &j->err);
     if (r == 0) {

@@ -6,6 +6,7 @@
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/degenerate.h"
 #include "evaluator/worker/judge.h"
+#include "evaluator/worker/oracle.h"
 #include "evaluator/worker/peaks.h"
 #include "evaluator/worker/profile.h"
 #include "evaluator/worker/sanitize.h"
@@ -94,8 +95,17 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     }
     struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel,
                                  &d->nvml, &d->degenerate };
-    return reply(d, task_only ? judge_task(&tools, job, arena) : judge_run(&tools, job, arena),
-                 err);
+    struct oracle oracle = { .gpu = &d->gpu, .fd = -1 };
+    if (job->problem) {
+        channel_progress(&d->channel, "oracle", job->cases[0].shape, 0);
+        slabs_drop_all(&d->slabs); /* the oracle needs room, too */
+        r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound, &why);
+        job->oracle = &oracle;
+    }
+    json_t *result = r < 0 ? refusal(&why)
+        : task_only ? judge_task(&tools, job, arena) : judge_run(&tools, job, arena);
+    oracle_close(&oracle);
+    return reply(d, result, err);
 }
 
 static int serve_copy(struct device *d, const json_t *json, struct err *err)

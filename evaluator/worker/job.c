@@ -195,14 +195,18 @@ static int read_side(const json_t *json, const struct jpath *at, size_t n_images
 {
     int64_t image = 0;
     struct bound *b = arena_alloc(arena, 1, sizeof(*b));
-    int r = jread_int(json, "image", true, 0, (int64_t)n_images - 1, at, &image, err);
+    /* Only what launches nothing has no image. */
+    int r = jread_int(json, "image", true, -1, (int64_t)n_images - 1, at, &image, err);
     r = r < 0 ? r : read_buffers(json, at, arena, b, err);
     r = r < 0 ? r : read_steps(json, "launches", at, b->n_buffers, n_scalars, arena, &b->launches,
                                &b->n_launches, err);
     r = r < 0 ? r : read_steps(json, "prepare", at, b->n_buffers, n_scalars, arena, &b->prepare,
                                &b->n_prepare, err);
     r = r < 0 ? r : jread_bool(json, "graph", false, at, &b->graph, err);
-    *ret = (struct job_side) { .image = (size_t)image, .bound = b };
+    if (r == 0 && image < 0 && b->n_launches + b->n_prepare > 0) {
+        r = jread_fail(at, err, "launches without an image");
+    }
+    *ret = (struct job_side) { .image = image < 0 ? JOB_NO_IMAGE : (size_t)image, .bound = b };
     return r;
 }
 
@@ -278,16 +282,19 @@ static int read_aliases(const json_t *json, struct arena *arena, struct job_case
     return r;
 }
 
-static void identify(const json_t *side, const json_t *scalars, const struct job_image *image,
+static void identify(const json_t *side, const json_t *scalars, const struct job *job, size_t image,
                      struct id *ret)
 {
+    const char *problem = job->problem ? job->problem : "";
+    struct job_image none = { problem, strlen(problem) };
+    const struct job_image *code = image == JOB_NO_IMAGE ? &none : &job->images[image];
     json_t *copy = json_copy((json_t *)(uintptr_t)side);
     json_object_del(copy, "image"); /* its number isn't, what it holds is */
     auto_free char *plan = json_dumps(copy, JSON_SORT_KEYS | JSON_COMPACT);
     auto_free char *values = json_dumps(scalars, JSON_SORT_KEYS | JSON_COMPACT);
     json_decref(copy);
     const struct id_part parts[] = { { plan, strlen(plan) }, { values, strlen(values) },
-                                     { image->at, image->len } };
+                                     { code->at, code->len } };
     id_of_parts(parts, ARRAY_LEN(parts), ret);
 }
 
@@ -308,6 +315,9 @@ static int read_case(const json_t *json, const struct jpath *at, const struct jo
     struct jpath base = { at, "baseline", 0 };
     r = r < 0 ? r : read_side(json_object_get(json, "reference"), &reference, n_images,
                               ret->n_scalars, arena, &ret->reference, err);
+    if (r == 0 && ret->reference.image == JOB_NO_IMAGE && !job->problem) {
+        r = jread_fail(&reference, err, "neither an image nor a problem says what is right");
+    }
     r = r < 0 ? r : read_side(json_object_get(json, "candidate"), &candidate, n_images,
                               ret->n_scalars, arena, &ret->candidate, err);
     r = r < 0 ? r : same_tensors(ret->reference.bound, ret->candidate.bound, &candidate, err);
@@ -315,13 +325,13 @@ static int read_case(const json_t *json, const struct jpath *at, const struct jo
         r = read_side(baseline, &base, n_images, ret->n_scalars, arena, &ret->baseline, err);
         r = r < 0 ? r : same_tensors(ret->reference.bound, ret->baseline.bound, &base, err);
         if (r == 0 && ret->time) {
-            identify(baseline, json_object_get(json, "scalars"), &job->images[ret->baseline.image],
+            identify(baseline, json_object_get(json, "scalars"), job, ret->baseline.image,
                      &ret->baseline_id);
         }
     }
     if (r == 0) {
-        identify(json_object_get(json, "reference"), json_object_get(json, "scalars"),
-                 &job->images[ret->reference.image], &ret->reference_id);
+        identify(json_object_get(json, "reference"), json_object_get(json, "scalars"), job,
+                 ret->reference.image, &ret->reference_id);
         ret->shape = arena_strdup(arena, shape);
     }
     return r;
@@ -387,7 +397,7 @@ static int read_samples(const json_t *json, struct job *ret, struct err *err)
 
 static int read_head(const json_t *json, struct arena *arena, struct job *ret, struct err *err)
 {
-    const char *salt, *precision = "f32";
+    const char *salt, *precision = "f32", *problem = NULL;
     struct id id;
     int r = jread_string(json, "salt", true, NULL, &salt, err);
     if (r == 0 && !id_parse(salt, &id)) {
@@ -410,6 +420,9 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
     r = r < 0 ? r : jread_int(json, "roundings", false, 0, 64, NULL, &roundings, err);
     r = r < 0 ? r : jread_bool(json, "deterministic", false, NULL, &ret->deterministic, err);
     ret->roundings = (int)roundings;
+    r = r < 0 ? r : jread_string(json, "problem", false, NULL, &problem, err);
+    ret->problem = r == 0 && problem ? arena_strdup(arena, problem) : NULL;
+    r = r < 0 ? r : jread_bool(tolerance, "relative", false, &t, &ret->relative, err);
     r = r < 0 ? r : jread_real(tolerance, "atol", true, 0, 1e300, &t, &ret->atol, err);
     r = r < 0 ? r : jread_real(tolerance, "rtol", true, 0, 1e300, &t, &ret->rtol, err);
     if (r == 0 && floor) {
@@ -437,6 +450,9 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
         r = read_case(json_array_get(cases, i), &here, ret, arena, &ret->cases[i], err);
         r = r < 0 ? r : read_aliases(json, arena, &ret->cases[i], err);
         ret->n_cases++;
+    }
+    if (r == 0 && ret->problem && ret->n_cases != 1) {
+        r = err_set(err, ERR_INVALID, "%zu cases: a problem has one shape", ret->n_cases);
     }
     if (r == 0) {
         identify_task(ret);

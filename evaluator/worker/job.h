@@ -14,6 +14,9 @@
 
 enum { JOB_CASES_MAX = TASK_SHAPES_MAX, JOB_IMAGES_MAX = 3 * TASK_SHAPES_MAX };
 
+/* Of a side that launches nothing. */
+#define JOB_NO_IMAGE SIZE_MAX
+
 struct job_image {
     const char *at;
     size_t len;
@@ -37,8 +40,13 @@ struct job_case {
     int *alias; /* for each tensor the index of the one whose memory it shares, or -1 */
 };
 
+struct oracle;
+
 struct job {
     unsigned char salt[32];
+    const char *problem;   /* what PyTorch is asked about, by hash; NULL: a reference kernel says what is right */
+    struct oracle *oracle; /* set by who runs the job where `problem` is */
+    bool relative;         /* atol is a share of the expected output's RMS */
     struct id task_id; /* of references, rules and shapes of what is checked, whatever their order */
     int trials, roundings;
     bool deterministic; /* asked for */

@@ -45,12 +45,29 @@ int judge_failed(struct judge *j, const char *who, int code)
     if (code == JUDGE_DECIDED) {
         return code;
     }
+    if (code == ERR_ENVIRONMENT) { /* the oracle's alone */
+        j->failed = arena_strdup(j->arena, err_text(&j->err));
+        return JUDGE_DECIDED;
+    }
     name_buffer(j);
     enum verdict_status status = code == ERR_INVALID ? VERDICT_STATUS_PLAN_ERROR
         : code == ERR_UNSUPPORTED || code == -ENOMEM ? VERDICT_STATUS_UNSUPPORTED
                                                      : VERDICT_STATUS_LAUNCH_ERROR;
     bool own = who[4] == 'c';
     return judge_decide(j, status, "%s%s%s", own ? "" : who, own ? "" : ": ", err_text(&j->err));
+}
+
+int judge_load(struct judge *j, const struct job_case *one, const struct job_side *side,
+               const char *who, struct program *ret)
+{
+    *ret = (struct program) { 0 };
+    if (side->image == JOB_NO_IMAGE && side == &one->reference) {
+        return 0;
+    }
+    int r = side->image == JOB_NO_IMAGE
+        ? err_set(&j->err, ERR_INVALID, "there is nothing to run")
+        : program_load(ret, j->gpu, &j->job->images[side->image], one, side->bound, j->arena, &j->err);
+    return r < 0 ? judge_failed(j, who, r) : 0;
 }
 
 /* The case with the small shape first: errors show early, and cheap trials come before dear ones. */
@@ -118,6 +135,9 @@ static json_t *end(struct judge *j, int r)
 {
     if (r != 0 && r != JUDGE_DECIDED) {
         judge_failed(j, "the gate", r);
+    }
+    if (j->failed) {
+        return json_pack("{s:b,s:s}", "ok", 0, "error", j->failed);
     }
     j->verdict.device_s = (double)(clock_ns() - j->started) * 1e-9;
     return verdict_json(&j->verdict);

@@ -58,6 +58,7 @@ struct judge {
     double reference_seconds; /* of the reference's last run */
     int trials, dropped;  /* trials done; those dropped because the oracle had no finite answer */
     unsigned turn;        /* modes seen so far */
+    const char *failed;   /* the oracle's trouble, which is no verdict on a candidate; NULL: none */
     int told;             /* comparisons that could tell the declared precision from the next lower */
 };
 
@@ -73,6 +74,10 @@ int judge_decide(struct judge *judge, enum verdict_status status, const char *fo
 void judge_phase(struct judge *judge, const char *phase, const struct job_case *one, int trial);
 /* Turns a failed call about `who` ("the candidate", "the reference") into a verdict. */
 int judge_failed(struct judge *judge, const char *who, int code);
+
+/* The image of one side; nothing where the oracle says what is right and this is the reference. */
+int judge_load(struct judge *judge, const struct job_case *one, const struct job_side *side,
+               const char *who, struct program *ret);
 
 /* Runs a program once on buffers that are filled and pointed; waits. */
 int judge_execute(struct judge *judge, struct program *program, const CUdeviceptr *at,
@@ -99,6 +104,8 @@ int check_case(struct judge *judge, const struct job_case *one);
  * candidate never had. Revealed. */
 int check_fill(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode);
 int check_reference(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode);
+/* The reference, or the oracle, on the inputs that are there. */
+int check_expect(struct judge *judge, struct check *check);
 
 /* timing.c: time of one case. */
 int timing_case(struct judge *judge, const struct job_case *one);

@@ -8,6 +8,7 @@
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/compile.h"
 #include "evaluator/worker/device.h"
+#include "evaluator/worker/oracle.h"
 #include "evaluator/worker/seal.h"
 
 #include <fcntl.h>
@@ -30,13 +31,13 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 static const char usage[]
     = "usage: warpsmith-worker compile --include DIR [--nvrtc PATH]\n"
       "       warpsmith-worker device --driver LIBRARY [--gpu N] [--memory mapped|plain]\n"
-      "                               [--profile auto|LIBCUPTI]\n"
+      "                               [--profile auto|LIBCUPTI] [--oracle 4]\n"
       "       compute-sanitizer ... warpsmith-worker sanitize --driver LIBRARY [--gpu N]\n"
       "Started by warpsmith, with frames on descriptor 3; not meant to be run by hand.\n";
 
-/* Nothing but the four descriptors we were given (a tool around us has more), and no life after the
- * one that started us. */
-static void isolate(bool watched)
+/* Nothing but the descriptors we were given, up to `last` (a tool around us has more), and no life
+ * after the one that started us. */
+static void isolate(bool watched, int last)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_IGN);
@@ -44,14 +45,16 @@ static void isolate(bool watched)
     if (watched) {
         return;
     }
-    if (close_range(CHANNEL_FD + 1, ~0u, 0) != 0) {
-        for (int fd = CHANNEL_FD + 1; fd < 1024; fd++) {
+    if (close_range((unsigned)last + 1, ~0u, 0) != 0) {
+        for (int fd = last + 1; fd < 1024; fd++) {
             close(fd);
         }
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_DUMPABLE, 0);
-    fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+    for (int fd = CHANNEL_FD; fd <= last; fd++) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
 }
 
 /* The value of --name, or NULL. */
@@ -100,7 +103,8 @@ static int role_compile(int argc, char **argv)
 
 static int role_device(int argc, char **argv, bool sanitizes)
 {
-    static const char *const names[] = { "--driver", "--gpu", "--memory", "--profile" };
+    static const char *const names[] = { "--driver", "--gpu", "--memory", "--profile", "--oracle" };
+    const char *oracle = option(argc, argv, "--oracle");
     const char *gpu = option(argc, argv, "--gpu"), *memory = option(argc, argv, "--memory");
     int64_t number = 0;
     struct device_config config = { .driver = option(argc, argv, "--driver"),
@@ -109,7 +113,7 @@ static int role_device(int argc, char **argv, bool sanitizes)
                                     .sanitizes = sanitizes,
                                     .unsealed = unsealed() };
     if (!known(argc, argv, names, ARRAY_LEN(names)) || !config.driver
-        || (memory && !config.plain_memory && !str_eq(memory, "mapped"))
+        || (oracle && !str_eq(oracle, "4")) || (memory && !config.plain_memory && !str_eq(memory, "mapped"))
         || (gpu && (!str_to_i64(gpu, &number) || number < 0 || number > 1023))) {
         fputs(usage, stderr);
         return 2;
@@ -126,7 +130,7 @@ int main(int argc, char **argv)
             fputs(usage, stderr);
             return 2;
         }
-        isolate(watched);
+        isolate(watched, option(argc, argv, "--oracle") ? ORACLE_FD : CHANNEL_FD);
         return str_eq(argv[1], "compile") ? role_compile(argc, argv)
                                           : role_device(argc, argv, watched);
     }

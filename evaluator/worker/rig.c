@@ -169,7 +169,7 @@ int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const stru
     rig->one = one;
     rig->n_tensors = one->reference.bound->n_tensors;
     rig->n_sets = sets;
-    rig->unary = is_unary(one->reference.bound);
+    rig->unary = !job->problem && is_unary(one->reference.bound);
     struct gate_key key;
     gate_key_make(job->salt, one->shape, UINT64_MAX, 0, &key);
     rig->pattern = key.k[0] | 0x01010101; /* no zero byte */

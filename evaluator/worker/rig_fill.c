@@ -2,6 +2,7 @@
 /* What the rig's buffers hold: inputs, poison, and cheap stand-ins for modelled runs. */
 #include "base/rng.h"
 #include "base/util.h"
+#include "evaluator/worker/oracle.h"
 #include "evaluator/worker/rig.h"
 
 #include <errno.h>
@@ -34,9 +35,26 @@ static enum gate_mode mode_for(const struct rig *rig, const struct bound_buffer 
     }
 }
 
+/* The oracle makes a part at once, by a key for each. */
+static int fill_by_oracle(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t trial,
+                          enum gate_mode mode, struct err *err)
+{
+    uint64_t seeds[3];
+    for (uint64_t part = 0; part < ARRAY_LEN(seeds); part++) {
+        struct gate_key key;
+        bool weights = 1u << part == RIG_PART_WEIGHTS && rig->weights_trial;
+        gate_key_make(rig->job->salt, rig->one->shape, weights ? rig->weights_trial : trial, part, &key);
+        seeds[part] = (uint64_t)key.k[0] << 32 | key.k[1];
+    }
+    return oracle_make(rig->job->oracle, to, rig->n_tensors, parts, seeds, mode, err);
+}
+
 int rig_fill(struct rig *rig, struct rig_buffers *to, unsigned parts, uint64_t trial,
              enum gate_mode mode, struct err *err)
 {
+    if (rig->job->oracle) {
+        return fill_by_oracle(rig, to, parts, trial, mode, err);
+    }
     int r = 0;
     for (size_t i = 0; r == 0 && i < rig->n_tensors; i++) {
         const struct bound_buffer *buffer = &to->buffers[i];

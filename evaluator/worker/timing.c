@@ -159,10 +159,9 @@ static int load(struct timing *t)
         if (!loads[i].side->bound) {
             continue;
         }
-        int r = program_load(loads[i].program, j->gpu, &j->job->images[loads[i].side->image], one,
-                             loads[i].side->bound, j->arena, &j->err);
+        int r = judge_load(j, one, loads[i].side, loads[i].who, loads[i].program);
         if (r < 0) {
-            return judge_failed(j, loads[i].who, r);
+            return r;
         }
     }
     return 0;

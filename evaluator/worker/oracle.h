@@ -1,0 +1,42 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker's end of the oracle: a process beside us, in which PyTorch says what is right. Questions
+ * go to the agent as frames (FRAME_TYPE_ASK) and come back answered; tensors go through one piece of
+ * memory that the oracle made for this judgement alone and whose descriptor it sent over descriptor
+ * ORACLE_FD: a memfd where the device is simulated, GPU memory otherwise.
+ *
+ * That memory is mapped here only while tensors are copied, never while a candidate runs. Inputs
+ * are the problem's own, made by seed: who lacks the job's salt can't make them again.
+ *
+ * Every function fails with ERR_ENVIRONMENT and the oracle's words: trouble of the problem or of the
+ * oracle, never the candidate's.
+ */
+#include "evaluator/worker/channel.h"
+#include "evaluator/worker/rig.h"
+
+enum { ORACLE_FD = 4 };
+
+struct oracle {
+    struct gpu *gpu;
+    const struct channel *channel;
+    bool opened, host;
+    size_t bytes, granule; /* of the memory; what mappings are multiples of */
+    int fd;                /* host */
+    void *mapped;          /* host */
+    CUmemGenericAllocationHandle handle;
+    CUdeviceptr base; /* reserved, mapped now and then */
+    size_t places[TASK_TENSORS_MAX];
+};
+
+/* Opens the job's problem, whose tensors are those of `bound`. oracle_close is needed whatever comes. */
+int oracle_open(struct oracle *oracle, struct gpu *gpu, const struct channel *channel,
+                const struct bound *bound, struct err *err);
+/* Tells the oracle, too, and gives all back. */
+void oracle_close(struct oracle *oracle);
+
+/* Fills the tensors of these parts (rig_part) as the seeds say, one for each part. */
+int oracle_make(struct oracle *oracle, const struct rig_buffers *to, size_t n_tensors, unsigned parts,
+                const uint64_t seeds[3], enum gate_mode mode, struct err *err);
+/* What the reference makes of these buffers' inputs, into their outputs; waits. */
+int oracle_run(struct oracle *oracle, const struct rig_buffers *set, size_t n_tensors, struct err *err);
