@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench prior FOLDER...: what earlier tunings are worth on a device that is new. Every recorded space
+ * (KERNEL.DEVICE.json.gz) is left out in turn, and the prior knows the same kernel on all the other
+ * devices alone. Speeds are shares of the optimum. The baseline is the five configs with the best mean
+ * of relative speed on the other devices.
+ */
+#include "agent/bench.h"
+#include "agent/tune/prior.h"
+#include "agent/tune/tune_replay.h"
+#include "base/util.h"
+
+#include <glob.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPACES_MAX = 64, FIRST = 5, BUDGET = 40, SEEDS = 20 };
+
+/* Of data sheets: multiprocessors or compute units, GB/s, f32 TFLOP/s, L2 in MB, shared KB each. */
+static const struct device {
+    const char *name, *vendor, *arch;
+    double sm_count, bandwidth, flops, l2, shared;
+} devices[] = {
+    { "A100", "nvidia", "ampere", 108, 1555, 19.5, 40, 164 },
+    { "A4000", "nvidia", "ampere", 48, 448, 19.2, 4, 100 },
+    { "A6000", "nvidia", "ampere", 84, 768, 38.7, 6, 100 },
+    { "RTX_3090", "nvidia", "ampere", 82, 936, 35.6, 6, 100 },
+    { "RTX_3060_laptop", "nvidia", "ampere", 30, 336, 10.9, 3, 100 },
+    { "RTX_2080_Ti", "nvidia", "turing", 68, 616, 13.4, 5.5, 64 },
+    { "RTX_Titan", "nvidia", "turing", 72, 672, 16.3, 6, 64 },
+    { "MI250X", "amd", "cdna", 110, 1638, 23.9, 8, 64 },
+    { "W6600", "amd", "rdna", 28, 224, 10.4, 2, 64 },
+    { "W7800", "amd", "rdna", 70, 576, 45.2, 6, 64 },
+};
+
+struct space {
+    char *kernel, *device;
+    struct recorded *recorded;
+    struct prior_place place;
+};
+
+static void place_it(struct space *space)
+{
+    space->place = (struct prior_place) { .kernel = space->kernel, .family = space->kernel };
+    for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+        const struct device *d = &devices[i];
+        if (str_eq(d->name, space->device)) {
+            space->place.vendor = d->vendor;
+            space->place.arch = d->arch;
+            space->place.sm_count = d->sm_count;
+            space->place.bandwidth = d->bandwidth;
+            space->place.flops = d->flops;
+            space->place.l2 = d->l2;
+            space->place.shared = d->shared;
+        }
+    }
+}
+
+static int read_space(const char *path, struct space *ret, struct err *err)
+{
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    size_t kernel = strcspn(name, "."), device = strcspn(name + kernel + (name[kernel] != 0), ".");
+    if (!name[kernel] || device == 0) {
+        return err_set(err, ERR_INVALID, "%s: expected a name like KERNEL.DEVICE.json.gz", path);
+    }
+    int r = recorded_read(path, &ret->recorded, err);
+    if (r < 0) {
+        return err_wrap(err, "%s", path);
+    }
+    ret->kernel = xprintf("%.*s", (int)kernel, name);
+    ret->device = xprintf("%.*s", (int)device, name + kernel + 1);
+    place_it(ret);
+    return 0;
+}
+
+static int read_spaces(const struct options *o, struct space *spaces, size_t *ret_n, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 1; i < o->n_args && r == 0; i++) {
+        char *pattern = xprintf("%s/*.json.gz", o->args[i]);
+        glob_t found = { 0 };
+        if (glob(pattern, 0, NULL, &found) == 0) {
+            for (size_t k = 0; k < found.gl_pathc && r == 0; k++) {
+                r = *ret_n == SPACES_MAX
+                        ? err_set(err, ERR_TOOBIG, "more than %d recorded spaces", SPACES_MAX)
+                        : read_space(found.gl_pathv[k], &spaces[*ret_n], err);
+                *ret_n += r == 0;
+            }
+            globfree(&found);
+        } else {
+            r = err_set(err, ERR_NOTFOUND, "%s: no recorded spaces (*.json.gz) there", o->args[i]);
+        }
+        free(pattern);
+    }
+    return r;
+}
+
+static double speed_of(const struct recorded *recorded, const uint16_t *config)
+{
+    int64_t row = tune_space_find(recorded->space, config);
+    double time = row >= 0 ? recorded->times[row] : NAN;
+    return isnan(time) ? 0 : recorded->optimum / time;
+}
+
+static double best_of(const struct recorded *recorded, const uint16_t *configs, size_t n)
+{
+    double best = 0;
+    for (size_t i = 0; i < n; i++) {
+        best = fmax(best, speed_of(recorded, configs + i * recorded->space->n));
+    }
+    return best;
+}
+
+/* By value texts, as another space may number its values otherwise. -1: it has no such config. */
+static int64_t same_row(const struct tune_space *space, const struct tune_space *other,
+                        const uint16_t *config)
+{
+    uint16_t mapped[TUNE_PARAMS_MAX];
+    for (size_t i = 0; i < other->n; i++) {
+        bool found = false;
+        for (size_t q = 0; q < space->n && !found; q++) {
+            const struct tune_param *a = &space->params[q], *b = &other->params[i];
+            for (uint32_t k = 0; k < b->n && str_eq(a->name, b->name) && !found; k++) {
+                found = str_eq(a->texts[config[q]], b->texts[k]);
+                mapped[i] = (uint16_t)k;
+            }
+        }
+        if (!found) {
+            return -1;
+        }
+    }
+    return tune_space_find(other, mapped);
+}
+
+/* The five with the best mean of relative speed on the other devices. */
+static double baseline(const struct space *spaces, size_t n, size_t target)
+{
+    const struct recorded *here = spaces[target].recorded;
+    size_t rows = here->space->n_listed;
+    auto_free double *mean = xcalloc(rows, sizeof(*mean));
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t e = 0; e < n; e++) {
+            if (e == target || !str_eq(spaces[e].kernel, spaces[target].kernel)) {
+                continue;
+            }
+            const struct recorded *other = spaces[e].recorded;
+            int64_t at = same_row(here->space, other->space,
+                                  here->space->listed + row * here->space->n);
+            mean[row] += at < 0 || isnan(other->times[at]) ? 0 : other->optimum / other->times[at];
+        }
+    }
+    double best = 0;
+    for (int k = 0; k < FIRST; k++) {
+        size_t top = 0;
+        for (size_t row = 1; row < rows; row++) {
+            top = mean[row] > mean[top] ? row : top;
+        }
+        mean[top] = -1;
+        best = fmax(best, speed_of(here, here->space->listed + top * here->space->n));
+    }
+    return best;
+}
+
+enum { BASELINE, AT_ONCE, ONE_BY_ONE, THEN_DEFAULT, GUIDED, KINDS };
+
+/* Every next config after the one before was measured. */
+static void guided(struct prior_guide *guide, const struct recorded *recorded, double *ret)
+{
+    struct prior_sample own[BUDGET];
+    uint16_t configs[BUDGET][TUNE_PARAMS_MAX];
+    ret[GUIDED] = 0;
+    for (size_t k = 0; k < BUDGET; k++) {
+        if (prior_guide_next(guide, own, k, 1, configs[k]) == 0) {
+            break;
+        }
+        double speed = speed_of(recorded, configs[k]);
+        own[k] = (struct prior_sample) { configs[k], speed > 0 ? 1 / speed : NAN };
+        ret[GUIDED] = fmax(ret[GUIDED], speed);
+        if (k + 1 == FIRST) {
+            ret[ONE_BY_ONE] = ret[GUIDED];
+        }
+    }
+}
+
+static int try_space(const struct space *spaces, size_t n, size_t target, double ret[KINDS],
+                     double *ret_ms, struct err *err)
+{
+    const struct recorded *here = spaces[target].recorded;
+    struct prior *prior = prior_new();
+    for (size_t e = 0; e < n; e++) {
+        const struct recorded *r = spaces[e].recorded;
+        if (e != target && str_eq(spaces[e].kernel, spaces[target].kernel)) {
+            prior_add(prior, &spaces[e].place, r->space->params, r->space->n, r->space->listed,
+                      r->times, r->space->n_listed);
+        }
+    }
+    uint16_t first[FIRST * TUNE_PARAMS_MAX];
+    int r = 0;
+    memset(ret, 0, KINDS * sizeof(*ret));
+    ret[BASELINE] = baseline(spaces, n, target);
+    for (uint64_t seed = 0; seed < SEEDS && r == 0; seed++) {
+        uint64_t began = clock_ns();
+        struct prior_guide *guide = prior_guide_new(prior, &spaces[target].place, here->space, seed);
+        require(guide != NULL);
+        size_t got = prior_guide_next(guide, NULL, 0, FIRST, first);
+        *ret_ms += (double)(clock_ns() - began) * 1e-6 / SEEDS;
+        ret[AT_ONCE] += best_of(here, first, got) / SEEDS;
+        if (seed == 0) {
+            guided(guide, here, ret);
+        }
+        prior_guide_free(guide);
+        struct tune_replay_options options = {
+            .tuner = { .budget = BUDGET, .seed = seed, .n_proposed = got, .proposed = first },
+        };
+        struct tune_replay_run run = { 0 };
+        r = tune_replay(here, &options, &run, err);
+        ret[THEN_DEFAULT] += run.score / SEEDS;
+        tune_replay_done(&run);
+    }
+    prior_free(prior);
+    return r;
+}
+
+static int measure(const struct space *spaces, size_t n, struct bench_report *report, struct err *err)
+{
+    double sum[KINDS] = { 0 }, worst[KINDS] = { 1, 1, 1, 1, 1 }, ms = 0, tried = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool others = false;
+        for (size_t e = 0; e < n; e++) {
+            others = others || (e != i && str_eq(spaces[e].kernel, spaces[i].kernel));
+        }
+        double got[KINDS];
+        if (!others) {
+            continue;
+        }
+        int r = try_space(spaces, n, i, got, &ms, err);
+        if (r < 0) {
+            return err_wrap(err, "%s.%s", spaces[i].kernel, spaces[i].device);
+        }
+        for (int k = 0; k < KINDS; k++) {
+            sum[k] += got[k];
+            worst[k] = fmin(worst[k], got[k]);
+        }
+        tried++;
+        char *name = xprintf("%s.%s: five at once", spaces[i].kernel, spaces[i].device);
+        bench_figure(report, name, got[AT_ONCE], "of the optimum", BENCH_BAR_NONE, 0);
+        free(name);
+        if (report->out) {
+            fprintf(report->out, "    best means %.3f, one by one %.3f; 40 evaluations: with the default %.3f, "
+                    "guided alone %.3f\n", got[BASELINE], got[ONE_BY_ONE], got[THEN_DEFAULT],
+                    got[GUIDED]);
+        }
+    }
+    if (tried == 0) {
+        return err_set(err, ERR_NOTFOUND, "no kernel was recorded on two devices");
+    }
+    static const struct {
+        const char *name;
+        enum bench_bar bar;
+        double value;
+    } of[KINDS] = { { "five best means (baseline)", BENCH_BAR_NONE, 0 },
+                    { "five at once", BENCH_BAR_LEAST, 0.93 },
+                    { "five, one by one", BENCH_BAR_NONE, 0 },
+                    { "five, then the default: 40", BENCH_BAR_LEAST, 0.95 },
+                    { "guided alone: 40", BENCH_BAR_NONE, 0 } };
+    for (int k = 0; k < KINDS; k++) {
+        char *name = xprintf("%s, mean", of[k].name), *low = xprintf("%s, worst", of[k].name);
+        bench_figure(report, name, sum[k] / tried, "of the optimum", of[k].bar, of[k].value);
+        bench_figure(report, low, worst[k], "of the optimum", BENCH_BAR_NONE, 0);
+        free(name);
+        free(low);
+    }
+    bench_figure(report, "spaces", tried, "", BENCH_BAR_NONE, 0);
+    bench_figure(report, "time for five", ms / tried, "ms", BENCH_BAR_NONE, 0);
+    return 0;
+}
+
+static int run(const struct options *o, struct bench_report *report, struct err *err)
+{
+    struct space spaces[SPACES_MAX] = { { 0 } };
+    size_t n = 0;
+    if (o->n_args < 2) {
+        return err_set(err, ERR_INVALID, "name folders with recorded spaces: bench prior FOLDER...");
+    }
+    int r = read_spaces(o, spaces, &n, err);
+    r = r < 0 ? r : measure(spaces, n, report, err);
+    for (size_t i = 0; i < n; i++) {
+        recorded_free(spaces[i].recorded);
+        free(spaces[i].kernel);
+        free(spaces[i].device);
+    }
+    return r;
+}
+
+const struct bench bench_prior = { .name = "prior",
+                                   .summary = "the tuner's prior on a device left out: the recorded "
+                                              "spaces of FOLDER...", .run = run,
+                                   .takes_names = true };
