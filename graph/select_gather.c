@@ -114,10 +114,34 @@ static void read_strategy(const struct gather *g, size_t s, bool fits, double ab
     ret->score = choice_strategy_score(ret, tuning);
 }
 
-/* Those that are read at all: what applies, and what a mask asks for although it doesn't. */
-static bool counts(const struct gather *g, size_t s, bool *ret_fits)
+static bool tried_here(const struct gather *g, size_t s)
 {
-    *ret_fits = applies(g->htg, g->view, s, g->request);
+    struct ladder ladder;
+    view_strategy(g->view, s, &ladder);
+    return ladder.rung[CONTEXT_RUNG_EXACT] != NULL;
+}
+
+/*
+ * What was invented for one task fits all others as far as anyone knows, so it mustn't open a
+ * direction to them that nothing proven opens: a matmul's tensor cores aren't for a softmax. Where it
+ * was tried itself, it speaks for itself.
+ */
+static bool is_open(const struct gather *g, const uint16_t *all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool provisional = htg_strategy(g->htg, all[i])->state == HTG_STATE_PROVISIONAL;
+        if (applies(g->htg, g->view, all[i], g->request)
+            && (!provisional || tried_here(g, all[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that are read at all: what applies, and what a mask asks for although it doesn't. */
+static bool counts(const struct gather *g, size_t s, bool open, bool *ret_fits)
+{
+    *ret_fits = open && applies(g->htg, g->view, s, g->request);
     return *ret_fits || (g->request->strategies && may_take(g->request, s));
 }
 
@@ -128,9 +152,10 @@ void gather_direction(const struct gather *g, size_t index, struct choice_direct
     double scores[HTG_STRATEGIES_MAX];
     const uint16_t *all;
     size_t n_all = view_strategies(g->view, index, &all);
+    bool open = is_open(g, all, n_all);
     for (size_t i = 0; i < n_all; i++) {
         size_t s = all[i];
-        bool fits, read = counts(g, s, &fits);
+        bool fits, read = counts(g, s, open, &fits);
         takeable += may_take(request, s);
         fit += fits;
         vain += fits && g->vain[s];
@@ -163,10 +188,11 @@ void gather_strategies(const struct gather *g, struct choice *choice, struct are
     const uint16_t *all;
     size_t index = choice->picked, n = 0, most = view_strategies(g->view, index, &all);
     struct choice_strategy *made = arena_alloc(arena, most + 1, sizeof(*made));
+    bool open = is_open(g, all, most);
     for (size_t i = 0; i < most; i++) {
         size_t s = all[i];
         bool fits;
-        if (counts(g, s, &fits)) {
+        if (counts(g, s, open, &fits)) {
             made[n].id = htg_strategy(g->htg, s)->id;
             read_strategy(g, s, fits, choice->directions[index].estimate.mean, &made[n++]);
         }

@@ -376,6 +376,43 @@ static void test_penalties_of_strategies(void **state)
     assert_near(ranked(bench, &request, "other")->penalty, request.tuning.unfit);
 }
 
+/* What was invented for a matmul doesn't open tensor cores to a softmax. */
+static void test_inventions_open_nothing(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const matmul[] = {"matmul"};
+    const struct htg_direction direction = {.id = "z", .title = "z"};
+    const struct htg_strategy seed = {.id = "z1", .direction = "z", .families = {matmul, 1}};
+    const struct htg_strategy invented = {.id = "z2", .direction = "z",
+                                          .state = HTG_STATE_PROVISIONAL};
+    assert_int_equal(htg_add_direction(bench->htg, &direction, NULL), 0);
+    assert_int_equal(htg_add_strategy(bench->htg, &seed, NULL), 0);
+    assert_int_equal(htg_add_strategy(bench->htg, &invented, NULL), 0);
+    int z = htg_find_direction(bench->htg, "z");
+    struct select_request request = fixture_request(1, 1);
+    fixture_stat(bench->htg, "strategy/z2/*|*|*", 1, 2.5);
+    assert_near(fixture_choose(bench->htg, &request, bench->arena)->directions[z].unfit,
+                request.tuning.unfit);
+    request.directions = (uint64_t)1 << z;
+    struct choice *choice = fixture_choose(bench->htg, &request, bench->arena);
+    assert_int_equal(select_strategies(bench->htg, &request, 9, bench->arena, choice, NULL), 0);
+    assert_int_equal(choice->n_strategies, 0);
+    /* Tried in this very context, it speaks for itself. */
+    fixture_stat(bench->htg, "strategy/z2/softmax|memory_bound|sm_90", 1, 0.5);
+    choice = fixture_choose(bench->htg, &request, bench->arena);
+    assert_near(choice->directions[z].unfit, 0);
+    assert_int_equal(select_strategies(bench->htg, &request, 9, bench->arena, choice, NULL), 0);
+    assert_int_equal(choice->n_strategies, 1);
+    /* Where something proven fits, inventions from elsewhere are offered, too. */
+    const struct htg_strategy general = {.id = "z3", .direction = "z"};
+    const struct htg_strategy more = {.id = "z4", .direction = "z", .state = HTG_STATE_PROVISIONAL};
+    assert_int_equal(htg_add_strategy(bench->htg, &general, NULL), 0);
+    assert_int_equal(htg_add_strategy(bench->htg, &more, NULL), 0);
+    choice = fixture_choose(bench->htg, &request, bench->arena);
+    assert_int_equal(select_strategies(bench->htg, &request, 9, bench->arena, choice, NULL), 0);
+    assert_int_equal(choice->n_strategies, 3);
+}
+
 static void test_many_strategies(void **state)
 {
     struct bench *bench = *state;
@@ -445,6 +482,7 @@ int main(void)
         T(test_unfit),
         T(test_strategies_are_ranked),
         T(test_penalties_of_strategies),
+        T(test_inventions_open_nothing),
         T(test_many_strategies),
         T(test_bad_requests),
     };
