@@ -99,6 +99,9 @@ static int allows_listed(const void *ud, const uint16_t *config)
 int tune_replay(const struct recorded *recorded, const struct tune_replay_options *options,
                 struct tune_replay_run *ret, struct err *err)
 {
+    if (recorded->space->n == 0) {
+        return err_set(err, ERR_NOTFOUND, "the space is a single config: there's nothing to search");
+    }
     struct tune_space unlisted = *recorded->space;
     unlisted.listed = NULL;
     unlisted.index = NULL;

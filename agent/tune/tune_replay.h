@@ -32,6 +32,7 @@ struct tune_replay_run {
     double search_s;       /* spent in the search itself */
 };
 
+/* ERR_NOTFOUND: a space of one config; else as tuner_new, or what `propose` returned. */
 int tune_replay(const struct recorded *recorded, const struct tune_replay_options *options,
                 struct tune_replay_run *ret, struct err *err);
 void tune_replay_done(struct tune_replay_run *run);
