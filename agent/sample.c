@@ -271,11 +271,13 @@ static void begin_tuning(struct sample *s)
     if (c->replay || !campaign_over_budget(c, &why)) {
         run_emit(s->run, s, CAMPAIGN_EVENT_JUDGING, "tuning");
         json_t *record = c->replay ? replay_tuning(s->run, s->ask.seq) : NULL;
+        const struct provider *provider = c->provider;
         struct tuning_options options = { .task = s->run->task, .candidate = s->candidate,
                                           .algorithm = o->tuner, .budget = (size_t)o->tune_budget,
                                           .seed = o->seed ^ (uint64_t)s->ask.seq << 32,
                                           .deadline_ms = (uint64_t)(o->deadline_s * 1000),
-                                          .record = record };
+                                          .desk = provider->desk ? provider->desk(provider) : NULL,
+                                          .seq = s->ask.seq, .record = record };
         r = c->replay && !record ? ERR_NOTFOUND
                                  : tuning_start(c->session, &options, on_tuned, s, &s->tuning, NULL);
         json_decref(record);

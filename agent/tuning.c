@@ -171,7 +171,7 @@ static struct trial *add_config(struct tuning *t, const uint16_t *config)
     struct trial *trial = tuning_add(t, text);
     json_decref(json);
     memcpy(row, config, t->space->n * sizeof(*row));
-    trial->config = row;
+    trial->config = trial->sample.ranks = row;
     trial->pinned = is_pinned(t, config);
     return trial;
 }

@@ -43,6 +43,7 @@ struct tuning_options {
 
 struct tuning_sample {
     const char *config;  /* JSON object of the tunables, sorted keys */
+    const uint16_t *ranks; /* the same in the space; NULL in a replay */
     const char *status;  /* a verdict's status */
     const char *detail;  /* what was wrong, ""; of what was measured now */
     double time_us;      /* NAN: it failed; rough where the status is "slow" */
