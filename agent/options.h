@@ -28,6 +28,7 @@ struct options {
     const char *shape;    /* --shape NAME */
     const char *tuner;    /* --tuner random|exhaustive|none */
     const char *record;   /* --record FILE */
+    const char *suite, *levels, *problems, *candidates; /* of kernelbench */
     const char *replay, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;

@@ -95,13 +95,14 @@ static int open_memory(struct session *s, struct err *err)
     return r;
 }
 
-static int open_evaluator(struct session *s, struct err *err)
+static int open_evaluator(struct session *s, bool oracle, struct err *err)
 {
     auto_free char *cache = s->store ? xprintf("%s/images", store_path(s->store)) : NULL;
     struct evaluator_options options = {
         .gpu = s->options->gpu,
         .compile_workers = (size_t)s->options->jobs,
         .cache = cache,
+        .oracle = oracle,
         .log = s->log,
     };
     int r = evaluator_open(&s->loop, &options, &s->evaluator, err);
@@ -125,7 +126,9 @@ int session_open(struct session *s, const struct options *options, int parts, st
         r = store_open(options->store, &store, &s->store, err);
     }
     r = r == 0 && (parts & SESSION_MEMORY) ? open_memory(s, err) : r;
-    r = r == 0 && (parts & SESSION_EVALUATOR) ? open_evaluator(s, err) : r;
+    r = r == 0 && (parts & SESSION_EVALUATOR)
+        ? open_evaluator(s, (parts & SESSION_ORACLE) != 0, err)
+        : r;
     if (r < 0) {
         session_close(s);
     }

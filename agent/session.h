@@ -18,6 +18,7 @@ enum {
     SESSION_STORE_READ = 2, /* read-only; the store must exist */
     SESSION_MEMORY = 4,     /* the graph; learned statistics too if a store is open */
     SESSION_EVALUATOR = 8,
+    SESSION_ORACLE = 16, /* PyTorch beside it; with SESSION_EVALUATOR */
 };
 
 struct session {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* kernelbench: the problems of a KernelBench checkout, candidates on them, and what that scores. */
+#include "agent/command.h"
+#include "agent/kernelbench.h"
+#include "base/util.h"
+
+#include <stdio.h>
+
+static int run_kernelbench(const struct options *o)
+{
+    static const struct {
+        const char *name;
+        int (*run)(const struct options *);
+    } parts[] = { { "list", kernelbench_list }, { "run", kernelbench_run }, { "score", kernelbench_score } };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (str_eq(o->args[0], parts[i].name)) {
+            return parts[i].run(o);
+        }
+    }
+    fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, run, score\n", o->args[0]);
+    return EXIT_USAGE;
+}
+
+const struct command command_kernelbench = {
+    .name = "kernelbench",
+    .summary = "real KernelBench problems: what they are, candidates judged on them, scores",
+    .usage = "kernelbench list|run|score [options]",
+    .help = "list says of every problem of a checkout what it takes and gives, and which can't be judged.\n"
+            "run judges the candidates of a folder (DIR/level1/19_ReLU/kernel.cu and plan.json, or one more\n"
+            "folder each below that) strictly, with PyTorch as the oracle; started again, it asks only for\n"
+            "what is missing. score reads what a run left. The Python is $WARPSMITH_PYTHON, else python3.\n\n"
+            "  warpsmith kernelbench list --suite KernelBench --levels 1\n"
+            "  warpsmith kernelbench run --suite KernelBench --levels 1 --problems 1-20,36 \\\n"
+            "      --candidates mine --out runs/mine --gpu 0\n"
+            "  warpsmith kernelbench score --out runs/mine --json -",
+    .takes = "suite levels problems candidates baseline out gpu store jobs json deadline fresh verbose",
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_kernelbench,
+};
