@@ -1,22 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/expr.h"
+#include "base/expr_internal.h"
 #include "base/util.h"
 
 #include <ctype.h>
 #include <string.h>
-
-enum op {
-    OP_CONST, OP_SYMBOL, OP_NEG, OP_NOT, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_MIN, OP_MAX,
-    OP_CEILDIV, OP_POW2CEIL, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR
-};
-
-struct expr {
-    enum op op;
-    int64_t value;
-    const char *name; /* OP_SYMBOL */
-    const struct expr *a, *b;
-    const char *text; /* root only */
-};
 
 struct parser {
     struct arena *arena;
@@ -246,7 +233,7 @@ static int unknown_symbol(const char *name, const struct symbols *symbols, struc
     return err_set(err, ERR_INVALID, "unknown symbol \"%s\"", name);
 }
 
-static int pow2ceil(int64_t a, int64_t *ret)
+int expr_pow2ceil(int64_t a, int64_t *ret)
 {
     int64_t v = 1;
     while (v < a) {
@@ -290,7 +277,7 @@ static int apply(enum op op, int64_t a, int64_t b, int64_t *ret, struct err *err
         if (a < 0) {
             return err_set(err, ERR_INVALID, "pow2ceil of a negative number");
         }
-        overflow = pow2ceil(a, ret) < 0;
+        overflow = expr_pow2ceil(a, ret) < 0;
         break;
     case OP_EQ: *ret = a == b; break;
     case OP_NE: *ret = a != b; break;

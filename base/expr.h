@@ -43,6 +43,21 @@ int expr_eval(const struct expr *expr, const struct symbols *symbols, int64_t *r
 /* ERR_INVALID as expr_eval for an unknown symbol, also where evaluation wouldn't get to it. */
 int expr_check(const struct expr *expr, const struct symbols *symbols, struct err *err);
 
+/*
+ * What an expression can be while symbols are somewhere within bounds: an interval that holds every
+ * value (not every value in it need come up). `ranges` are looked up first, then `symbols`. False: it
+ * can't be said, as somewhere within it may overflow, divide by zero or know a symbol not.
+ */
+struct expr_interval {
+    int64_t lo, hi;
+};
+struct expr_range {
+    const char *name;
+    struct expr_interval within;
+};
+bool expr_bounds(const struct expr *expr, const struct expr_range *ranges, size_t n,
+                 const struct symbols *symbols, struct expr_interval *ret);
+
 /* Does the expression mention this symbol? */
 bool expr_mentions(const struct expr *expr, const char *name);
 

@@ -208,12 +208,95 @@ static void test_scope(void **state)
     assert_null(symbols_find(NULL, "rows"));
 }
 
+/* Small symbols: every combination is tried. What can be said must hold every value, and no error. */
+static const char *const bounded[] = {
+    "a", "-a", "!a", "a + b", "a - b*2", "a * b", "a * a * c", "a / b", "a / (b + 9)", "a % b", "a % (b + 9)",
+    "a % 7", "(a + 9) % 4", "ceildiv(a + 9, c + 9)", "ceildiv(a, b)", "pow2ceil(a + 8)", "pow2ceil(b)",
+    "min(a, b) + max(b, c)", "a == b", "a != b + c", "a < b", "a <= b - 3", "a > b * c", "a >= b",
+    "a < b && c / a > 1", "a || 8 / a", "a + 20 < b && b / 0", "a < 20 || b / 0", "a < b || c < b",
+    "!(a < b) && !(c > 2)", "a * 4611686018427387904", "cols / (a + 9) % 16 == 0",
+};
+
+static void check_box(const struct expr *expr, const struct expr_range *ranges)
+{
+    struct expr_interval all;
+    bool said = expr_bounds(expr, ranges, 3, &scope, &all);
+    for (int64_t a = ranges[0].within.lo; said && a <= ranges[0].within.hi; a++) {
+        for (int64_t b = ranges[1].within.lo; b <= ranges[1].within.hi; b++) {
+            for (int64_t c = ranges[2].within.lo; c <= ranges[2].within.hi; c++) {
+                const struct symbol values[] = { { "a", a }, { "b", b }, { "c", c } };
+                const struct symbols inner = { values, 3, &scope };
+                int64_t value;
+                if (expr_eval(expr, &inner, &value, NULL) < 0 || value < all.lo || value > all.hi) {
+                    fail_msg("%s at %d %d %d", expr_text(expr), (int)a, (int)b, (int)c);
+                }
+            }
+        }
+    }
+    bool point = true;
+    for (size_t i = 0; i < 3; i++) {
+        point = point && ranges[i].within.lo == ranges[i].within.hi;
+    }
+    const struct symbol values[] = { { "a", ranges[0].within.lo }, { "b", ranges[1].within.lo },
+                                     { "c", ranges[2].within.lo } };
+    const struct symbols inner = { values, 3, &scope };
+    int64_t value;
+    if (point && expr_eval(expr, &inner, &value, NULL) == 0) {
+        assert_true(said && all.lo == value && all.hi == value); /* a point is known exactly */
+    }
+}
+
+static void test_bounds(void **state)
+{
+    (void)state;
+    auto_arena struct arena *arena = arena_new();
+    for (size_t i = 0; i < ARRAY_LEN(bounded); i++) {
+        struct expr *expr;
+        assert_int_equal(expr_parse(arena, bounded[i], &expr, NULL), 0);
+        for (int64_t box = 0; box < 400; box++) {
+            int64_t at = box * 2654435761 % 1000003, width = box % 4;
+            const struct expr_range ranges[] = {
+                { "a", { at % 13 - 6, at % 13 - 6 + (width ? at % width : 0) } },
+                { "b", { at / 13 % 13 - 6, at / 13 % 13 - 6 + (width ? at / 7 % width : 0) } },
+                { "c", { at / 169 % 13 - 6, at / 169 % 13 - 6 + width } },
+            };
+            check_box(expr, ranges);
+        }
+    }
+}
+
+/* What bounds are for: a constraint that no value left can keep is seen. */
+static void test_bounds_decide(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t lo, hi;
+    } cases[] = {
+        { "BLOCK * v <= 2048", 0, 1 }, { "BLOCK * v <= 128", 0, 0 }, { "BLOCK * v <= 16384", 1, 1 },
+        { "v % 64 == 0", 0, 0 },       { "cols % v > 63", 0, 0 },    { "min(v, 4) == 4 && BLOCK == 256", 0, 1 },
+        { "v < 1 || BLOCK < v", 0, 0 },
+    };
+    const struct expr_range v = { "v", { 1, 63 } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_arena struct arena *arena = arena_new();
+        struct expr *expr;
+        struct expr_interval got;
+        assert_int_equal(expr_parse(arena, cases[i].text, &expr, NULL), 0);
+        assert_true(expr_bounds(expr, &v, 1, &scope, &got));
+        if (got.lo != cases[i].lo || got.hi != cases[i].hi) {
+            fail_msg("%s: %d..%d", cases[i].text, (int)got.lo, (int)got.hi);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values), cmocka_unit_test(test_faults),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_check),
         cmocka_unit_test(test_mentions), cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_bounds), cmocka_unit_test(test_bounds_decide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,35 @@ static int holds(const void *ud, size_t rule, const uint16_t *config, struct err
     return value != 0;
 }
 
+/* What the constraint can be while those of its parameters that aren't set are anywhere in their range. */
+static bool can_hold(const void *ud, size_t rule, const uint16_t *config, uint64_t set)
+{
+    const struct tune_plan *plan = ud;
+    const struct plan *p = plan->space.plan;
+    if (rule < plan->first_constraint
+        || changed_by_when(p, p->constraints[rule - plan->first_constraint])) {
+        return true;
+    }
+    struct expr_range ranges[PLAN_PARAMS_MAX];
+    struct expr_interval within;
+    struct symbol values[PLAN_PARAMS_MAX];
+    struct symbols scope = { values, p->n_params, &plan->outer };
+    size_t n = 0;
+    uint16_t known[TUNE_PARAMS_MAX] = { 0 };
+    for (size_t i = 0; i < plan->made->n; i++) {
+        const struct tune_param *param = &plan->made->params[i];
+        if (set >> i & 1) {
+            known[i] = config[i];
+        } else if (plan->deps[rule] >> i & 1) {
+            ranges[n++] = (struct expr_range) {
+                param->name, { plan->choices[i][0], plan->choices[i][param->n - 1] } };
+        }
+    }
+    bind(plan, known, values);
+    return !expr_bounds(p->constraints[rule - plan->first_constraint], ranges, n, &scope, &within)
+           || within.lo != 0 || within.hi != 0;
+}
+
 static void make_rules(struct tune_plan *plan)
 {
     const struct plan *p = plan->space.plan;
@@ -209,7 +238,8 @@ static void make_rules(struct tune_plan *plan)
         plan->deps[n++] = mentions(plan, expr) | (changed_by_when(p, expr) ? whens : 0);
     }
     plan->rules = (struct tune_rules) { .n = plan->made->n, .sizes = plan->sizes, .n_rules = n,
-                                        .deps = plan->deps, .holds = holds, .ud = plan };
+                                        .deps = plan->deps, .holds = holds,
+                                        .can_hold = can_hold, .ud = plan };
 }
 
 /* Which constraints leave nothing. */

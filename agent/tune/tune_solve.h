@@ -4,12 +4,12 @@
  * Which combinations of values keep a set of rules: counted, listed, drawn uniformly, also where
  * nearly none does. Rules that share a parameter tie it into one group; groups are independent, so
  * a space too large to list is still counted and drawn from exactly if each of its groups can be
- * listed. Within a group parameters are set one by one, and a rule is asked as soon as all that it
- * depends on is set.
+ * listed. Within a group parameters are set one by one; a rule is asked as soon as all that it depends
+ * on is set, and before that whether it can still hold.
  *
  * A group that is too large to list is drawn from by rejection, else by random descents weighted by
  * the choices they had (Knuth 1975), which is uniform only as their number grows; its count is the
- * descents' mean.
+ * descents' mean. All efforts are bounded: about a second for the worst of spaces.
  */
 #include "agent/tune/tune_space.h"
 
@@ -22,6 +22,8 @@ struct tune_rules {
     const uint64_t *deps; /* a rule: bit i, parameter i */
     /* 1 kept, 0 broken, negative: can't be evaluated. Only what the rule depends on is set. */
     int (*holds)(const void *ud, size_t rule, const uint16_t *config, struct err *err);
+    /* False: the rule can't hold, whatever those values become that aren't in `set`. May be NULL. */
+    bool (*can_hold)(const void *ud, size_t rule, const uint16_t *config, uint64_t set);
     const void *ud;
 };
 
