@@ -41,6 +41,7 @@ struct campaign_options {
     double deadline_s, wall_s, gpu_s, until_sol; /* 0: none */
     double usd;          /* hard, over all tasks; 0: none */
     int64_t tokens;
+    bool profile;        /* counters and energy of what is accepted: for the next questions too */
     bool no_wait;        /* end when only replies from outside are awaited; not kept for a resume */
     const struct llm_options *model; /* for a model; NULL: defaults. `spec` is `llm`'s */
 };
@@ -73,7 +74,7 @@ int campaign_new(struct session *session, const struct campaign_options *options
                  const struct provider *provider, struct campaign **ret, struct err *err);
 /*
  * An earlier one, at the point where it stopped. ERR_BUSY: another process runs it. What `changes`
- * sets counts instead of what was kept: llm, model, usd, tokens, wall_s, gpu_s, steps (>= 0), no_wait;
+ * sets counts instead of what was kept: llm, model, usd, tokens, wall_s, gpu_s, steps (>= 0), profile, no_wait;
  * NULL: none.
  */
 int campaign_resume(struct session *session, const char *id, const struct campaign_options *changes,

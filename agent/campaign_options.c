@@ -62,7 +62,7 @@ char *campaign_options_text(const struct campaign *c)
 {
     const struct campaign_options *o = &c->options;
     json_t *json = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, "
-                             "s:f, s:I, s:f, s:o}",
+                             "s:f, s:I, s:f, s:o, s:b}",
                              "start", o->start, "baseline", o->baseline, "llm", o->llm, "tuner",
                              o->tuner, "ablate", o->ablate, "tune_budget",
                              (json_int_t)o->tune_budget, "samples", (json_int_t)o->samples,
@@ -70,7 +70,7 @@ char *campaign_options_text(const struct campaign *c)
                              "deadline_s", o->deadline_s, "wall_s", o->wall_s, "gpu_s", o->gpu_s,
                              "until_sol", o->until_sol, "usd", o->usd, "tokens",
                              (json_int_t)o->tokens, "seconds", campaign_seconds(c), "model",
-                             model_json(o->model));
+                             model_json(o->model), "profile", o->profile);
     json_t *names = json_array(); /* what the tasks' records stand under */
     for (size_t i = 0; i < c->n_runs; i++) {
         json_array_append_new(names, json_string(c->runs[i].task->name));
@@ -126,6 +126,7 @@ static void change(struct campaign_options *o, struct llm_options *model,
     o->wall_s = changes->wall_s > 0 ? changes->wall_s : o->wall_s;
     o->gpu_s = changes->gpu_s > 0 ? changes->gpu_s : o->gpu_s;
     o->steps = changes->steps >= 0 ? changes->steps : o->steps;
+    o->profile = changes->profile || o->profile;
     o->no_wait = changes->no_wait;
     if (changes->model) {
         change_model(model, changes->model);
@@ -163,6 +164,7 @@ int campaign_options_read(struct campaign *c, const struct campaign_record *reco
         .until_sol = json_number_value(json_object_get(json, "until_sol")),
         .usd = json_number_value(json_object_get(json, "usd")),
         .tokens = json_integer_value(json_object_get(json, "tokens")),
+        .profile = json_is_true(json_object_get(json, "profile")),
         .model = &model,
     };
     c->earlier_s = json_number_value(json_object_get(json, "seconds"));

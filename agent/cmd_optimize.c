@@ -280,7 +280,7 @@ static int run_optimize(const struct options *o)
         .steps = o->steps, .tune_budget = o->tune_budget, .deadline_s = o->deadline_s,
         .wall_s = o->wall_s, .gpu_s = o->gpu_s, .until_sol = o->until_sol, .samples = o->samples,
         .repairs = o->repairs, .usd = o->usd, .tokens = o->tokens, .no_wait = o->no_wait,
-        .model = &model,
+        .profile = o->profile, .model = &model,
     };
     struct campaign *campaign;
     int code = campaign_new(&session, &options, NULL, &campaign, &err) < 0
@@ -302,7 +302,7 @@ static int run_resume(const struct options *o)
     struct campaign_options changes = {
         .llm = str_eq(o->llm, "offline") ? NULL : o->llm, .steps = o->steps, .wall_s = o->wall_s,
         .gpu_s = o->gpu_s, .usd = o->usd, .tokens = o->tokens, .no_wait = o->no_wait,
-        .model = &model,
+        .profile = o->profile, .model = &model,
     };
     struct campaign *campaign;
     int code = campaign_resume(&session, o->args[0], &changes, NULL, &campaign, &err) < 0
@@ -322,7 +322,7 @@ const struct command command_optimize = {
             "  warpsmith optimize softmax --llm anthropic:MODEL --samples 3 --usd 5\n"
             "  warpsmith optimize softmax --llm spool:requests --no-wait\n"
             "  warpsmith optimize softmax matmul --gpu 0 --steps 20 --out runs/mine",
-    .takes = "gpu store out json sanitize llm model base-url key-file ca proxy prices max-tokens "
+    .takes = "gpu store out json profile sanitize llm model base-url key-file ca proxy prices max-tokens "
              "temperature "
              "llm-timeout samples repairs usd tokens wall gpu-seconds until-sol no-wait start baseline "
              "ablate tuner tune seed steps jobs deadline fresh quiet verbose",
@@ -338,7 +338,7 @@ const struct command command_resume = {
     .help = "Goes on where the campaign stopped, with the options it was started with; those given here "
             "count\ninstead.\n\n"
             "  warpsmith resume c6a1f3b2d4e5f",
-    .takes = "gpu store out json sanitize llm model base-url key-file ca proxy prices max-tokens "
+    .takes = "gpu store out json profile sanitize llm model base-url key-file ca proxy prices max-tokens "
              "temperature "
              "llm-timeout usd tokens wall gpu-seconds steps no-wait jobs quiet verbose",
     .args_min = 1,

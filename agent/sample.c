@@ -220,6 +220,7 @@ static void begin_judging(struct sample *s)
     run_emit(run, s, CAMPAIGN_EVENT_JUDGING, "judging");
     struct judge_request request = { .task = run->task, .candidate = s->candidate,
                                      .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
+                                     .profile = c->options.profile,
                                      .deadline_ms = (uint64_t)(c->options.deadline_s * 1000) };
     s->judgement = evaluator_judge(c->session->evaluator, &request, on_judged, s);
 }

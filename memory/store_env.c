@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -55,8 +56,22 @@ bool store_env_has_room(const struct store *store)
     return disk_room(store->path) >= ROOM_TO_GO_ON;
 }
 
+/* Has the file grown to where this process may not write on (ulimit -f)? */
+static bool at_limit(const struct store *store)
+{
+    auto_free char *path = xprintf("%s/data.mdb", store->path);
+    struct rlimit limit;
+    struct stat st;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+        && stat(path, &st) == 0 && (uint64_t)st.st_size + ROOM_TO_GO_ON >= limit.rlim_cur;
+}
+
 static int no_room(const struct store *store, struct err *err)
 {
+    if (at_limit(store)) {
+        return err_set(err, ERR_FULL, "store %s: no room left in the file: raise its limit (ulimit -f); "
+                       "reading goes on", store->path);
+    }
     return err_set(err, ERR_FULL,
                    "store %s: no room left on the disk (%.1f MB free): free some; reading goes on",
                    store->path, (double)disk_room(store->path) / 1e6);
@@ -71,7 +86,7 @@ int store_env_fail(const struct store *store, int mdb, struct err *err)
     case EFBIG:
         return no_room(store, err);
     case EIO: /* LMDB's code for a short write too */
-        if (!store_env_has_room(store)) {
+        if (!store_env_has_room(store) || at_limit(store)) {
             return no_room(store, err);
         }
         return err_set(err, -EIO, "store %s: the disk failed to read or write", path);
