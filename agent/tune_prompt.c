@@ -25,10 +25,10 @@ static const char *settled(const struct buf *out, struct arena *arena)
 
 static const char *fenced(struct arena *arena, const char *tag, const char *text)
 {
-    auto_buf struct buf out;
     if (!text) {
         return NULL;
     }
+    auto_buf struct buf out;
     buf_init(&out, PROMPT_TEXT_MAX);
     prompt_fence(&out, tag, text);
     return settled(&out, arena);
@@ -80,10 +80,10 @@ static const char *count_text(const struct tune_space *space, struct arena *aren
 
 static const char *constraints(const struct candidate *candidate, struct arena *arena)
 {
-    auto_buf struct buf out;
     if (!candidate || !candidate->plan->n_constraints) {
         return NULL;
     }
+    auto_buf struct buf out;
     buf_init(&out, PROMPT_TEXT_MAX);
     for (size_t i = 0; i < candidate->plan->n_constraints; i++) {
         buf_printf(&out, "%s\n", expr_text(candidate->plan->constraints[i]));
@@ -150,10 +150,10 @@ const uint16_t *tune_prompt_base(const struct tune_prompt_input *in)
 static const char *base_text(const struct tune_prompt_input *in, struct arena *arena)
 {
     const uint16_t *base = tune_prompt_base(in);
-    auto_buf struct buf out;
     if (!base) {
         return NULL;
     }
+    auto_buf struct buf out;
     buf_init(&out, PROMPT_TEXT_MAX);
     tune_prompt_config(in->space, base, &out);
     return fenced(arena, "json", out.at);
@@ -161,10 +161,10 @@ static const char *base_text(const struct tune_prompt_input *in, struct arena *a
 
 static const char *passed(const struct tune_prompt_input *in, struct arena *arena)
 {
-    auto_buf struct buf out;
     if (in->n_passed == 0) {
         return NULL;
     }
+    auto_buf struct buf out;
     buf_init(&out, PROMPT_TEXT_MAX);
     for (size_t i = 0; i < in->n_passed; i++) {
         buf_printf(&out, "%s\n", prompt_line(arena, in->passed[i], 400));

@@ -136,7 +136,7 @@ static void test_campaign_on_instant_workers(void **state)
     }
     assert_non_null(strstr(page, "Why these directions"));
     assert_non_null(strstr(page, "drawn with"));
-    assert_non_null(strstr(page, "configs</summary>"));
+    assert_non_null(strstr(page, " configs by "));
     assert_non_null(strstr(page, "<span class=a>"));
     campaign_free(c);
 }
