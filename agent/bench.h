@@ -29,7 +29,8 @@ struct bench {
 
 extern const struct bench bench_overhead, bench_campaign, bench_deadlines, bench_evaluate, bench_families,
     bench_correlation, bench_device, bench_exploits, bench_sanitize,
-    bench_mutants, bench_honest, bench_htg, bench_memory, bench_degenerate, bench_timing, bench_forest, bench_prior, bench_tuner;
+    bench_mutants, bench_honest, bench_htg, bench_memory, bench_degenerate, bench_timing, bench_forest, bench_prior, bench_tune,
+    bench_tuner;
 
 /* A store folder that is removed afterwards. The caller frees it. */
 int bench_folder(char **ret_path, struct err *err);

@@ -14,7 +14,7 @@ static const struct bench *const benches[] = {
     &bench_overhead, &bench_campaign, &bench_deadlines, &bench_evaluate, &bench_families,
     &bench_correlation, &bench_timing, &bench_device, &bench_exploits, &bench_mutants, &bench_honest,
     &bench_sanitize, &bench_htg, &bench_memory,
-    &bench_degenerate, &bench_forest, &bench_prior, &bench_tuner,
+    &bench_degenerate, &bench_forest, &bench_prior, &bench_tune, &bench_tuner,
 };
 
 void bench_figure(struct bench_report *report, const char *name, double value, const char *unit,
