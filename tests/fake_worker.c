@@ -83,9 +83,11 @@ static void compile_as_told(const struct frame *job, int number)
  */
 static double time_of(const char *side)
 {
-    uint32_t hash = 2166136261u;
     const char *end = side && *side == '{' ? strstr(side, "\"image\":") : NULL;
-    for (const char *at = side; end && at < end; at++) {
+    auto_free char *text = xprintf("\"candidate\":%.*s\"image\":1},", end ? (int)(end - side) : 0,
+                                   end ? side : "");
+    uint32_t hash = 2166136261u;
+    for (const char *at = text; *at; at++) {
         hash = (hash ^ (unsigned char)*at) * 16777619u;
     }
     const char *spread = getenv("WARPSMITH_FAKE_SPREAD"); /* 1: down to 50 us */
