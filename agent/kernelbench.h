@@ -18,6 +18,7 @@
 #include "kernelbench/problem.h"
 
 int kernelbench_list(const struct options *options);
+int kernelbench_check(const struct options *options);
 int kernelbench_run(const struct options *options);
 int kernelbench_score(const struct options *options);
 

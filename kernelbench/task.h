@@ -15,7 +15,7 @@
 #include "kernelbench/dtype.h"
 #include "kernelbench/plan.h"
 
-enum { TASK_TENSORS_MAX = 64, TASK_RANK_MAX = 8, TASK_SYMBOLS_MAX = 32, TASK_SHAPES_MAX = 32 };
+enum { TASK_TENSORS_MAX = 1024, TASK_RANK_MAX = 8, TASK_SYMBOLS_MAX = 32, TASK_SHAPES_MAX = 32 };
 
 enum tensor_role {
     TENSOR_ROLE_INPUT,

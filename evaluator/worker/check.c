@@ -127,7 +127,7 @@ int check_expect(struct judge *j, struct check *c)
 {
     const struct rig *rig = c->rig;
     return j->job->oracle
-        ? oracle_run(j->job->oracle, &rig->reference, rig->n_tensors, &j->err)
+        ? oracle_run(j->job->oracle, &rig->reference, rig->n_tensors, false, &j->err)
         : judge_execute(j, c->reference, rig->reference.at, "the reference");
 }
 

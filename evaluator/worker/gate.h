@@ -46,7 +46,7 @@ struct gate_zone {
     uint64_t at, bytes;
 };
 
-enum { GATE_SLOTS = 512, GATE_ZONES = 512 };
+enum { GATE_SLOTS = 3 * TASK_TENSORS_MAX, GATE_ZONES = 4 * (TASK_TENSORS_MAX + PLAN_SCRATCH_MAX) };
 
 struct gate {
     struct gpu *gpu;

@@ -2,6 +2,7 @@
 #include "evaluator/worker/judge.h"
 #include "base/util.h"
 #include "evaluator/worker/degenerate.h"
+#include "evaluator/worker/itself.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -173,12 +174,14 @@ json_t *judge_task(const struct judge_tools *tools, const struct job *job, struc
     char detail[1024] = "";
     begin(&j, tools, job, arena);
     int r = degenerate_check(&j, detail, sizeof(detail));
+    r = r < 0 || !job->oracle ? r : itself_check(&j);
     if (r == 0) {
         bool sound = !*j.verdict.degenerate;
         j.phase = "task";
-        judge_decide(&j, sound ? VERDICT_STATUS_ACCEPTED : VERDICT_STATUS_SUSPECT, "%s%s%s",
+        judge_decide(&j, sound ? VERDICT_STATUS_ACCEPTED : VERDICT_STATUS_SUSPECT, "%s%s%s%s",
                      sound ? "no trivial candidate passes" : "the task is degenerate: ",
-                     sound && *detail ? ", but for a shape that isn't timed: " : "", detail);
+                     sound && *detail ? ", but for a shape that isn't timed: " : "", detail,
+                     job->oracle ? "; PyTorch's own f32 passes" : "");
     }
     return end(&j, r);
 }

@@ -288,10 +288,10 @@ int oracle_make(struct oracle *o, const struct rig_buffers *to, size_t n, unsign
     return r < 0 ? r : copy_parts(o, to, n, parts & there, true, err);
 }
 
-int oracle_run(struct oracle *o, const struct rig_buffers *set, size_t n, struct err *err)
+int oracle_run(struct oracle *o, const struct rig_buffers *set, size_t n, bool as_is, struct err *err)
 {
     int r = copy_parts(o, set, n, RIG_PART_ALL, false, err);
-    r = r < 0 ? r : ask_plainly(o, json_pack("{s:s}", "kind", "run"), err);
+    r = r < 0 ? r : ask_plainly(o, json_pack("{s:s,s:b}", "kind", "run", "as_is", as_is), err);
     return r < 0 ? r : copy_parts(o, set, n, 0, true, err);
 }
 

@@ -38,5 +38,7 @@ void oracle_close(struct oracle *oracle);
 /* Fills the tensors of these parts (rig_part) as the seeds say, one for each part. */
 int oracle_make(struct oracle *oracle, const struct rig_buffers *to, size_t n_tensors, unsigned parts,
                 const uint64_t seeds[3], enum gate_mode mode, struct err *err);
-/* What the reference makes of these buffers' inputs, into their outputs; waits. */
-int oracle_run(struct oracle *oracle, const struct rig_buffers *set, size_t n_tensors, struct err *err);
+/* What the reference makes of these buffers' inputs, into their outputs; waits. In double where
+ * PyTorch can, or `as_is`: as the problem's file says. */
+int oracle_run(struct oracle *oracle, const struct rig_buffers *set, size_t n_tensors, bool as_is,
+               struct err *err);
