@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/campaign_internal.h"
 #include "agent/provider_model.h"
+#include "agent/tune/tuner.h"
+#include "agent/tune_desk.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -60,6 +62,19 @@ static void set_defaults(struct campaign *c)
     c->budget.tokens_most = o->tokens;
 }
 
+/* NULL and "none" are fine. */
+static int check_tuner(const char *name, struct err *err)
+{
+    auto_buf struct buf known;
+    buf_init(&known, 4096);
+    bool found = !name || str_eq(name, "none");
+    for (const char *const *a = tuner_algorithms(); *a && !found; a++) {
+        found = str_eq(name, *a);
+        buf_printf(&known, "%s, ", *a);
+    }
+    return found ? 0 : err_set(err, ERR_INVALID, "--tuner %s: there are %sand none", name, known.at);
+}
+
 /* What makes no sense is said before anything is opened or kept. */
 static int check_options(struct campaign *c, struct err *err)
 {
@@ -68,10 +83,9 @@ static int check_options(struct campaign *c, struct err *err)
         return err_set(err, ERR_INVALID, "--ablate %s: there are flat, random, no-prefix, "
                        "no-position, no-local, frozen and none", o->ablate);
     }
-    if (o->tuner && !str_eq(o->tuner, "none") && !str_eq(o->tuner, "random")
-        && !str_eq(o->tuner, "exhaustive")) {
-        return err_set(err, ERR_INVALID, "--tuner %s: there are random, exhaustive and none",
-                       o->tuner);
+    int r = check_tuner(o->tuner, err);
+    if (r < 0) {
+        return r;
     }
     if (o->n_tasks < 1 || o->n_tasks > CAMPAIGN_TASKS_MAX) {
         return err_set(err, ERR_INVALID, "a campaign has 1 to %d tasks", CAMPAIGN_TASKS_MAX);
@@ -231,6 +245,10 @@ int campaign_resume(struct session *session, const char *id, const struct campai
             ? err_set(err, r, "no campaign \"%s\" in %s; warpsmith report lists them", id,
                       store_path(session->store))
             : r;
+    }
+    if (str_eq(record.extra, TUNE_DESK_EXTRA)) {
+        return err_set(err, ERR_INVALID, "%s is a tuning: give its command again, and it goes on from what "
+                       "the store knows", id);
     }
     struct campaign *c = new_campaign(session);
     c->id = xstrdup(record.id);

@@ -47,10 +47,11 @@ static bool only_outside(const struct campaign *c, size_t *ret_waiting)
         }
         for (size_t k = 0; k < run->step.n_samples; k++) {
             const struct sample *s = &run->step.samples[k];
-            if (!s->settled && !s->asking) {
+            bool asks = s->asking || (s->tuning && tuning_asks(s->tuning));
+            if (!s->settled && !asks) {
                 return false;
             }
-            asking += s->asking;
+            asking += asks;
         }
     }
     *ret_waiting = facts.waiting;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* tune --replay: searches on a recorded space, with the curve of each. */
 #include "agent/cmd_tune.h"
+#include "agent/cmd_tune_replay.h"
 #include "agent/command.h"
 #include "agent/tune/tune_config.h"
-#include "agent/tune/tune_replay.h"
 #include "base/util.h"
 
 #include <math.h>
@@ -11,16 +11,6 @@
 #include <string.h>
 
 enum { EVALS = 200, SEEDS = 20 };
-
-/* What a run of the command holds. */
-struct replayed {
-    const struct options *options;
-    struct recorded *recorded;
-    size_t evals, n; /* n: seeds */
-    struct tune_replay_job *jobs;
-    uint16_t *pins;
-    size_t n_pins;
-};
 
 static size_t given(int64_t value, size_t otherwise)
 {
@@ -86,7 +76,7 @@ static json_t *best_json(const struct replayed *t)
 static json_t *result_json(const struct replayed *t)
 {
     json_t *per_seed = json_array(), *curves = json_array(), *spent = json_array();
-    json_t *failed = json_array();
+    json_t *failed = json_array(), *notes = json_array();
     double mean, worst;
     score_of(t, t->evals, &mean, &worst);
     for (size_t i = 0; i < t->n; i++) {
@@ -99,12 +89,13 @@ static json_t *result_json(const struct replayed *t)
         json_array_append_new(per_seed, json_real(run->score));
         json_array_append_new(spent, json_integer((json_int_t)run->n));
         json_array_append_new(failed, json_integer((json_int_t)run->n_failed));
+        json_array_append_new(notes, json_string(replayed_ask_note(t->ask, i)));
     }
-    return json_pack("{s:s, s:I, s:I, s:b, s:o, s:{s:f, s:f, s:o}, s:o, s:o, s:o, s:o}", "algorithm",
+    return json_pack("{s:s, s:I, s:I, s:b, s:o, s:{s:f, s:f, s:o}, s:o, s:o, s:o, s:o, s:o}", "algorithm",
                      t->jobs[0].run.algorithm, "evals", (json_int_t)t->evals, "seeds",
                      (json_int_t)t->n, "noise", t->options->noise, "space", space_json(t->recorded),
                      "score", "mean", mean, "worst", worst, "per_seed", per_seed, "best",
-                     best_json(t), "spent", spent, "failed", failed, "curves", curves);
+                     best_json(t), "spent", spent, "failed", failed, "notes", notes, "curves", curves);
 }
 
 /* --- For people --- */
@@ -171,6 +162,21 @@ static void print_result(const struct replayed *t)
     }
 }
 
+/* Where a proposer was meant to be and wasn't, or was of no use. */
+static void print_notes(const struct replayed *t)
+{
+    const char *algorithm = t->options->algorithm;
+    bool proposed = algorithm && (str_eq(algorithm, "llm") || str_eq(algorithm, "hybrid"));
+    if (proposed && !t->ask) {
+        printf("no model was asked (--llm): the search went on without proposals\n");
+    }
+    for (size_t i = 0; i < t->n && t->ask; i++) {
+        if (*replayed_ask_note(t->ask, i)) {
+            printf("search %zu: %s\n", i + 1, replayed_ask_note(t->ask, i));
+        }
+    }
+}
+
 /* --- The run --- */
 
 static int search(struct replayed *t, struct err *err)
@@ -185,6 +191,10 @@ static int search(struct replayed *t, struct err *err)
                        .pinned = t->pins },
             .batch = given(o->batch, 1), .noise = o->noise, .unlisted = o->unlisted,
         };
+    }
+    if (replayed_asks(t)) {
+        int r = replayed_ask_open(t, err);
+        return r < 0 ? r : replayed_ask_run(t, err);
     }
     tune_replay_many(t->jobs, t->n, (unsigned)given(o->threads, 0));
     for (size_t i = 0; i < t->n; i++) {
@@ -208,6 +218,10 @@ int tune_replayed(const struct options *options)
     r = r < 0 ? r : search(&t, &err);
     if (r == 0 && !str_eq(options->json, "-")) {
         print_result(&t);
+        print_notes(&t);
+    }
+    if (r == 0 && options->out) {
+        r = replayed_page(&t, options->out, &err);
     }
     if (r == 0 && options->json) {
         r = output_json(options->json, result_json(&t), &err);
@@ -215,8 +229,13 @@ int tune_replayed(const struct options *options)
     for (size_t i = 0; t.jobs && i < t.n; i++) {
         tune_replay_done(&t.jobs[i].run);
     }
+    bool waiting = r == ERR_BUSY && t.ask;
+    if (waiting) {
+        fprintf(stderr, "%s; give the command again when they're there\n", err_text(&err));
+    }
+    replayed_ask_close(t.ask);
     free(t.jobs);
     free(t.pins);
     recorded_free(t.recorded);
-    return r < 0 ? options_fail(&err) : EXIT_DONE;
+    return waiting ? EXIT_DONE : r < 0 ? options_fail(&err) : EXIT_DONE;
 }

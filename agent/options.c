@@ -49,7 +49,7 @@ static const struct option_entry entries[] = {
       OPTION_TEXT, AT(baseline), 0, 0 },
     { "ablate", "NAME", "switch a part of the memory off: flat, random, no-prefix, no-position, "
       "no-local, frozen, none", OPTION_TEXT, AT(ablate), 0, 0 },
-    { "tuner", "NAME", "random, exhaustive or none (default: exhaustive where the space is small)",
+    { "tuner", "NAME", "as tune's --algorithm (llm and hybrid ask --llm's model), or none: nothing is tuned",
       OPTION_TEXT, AT(tuner), 0, 0 },
     { "tune", "N", "configs that may be measured for one candidate", OPTION_WHOLE,
       AT(tune_budget), 0, 1e6 },

@@ -22,7 +22,7 @@ static int save(struct tune_desk *d, const char *status, struct err *err)
     struct campaign_record record = {
         .id = d->id, .status = status, .device = d->device, .llm = d->session->options->llm,
         .n_tasks = 1, .tasks = tasks, .seed = d->session->options->seed, .started_s = d->started_s,
-        .ended_s = str_eq(status, "running") ? 0 : (int64_t)time(NULL), .extra = "{\"kind\":\"tune\"}",
+        .ended_s = str_eq(status, "running") ? 0 : (int64_t)time(NULL), .extra = TUNE_DESK_EXTRA,
     };
     struct store_batch *batch = store_batch_new();
     int r = record_put_campaign(batch, &record, err);

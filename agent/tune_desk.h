@@ -11,6 +11,9 @@
 
 struct tune_desk;
 
+/* What the record of such a tuning says beside its name: nothing that a campaign's does. */
+#define TUNE_DESK_EXTRA "{\"kind\":\"tune\"}"
+
 /*
  * Opens the model that the session's options name; the session has a store. `what` is everything that
  * tells this tuning from another (hashed into the id); `task` a name for people. ERR_INVALID, ERR_ENVIRONMENT:

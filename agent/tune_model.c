@@ -15,7 +15,7 @@ struct tune_model {
     struct arena *arena;
     struct model_call call;
     struct turn turn; /* while an answer waits to be handed over */
-    const struct tuner *tuner;
+    const struct tuner *tuner; /* NULL: nobody waits any more, though an answer may come and be kept */
     int round;
     bool corrected;
     const char *unusable, *fault; /* this round's first answer, if it couldn't be used */
@@ -29,7 +29,9 @@ struct tune_model {
 static void hand_over(void *ud)
 {
     struct tune_model *m = ud;
-    m->done(m->ud, &m->proposals);
+    if (m->tuner) {
+        m->done(m->ud, &m->proposals);
+    }
 }
 
 static void hand_over_soon(struct tune_model *m)
@@ -50,7 +52,8 @@ static struct tune_prompt_input prompt_input(const struct tune_model *m)
     const struct tune_model_options *o = &m->options;
     struct tune_prompt_input in = {
         .task = o->task, .candidate = o->candidate, .device = o->device, .about = o->about,
-        .space = o->space, .unit = o->unit, .modelled = o->modelled, .passed = m->reply.notes,
+        .space = o->space, .unit = o->unit, .modelled = o->modelled,
+        .opening = m->round == 0, .passed = m->reply.notes,
         .n_passed = m->reply.n_notes, .reply = m->unusable, .fault = m->fault,
     };
     in.n_samples = tuner_samples(m->tuner, &in.samples);
@@ -117,6 +120,9 @@ static void read_answer(struct tune_model *m)
 static void on_end(struct model_call *call, enum model_call_end end, const char *why)
 {
     struct tune_model *m = container_of(call, struct tune_model, call);
+    if (!m->tuner) {
+        return;
+    }
     if (end == MODEL_CALL_ANSWERED) {
         read_answer(m);
     } else {
@@ -219,7 +225,7 @@ int tune_model_round(struct tune_model *m, struct tuner *tuner, uv_loop_t *loop,
     }
     uv_close((uv_handle_t *)timer, on_timer_closed);
     if (!w.over) {
-        turns_remove(&m->turn);
+        m->tuner = NULL;
         return err_set(err, ERR_BUSY, "a reply is awaited in %s", llm_where(w.desk->llm));
     }
     return w.code < 0 ? err_set(err, w.code, "%s", m->note) : 0;

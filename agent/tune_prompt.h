@@ -27,7 +27,7 @@ struct tune_prompt_input {
     const struct tuner_sample *samples; /* in the order in which they were asked for */
     size_t n_samples;
     const char *unit; /* of their times */
-    bool modelled;
+    bool modelled, opening; /* opening: the first round */
     size_t most, left; /* configs that are wanted; that the search will still measure */
     const char *const *passed; /* what was passed over in the answer before, and why */
     size_t n_passed;
