@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Campaigns with calls in flight, killed at random moments and resumed. After each kill the store
- * verifies; every attempt, verdict and answer that was there before is there as it was; and no call
- * whose answer was durable is sent again: the fake provider writes down every key it is asked.
+ * Campaigns with calls in flight, their tuners' among them, killed at random moments and resumed. After
+ * each kill the store verifies; every attempt, verdict and answer that was there before is there as it
+ * was; and no call whose answer was durable is sent again: the fake provider writes down every key it is
+ * asked.
  * WARPSMITH_KILLS=50 WARPSMITH_SEED=1 and on to 10 is the long proof, each in a store of its own.
  */
 #include "base/file.h"
@@ -45,7 +46,7 @@ static int run_child(const char *store, const char *url)
     model.base_url = url;
     struct campaign_options o = { .tasks = tasks, .n_tasks = ARRAY_LEN(tasks), .seed = 7, .steps = STEPS,
                                   .llm = "openai:gpt-test", .samples = 2, .repairs = 1,
-                                  .tune_budget = 3, .model = &model };
+                                  .tuner = "llm", .tune_budget = 6, .model = &model };
     struct campaign *c = NULL;
     int r = record_list_campaigns(s.store, arena, &records, &n, &err);
     const char *open = NULL;
@@ -191,7 +192,11 @@ static void test_killed_with_calls_in_flight(void **state)
     struct campaign_rig *rig = *state;
     session_close(&rig->session);
     auto_free char *log = xprintf("%s/asked.log", rig->folder);
-    auto_free char *arguments = xprintf("--latency 80 --log %s", log);
+    /* Some answers are for the tuner, which asks the same model. */
+    static const char configs[] = "{\"configs\":[{\"BLOCK\":512},{\"BLOCK\":128}]}";
+    auto_free char *path = xprintf("%s/configs", rig->folder);
+    assert_int_equal(file_write(path, configs, strlen(configs), NULL), 0);
+    auto_free char *arguments = xprintf("--latency 80 --log %s --answer %s", log, path);
     campaign_rig_fake(rig, arguments);
     const char *wanted = getenv("WARPSMITH_KILLS");
     const char *seed = getenv("WARPSMITH_SEED");
