@@ -55,7 +55,7 @@ int catalog_names(bool families, char *ret_names[CATALOG_NAMES_MAX], size_t *ret
     size_t n, kept = 0;
     r = list_folders(root, ".", ret_names, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        if (str_eq(ret_names[i], "memory")) {
+        if (str_eq(ret_names[i], "memory") || str_eq(ret_names[i], "spaces")) {
             free(ret_names[i]);
         } else {
             ret_names[kept++] = ret_names[i];

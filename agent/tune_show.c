@@ -197,7 +197,7 @@ int tune_show_page(const struct tune_about *about, const struct tuning_result *r
         { "time", arena_printf(arena, "%.1f s, the device busy with timing and checks %.0f %% of them",
                                r->wall_s, 100 * tune_show_busy(r)) },
         { "best", r->best_sample < 0 ? "none" : r->samples[r->best_sample].config },
-        { "driver", about->device->driver },
+        { "driver", about->device->ceilings.driver },
     };
     const struct tune_page page = {
         .title = arena_printf(arena, "%s: %s", about->task->name, about->candidate->name),
@@ -243,6 +243,6 @@ int tune_show_t4(const struct tune_about *about, const struct tuning_result *r, 
     const struct recorded_about meta = { .kernel = about->candidate->name, .task = about->task->name,
                                          .shape = about->task->shapes[0].name,
                                          .device = about->device->name,
-                                         .driver = about->device->driver, .date = date };
+                                         .driver = about->device->ceilings.driver, .date = date };
     return recorded_write_t4(path, r->space, &meta, entries, r->n, err);
 }

@@ -132,7 +132,7 @@ int tuning_store_open(struct tuning *t, struct err *err)
     space_id(t->options.candidate, space);
     t->prefix = xprintf("%.16s/%.32s/%s/", task, space, device);
     if (t->session->store) {
-        auto_free char *key = xprintf("%s_", t->prefix);
+        auto_free char *key = xprintf("%s-", t->prefix); /* in front of every config */
         keep(t, key, head(t));
     }
     return 0;

@@ -146,14 +146,14 @@ void rig_tune(struct fixture *f, const struct candidate *candidate, size_t budge
     rig_tune_as(f, options, seen);
 }
 
-/* The samples; what says what a space is about stands under "_". */
+/* The samples; what says what a space is about stands under "-". */
 size_t rig_kept(struct fixture *f, struct store_item **ret, struct arena *arena)
 {
     size_t n, samples = 0;
     assert_int_equal(store_scan(f->session.store, STORE_DB_TUNINGS, "", NULL, SAMPLES_MAX, arena,
                                 ret, &n, NULL), 0);
     for (size_t i = 0; i < n; i++) {
-        if (!strstr((*ret)[i].key, "/_")) {
+        if (!strstr((*ret)[i].key, "/-")) {
             (*ret)[samples++] = (*ret)[i];
         }
     }
