@@ -199,7 +199,7 @@ static int write_doc(struct writing *w, const json_t *described, struct err *err
 {
     const json_t *unsupported = json_object_get(described, "unsupported");
     const char *hash = json_string_value(json_object_get(described, "hash"));
-    int64_t bytes = 0;
+    int64_t bytes = 0, flops = 0;
     struct id id;
     if (json_is_string(unsupported)) {
         return err_set(err, ERR_UNSUPPORTED, "%s", json_string_value(unsupported));
@@ -211,6 +211,10 @@ static int write_doc(struct writing *w, const json_t *described, struct err *err
     r = r < 0 ? r : add_tensors(w, described, err);
     r = r < 0 ? r : add_scalars(w, described, err);
     r = r < 0 ? r : jread_int(described, "bytes", true, 0, (int64_t)1 << 60, NULL, &bytes, err);
+    r = r < 0 ? r : jread_int(described, "flops", false, 0, (int64_t)1 << 60, NULL, &flops, err);
+    if (r == 0 && flops) {
+        json_object_set_new(w->doc, "flops", json_integer(flops));
+    }
     if (r == 0) {
         json_object_set_new(w->doc, "bytes", json_integer(bytes));
         add_accumulation(w);

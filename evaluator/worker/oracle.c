@@ -148,6 +148,14 @@ static json_t *opening(const struct bound *bound)
     return json_pack("{s:s,s:o}", "kind", "open", "tensors", tensors);
 }
 
+/* An ill-conditioned problem doesn't make everything right. */
+static double share_of(const json_t *pair, size_t i)
+{
+    static const double most = 2.5e-3;
+    double share = json_number_value(json_array_get(pair, i));
+    return share > 0 ? MIN(share, most) : 0;
+}
+
 static int read_places(struct oracle *o, const json_t *answer, const struct bound *bound,
                        struct err *err)
 {
@@ -159,6 +167,9 @@ static int read_places(struct oracle *o, const json_t *answer, const struct boun
         size_t need = rig_bytes(&bound->buffers[i]);
         good = at >= 0 && at % 16 == 0 && at <= bytes && need <= (size_t)(bytes - at);
         o->places[i] = good ? (size_t)at : 0;
+        const json_t *off = json_array_get(json_object_get(answer, "off"), i);
+        o->off[i] = share_of(off, 0);
+        o->off_rms[i] = share_of(off, 1);
     }
     o->bytes = good ? (size_t)bytes : 0;
     o->host = json_is_true(json_object_get(answer, "host"));

@@ -27,6 +27,8 @@ struct oracle {
     CUmemGenericAllocationHandle handle;
     CUdeviceptr base; /* reserved, mapped now and then */
     size_t places[TASK_TENSORS_MAX];
+    /* Of outputs: what PyTorch's own f32 misses double by, at most and as RMS; shares of the RMS. */
+    double off[TASK_TENSORS_MAX], off_rms[TASK_TENSORS_MAX];
 };
 
 /* Opens the job's problem, whose tensors are those of `bound`. oracle_close is needed whatever comes. */
