@@ -51,7 +51,7 @@ size_t prior_guide_tunings(const struct prior_guide *guide);
 
 struct prior_sample {
     const uint16_t *config;
-    double time; /* NAN: failed */
+    double time; /* NAN: failed; < 0: asked for, not told yet */
 };
 
 /* The `most` configs to be measured next, best first, none of them among what was measured here (`own`,

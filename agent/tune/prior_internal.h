@@ -42,3 +42,37 @@ struct prior_waves *prior_waves_new(const struct tune_space *space, uint64_t see
 void prior_waves_free(struct prior_waves *waves); /* NULL is fine */
 /* ret[n * PRIOR_WAVES]; a dot product with standard normal weights is the process at a config. */
 void prior_waves_at(const struct prior_waves *waves, const uint16_t *configs, size_t n, float *ret);
+
+enum { PRIOR_VIEWS_MAX = 12, PRIOR_DRAWS = 256 };
+
+struct prior_guide {
+    const struct tune_space *space;
+    size_t n_views, width; /* width: of a row of the design, n_views + PRIOR_WAVES */
+    struct prior_view *views[PRIOR_VIEWS_MAX];
+    double share[PRIOR_VIEWS_MAX];
+    struct prior_waves *waves;
+    uint64_t seed;
+    size_t n; /* candidates */
+    uint16_t *configs;
+    float *design; /* candidates' rows */
+    float *draws;  /* [k * PRIOR_DRAWS + draw], k < width */
+};
+
+/* What was measured here, in y; the fastest first. */
+struct prior_own {
+    size_t n;
+    float *design; /* n * width */
+    double *t;
+    double *gain; /* n * width: Cov(row of the design, weights) */
+};
+
+/* Prior draws into guide->draws. */
+void prior_draw(struct prior_guide *guide);
+/* ret[n * width]: y of every view, then the deviation's waves. */
+void prior_design(const struct prior_guide *guide, const uint16_t *configs, size_t n, float *ret);
+/* The fastest of what was measured; ret->n is 0 if nothing ran. */
+void prior_own_read(const struct prior_guide *guide, const struct prior_sample *samples, size_t n,
+                    struct prior_own *ret);
+void prior_own_done(struct prior_own *own);
+/* `draws`, a copy of the prior's, into draws given what was measured. */
+void prior_condition(const struct prior_guide *guide, struct prior_own *own, float *draws);

@@ -30,7 +30,7 @@ const struct algorithm search_exhaustive = { .name = "exhaustive",
                                              .open = open_exhaustive,
                                              .next = next_exhaustive };
 
-/* What was proposed comes before any algorithm; after that there's nothing more. */
+/* What was proposed and what a guide proposes come before any algorithm; there's nothing more. */
 static bool next_prior(struct tuner *t, uint16_t *ret_config)
 {
     (void)t;

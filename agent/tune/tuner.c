@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRAW_AGAIN = 1000 };
+enum { DRAW_AGAIN = 1000, GUIDED = 40 };
 
 static const struct algorithm *const algorithms[] = {
     &search_auto, &search_rank, &search_lfbo, &search_genetic, &search_random, &search_exhaustive,
@@ -198,6 +198,10 @@ static void set_up(struct tuner *t, const struct tuner_options *options)
     add_first(t, s->own, s->has_own);
     add_first(t, options->pinned, options->n_pinned);
     add_first(t, options->proposed, options->n_proposed);
+    if (options->guide) {
+        size_t usual = t->algorithm == &search_prior ? t->budget : GUIDED;
+        tuner_guided_open(t, options->guide, options->n_guided ? options->n_guided : usual);
+    }
 }
 
 int tuner_new(const struct tune_space *space, const struct tuner_options *options,
@@ -267,7 +271,8 @@ size_t tuner_ask(struct tuner *t, size_t most, uint16_t *ret)
     size_t n = 0;
     while (n < most && t->n < t->budget && !t->over) {
         uint16_t *config = ret + n * t->space->n;
-        if (!next_first(t, config) && !t->algorithm->next(t, config)) {
+        if (!next_first(t, config) && !tuner_guided_next(t, config)
+            && !t->algorithm->next(t, config)) {
             t->over = t->n_told == t->n && tuner_waits(t) < 0;
             break;
         }

@@ -5,13 +5,14 @@
  * device, the simulator, a recorded space) is outside.
  *
  * Rules for every algorithm: the space's own config comes first, then the pinned ones, then the
- * proposed ones; no config comes twice; a failure is told as NAN and counts as an evaluation; at
+ * proposed ones, then a guide's; no config comes twice; a failure is told as NAN and counts as an evaluation; at
  * most `budget` configs are asked for; only allowed configs are. Configs may be asked for before
  * earlier ones are told. Every algorithm but `prior` goes on until the budget or the space is used.
  */
 #include "agent/tune/tune_space.h"
 
 struct tuner;
+struct prior_guide;
 
 struct tuner_options {
     /* NULL: `exhaustive` where the budget covers the listed space, else `auto`. */
@@ -21,8 +22,12 @@ struct tuner_options {
     const char *flags; /* "quantile=0.1,copies=5", NULL: defaults; `tuner_flags` lists them */
     size_t n_pinned;   /* known-good configs, asked for right after the space's own */
     const uint16_t *pinned;
-    size_t n_proposed; /* from a prior: asked for next, best first */
+    size_t n_proposed; /* asked for next, best first */
     const uint16_t *proposed;
+    /* What earlier tunings say (prior.h): it proposes until n_guided configs were asked for (0: 40), then
+       the algorithm goes on from all that was measured. NULL: none. Must outlive the tuner. */
+    struct prior_guide *guide;
+    size_t n_guided;
 };
 
 struct tuner_flag {

@@ -8,7 +8,7 @@
 #include "agent/tune/tuner.h"
 #include "base/arena.h"
 
-enum { TUNER_FLAGS_MAX = 24 };
+enum { TUNER_FLAGS_MAX = 40 };
 
 struct algorithm {
     const char *name;
@@ -42,6 +42,7 @@ struct tuner {
     uint32_t *order; /* of the listed, by the seed: for drawing without repeats */
     size_t at_order;
     bool over; /* nothing is left to try */
+    struct tuner_guided *guided; /* NULL: no prior */
     void *state;
 };
 
@@ -49,6 +50,10 @@ struct tuner {
 struct tuner_part;
 struct tuner_part *tuner_part_new(struct tuner *t, const struct algorithm *algorithm);
 bool tuner_part_next(struct tuner *t, struct tuner_part *part, uint16_t *ret_config);
+
+/* tuner_guided.c: the prior's proposals, until `most` configs were asked for. */
+void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t most);
+bool tuner_guided_next(struct tuner *t, uint16_t *ret_config);
 
 /* Whether a config was asked for. */
 bool tuner_asked(const struct tuner *t, const uint16_t *config);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a prior proposes, before an algorithm takes over: a handful at once, then, with every
+ * measurement, what it holds for best.
+ */
+#include "agent/tune/prior.h"
+#include "agent/tune/tuner_algorithm.h"
+#include "base/util.h"
+
+#include <string.h>
+
+enum { AHEAD = 16 }; /* configs that one look at the samples must be enough for */
+
+struct tuner_guided {
+    struct prior_guide *guide;
+    size_t most; /* evaluations of the tuner until it stops */
+    uint16_t *ahead;
+    size_t n, at, told;
+};
+
+void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t most)
+{
+    t->guided = arena_alloc(t->arena, 1, sizeof(*t->guided));
+    *t->guided = (struct tuner_guided) {
+        .guide = guide, .most = most,
+        .ahead = arena_alloc(t->arena, AHEAD * t->space->n, sizeof(uint16_t)),
+    };
+}
+
+static void look(struct tuner *t, struct tuner_guided *g)
+{
+    auto_free struct prior_sample *own = xcalloc(t->n + 1, sizeof(*own));
+    for (size_t i = 0; i < t->n; i++) {
+        own[i] = (struct prior_sample) { t->samples[i].config, t->samples[i].time };
+    }
+    g->n = prior_guide_next(g->guide, own, t->n, AHEAD, g->ahead);
+    g->at = 0;
+    g->told = t->n_told;
+}
+
+bool tuner_guided_next(struct tuner *t, uint16_t *ret_config)
+{
+    struct tuner_guided *g = t->guided;
+    if (!g || t->n >= g->most) {
+        return false;
+    }
+    if (g->at == g->n || t->n_told > g->told) {
+        look(t, g);
+    }
+    while (g->at < g->n) {
+        const uint16_t *config = g->ahead + g->at++ * t->space->n;
+        if (!tuner_asked(t, config) && tune_space_allows(t->space, config) == 1) {
+            memcpy(ret_config, config, tuner_row_bytes(t));
+            return true;
+        }
+    }
+    return false;
+}
