@@ -2,6 +2,7 @@
 /* A plan's space as a tuner sees it, against asking the plan of every combination. */
 #include "agent/tune/tune_plan.h"
 #include "agent/tune/tune_config.h"
+#include "base/buf.h"
 #include "base/util.h"
 #include "tests/sample.h"
 
@@ -189,6 +190,39 @@ static void test_large(void **state)
     }
 }
 
+/* Twelve values of 64, each above the one before: one config in 10^9, in one group that can't be listed. */
+static void test_chain(void **state)
+{
+    (void)state;
+    auto_buf struct buf patch;
+    buf_init(&patch, 1 << 16);
+    buf_puts(&patch, "{\"params\": {");
+    for (int i = 0; i < 12; i++) {
+        buf_printf(&patch, "%s\"P%d\": %d", i ? ", " : "", i, 12 - i);
+    }
+    buf_puts(&patch, "}, \"space\": {");
+    for (int i = 0; i < 12; i++) {
+        buf_printf(&patch, "%s\"P%d\": {\"int\": [1, 64]}", i ? ", " : "", i);
+    }
+    buf_puts(&patch, "}, \"constraints\": [");
+    for (int i = 0; i < 11; i++) {
+        buf_printf(&patch, "%s\"P%d < P%d\"", i ? ", " : "", i, i + 1);
+    }
+    buf_puts(&patch, "]}");
+    struct fixture f;
+    struct rng rng;
+    rng_init(&rng, 1, 2, 3);
+    assert_int_equal(open_plan(&f, "default", patch.at), 0);
+    assert_int_equal(f.made->count, TUNE_COUNT_ESTIMATE);
+    assert_false(f.made->has_own);
+    for (int k = 0; k < 20; k++) {
+        uint16_t config[PLAN_PARAMS_MAX];
+        assert_int_equal(tune_space_draw(f.made, &rng, config), 0);
+        assert_int_equal(tune_space_allows(f.made, config), 1);
+    }
+    close_plan(&f);
+}
+
 static void test_nothing_to_tune(void **state)
 {
     (void)state;
@@ -235,7 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds), cmocka_unit_test(test_against_plan),
         cmocka_unit_test(test_said),  cmocka_unit_test(test_large),
-        cmocka_unit_test(test_nothing_to_tune), cmocka_unit_test(test_id),
+        cmocka_unit_test(test_chain), cmocka_unit_test(test_nothing_to_tune), cmocka_unit_test(test_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct tune_plan {
     size_t param_of[PLAN_PARAMS_MAX];   /* a tunable's parameter; SIZE_MAX: it has one value */
     /* Rules are the plan's constraints, before them one that says that its `when`s can be evaluated. */
     uint64_t deps[TUNE_RULES_MAX];
+    bool settles[TUNE_RULES_MAX]; /* a `when` may change what the rule sees */
     size_t first_constraint;
     struct tune_rules rules;
     struct tune_solution *solution;
@@ -152,17 +153,27 @@ static bool changed_by_when(const struct plan *plan, const struct expr *expr)
     return false;
 }
 
-/* Symbols of the plan's parameters under a config; what the rule doesn't depend on is any value. */
-static void bind(const struct tune_plan *plan, const uint16_t *config, struct symbol *ret)
+/*
+ * Symbols of the plan's parameters under a config: those that the rule depends on and those that
+ * aren't tuned; all of them where a `when` must be asked. Returns how many.
+ */
+static size_t bind(const struct tune_plan *plan, uint64_t deps, bool all, const uint16_t *config,
+                   struct symbol *ret)
 {
     const struct plan *p = plan->space.plan;
-    int64_t values[PLAN_PARAMS_MAX];
-    size_t tunable = 0;
-    tune_plan_values(plan->made, config, values);
+    size_t tunable = 0, n = 0;
     for (size_t i = 0; i < p->n_params; i++) {
         const struct param *param = &p->params[i];
-        ret[i] = (struct symbol) { param->name, param->range ? values[tunable++] : param->value };
+        size_t at = param->range ? plan->param_of[tunable++] : SIZE_MAX;
+        if (at == SIZE_MAX) {
+            int64_t value = param->range ? param->range->choices[0] : param->value;
+            ret[n++] = (struct symbol) { param->name, value };
+        } else if (all || deps >> at & 1) {
+            ret[n++] = (struct symbol) { param->name, plan->choices[at][all && !(deps >> at & 1)
+                                                                        ? 0 : config[at]] };
+        }
     }
+    return n;
 }
 
 static int holds(const void *ud, size_t rule, const uint16_t *config, struct err *err)
@@ -170,14 +181,13 @@ static int holds(const void *ud, size_t rule, const uint16_t *config, struct err
     const struct tune_plan *plan = ud;
     const struct plan *p = plan->space.plan;
     struct symbol values[PLAN_PARAMS_MAX];
-    struct symbols scope = { values, p->n_params, &plan->outer };
-    bind(plan, config, values);
-    bool settle = rule < plan->first_constraint;
-    const struct expr *expr = settle ? NULL : p->constraints[rule - plan->first_constraint];
-    int r = 0;
-    if (settle || changed_by_when(p, expr)) {
-        r = plan_settle(p, &plan->outer, values, err);
-    }
+    bool settle = plan->settles[rule];
+    const struct expr *expr = rule < plan->first_constraint
+                                  ? NULL
+                                  : p->constraints[rule - plan->first_constraint];
+    struct symbols scope = { values, bind(plan, plan->deps[rule], settle, config, values),
+                             &plan->outer };
+    int r = settle ? plan_settle(p, &plan->outer, values, err) : 0;
     int64_t value = 1;
     if (r == 0 && expr) {
         r = expr_eval(expr, &scope, &value, err);
@@ -192,33 +202,25 @@ static int holds(const void *ud, size_t rule, const uint16_t *config, struct err
     return value != 0;
 }
 
-/* What the constraint can be while those of its parameters that aren't set are anywhere in their range. */
-static bool can_hold(const void *ud, size_t rule, const uint16_t *config, uint64_t set)
+/* What the constraint can be while its parameters are anywhere within bounds. */
+static bool can_hold(const void *ud, size_t rule, const uint16_t *lo, const uint16_t *hi)
 {
     const struct tune_plan *plan = ud;
-    const struct plan *p = plan->space.plan;
-    if (rule < plan->first_constraint
-        || changed_by_when(p, p->constraints[rule - plan->first_constraint])) {
+    if (plan->settles[rule]) {
         return true;
     }
     struct expr_range ranges[PLAN_PARAMS_MAX];
     struct expr_interval within;
     struct symbol values[PLAN_PARAMS_MAX];
-    struct symbols scope = { values, p->n_params, &plan->outer };
+    struct symbols scope = { values, bind(plan, 0, false, lo, values), &plan->outer };
     size_t n = 0;
-    uint16_t known[TUNE_PARAMS_MAX] = { 0 };
-    for (size_t i = 0; i < plan->made->n; i++) {
-        const struct tune_param *param = &plan->made->params[i];
-        if (set >> i & 1) {
-            known[i] = config[i];
-        } else if (plan->deps[rule] >> i & 1) {
-            ranges[n++] = (struct expr_range) {
-                param->name, { plan->choices[i][0], plan->choices[i][param->n - 1] } };
-        }
+    for (uint64_t m = plan->deps[rule]; m; m &= m - 1) {
+        size_t i = (size_t)__builtin_ctzll(m);
+        ranges[n++] = (struct expr_range) { plan->made->params[i].name,
+                                            { plan->choices[i][lo[i]], plan->choices[i][hi[i]] } };
     }
-    bind(plan, known, values);
-    return !expr_bounds(p->constraints[rule - plan->first_constraint], ranges, n, &scope, &within)
-           || within.lo != 0 || within.hi != 0;
+    const struct expr *expr = plan->space.plan->constraints[rule - plan->first_constraint];
+    return !expr_bounds(expr, ranges, n, &scope, &within) || within.lo != 0 || within.hi != 0;
 }
 
 static void make_rules(struct tune_plan *plan)
@@ -230,11 +232,13 @@ static void make_rules(struct tune_plan *plan)
         whens |= mentions(plan, p->whens[i].condition);
     }
     if (p->n_whens > 0) {
+        plan->settles[n] = true;
         plan->deps[n++] = whens;
     }
     plan->first_constraint = n;
     for (size_t i = 0; i < p->n_constraints; i++) {
         const struct expr *expr = p->constraints[i];
+        plan->settles[n] = changed_by_when(p, expr);
         plan->deps[n++] = mentions(plan, expr) | (changed_by_when(p, expr) ? whens : 0);
     }
     plan->rules = (struct tune_rules) { .n = plan->made->n, .sizes = plan->sizes, .n_rules = n,

@@ -73,13 +73,11 @@ static void order_params(const struct tune_rules *rules, uint64_t members, struc
     uint64_t set = 0, done = 0;
     for (size_t i = 0; i < group->n; i++) {
         set |= (uint64_t)1 << group->param[i];
-        group->set[i] = set;
         for (size_t k = 0; k < group->n_rules; k++) {
             uint64_t deps = rules->deps[group->rule[k]];
             bool now = (deps & ~set) == 0 && !(done >> k & 1);
             group->ready[i] |= (uint64_t)now << k;
             done |= (uint64_t)now << k;
-            group->touched[i] |= (uint64_t)((deps & ~set) && deps >> group->param[i] & 1) << k;
         }
     }
 }
@@ -124,7 +122,7 @@ static int solve_group(const struct tune_rules *rules, struct arena *arena, stru
     }
     struct tune_walk w = { .rules = rules, .group = group, .asked = ~(uint64_t)0, .most = LIST_VISITS,
                       .err = err };
-    int r = tune_walk_list(&w, 0, false);
+    int r = tune_walk_list(&w);
     if (r == 0 && w.cut) {
         struct rng rng;
         rng_init(&rng, 1, 1, 0);

@@ -5,11 +5,12 @@
  * nearly none does. Rules that share a parameter tie it into one group; groups are independent, so
  * a space too large to list is still counted and drawn from exactly if each of its groups can be
  * listed. Within a group parameters are set one by one; a rule is asked as soon as all that it depends
- * on is set, and before that whether it can still hold.
+ * on is set, and before that the bounds of what isn't are narrowed to where it can still hold.
  *
  * A group that is too large to list is drawn from by rejection, else by random descents weighted by
  * the choices they had (Knuth 1975), which is uniform only as their number grows; its count is the
- * descents' mean. All efforts are bounded: about a second for the worst of spaces.
+ * descents' mean, good for an order of magnitude at best where values are many. All efforts are
+ * bounded.
  */
 #include "agent/tune/tune_space.h"
 
@@ -22,8 +23,8 @@ struct tune_rules {
     const uint64_t *deps; /* a rule: bit i, parameter i */
     /* 1 kept, 0 broken, negative: can't be evaluated. Only what the rule depends on is set. */
     int (*holds)(const void *ud, size_t rule, const uint16_t *config, struct err *err);
-    /* False: the rule can't hold, whatever those values become that aren't in `set`. May be NULL. */
-    bool (*can_hold)(const void *ud, size_t rule, const uint16_t *config, uint64_t set);
+    /* False: the rule holds nowhere while each parameter i is in lo[i]..hi[i]. May be NULL. */
+    bool (*can_hold)(const void *ud, size_t rule, const uint16_t *lo, const uint16_t *hi);
     const void *ud;
 };
 

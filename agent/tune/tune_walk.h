@@ -12,12 +12,15 @@ struct tune_group {
     uint8_t param[TUNE_PARAMS_MAX]; /* in the order they are set */
     uint8_t rule[TUNE_RULES_MAX];   /* in their own order */
     uint64_t ready[TUNE_PARAMS_MAX];   /* which of `rule` can be asked once this one is set */
-    uint64_t touched[TUNE_PARAMS_MAX]; /* which of those that can't yet depend on it */
-    uint64_t set[TUNE_PARAMS_MAX];     /* what is set then */
     uint16_t *rows;                  /* NULL: a free parameter, or too many */
     size_t n_rows;                   /* 0: too many */
     double estimate;
     bool hits;                       /* drawing freely finds enough */
+};
+
+/* Where each parameter may still be, both ends included. */
+struct tune_box {
+    uint16_t lo[TUNE_PARAMS_MAX], hi[TUNE_PARAMS_MAX];
 };
 
 /* A walk over one group's combinations. */
@@ -35,18 +38,22 @@ struct tune_walk {
 
 /* 1 kept, 0 broken, negative: a rule can't be evaluated, and no other is broken. */
 int tune_walk_keeps(struct tune_walk *w);
+/* The box of all combinations, narrowed; false: there are none. */
+bool tune_walk_begin(struct tune_walk *w, struct tune_box *ret);
 /*
- * False if a rule that is ready after this depth is broken, or another one can't hold any more. One
- * that can't be evaluated isn't yet held against the combination: another may forbid it; *unsure says
- * to ask all at the end.
+ * Sets the parameter of this depth, by config and box, and narrows the box. False if a rule that is
+ * ready now is broken, or another one can't hold any more. One that can't be evaluated isn't yet held
+ * against the combination: another may forbid it; *unsure says to ask all at the end.
  */
-bool tune_walk_may_go_on(struct tune_walk *w, size_t depth, bool *unsure);
-/* Lists the group's combinations from a depth on, 0 or an error of a rule; w->cut: it took too long. */
-int tune_walk_list(struct tune_walk *w, size_t depth, bool unsure);
+bool tune_walk_set(struct tune_walk *w, size_t depth, uint16_t value, struct tune_box *box,
+                   bool *unsure);
+/* Lists the group's combinations, 0 or an error of a rule; w->cut: it took too long. */
+int tune_walk_list(struct tune_walk *w);
 /* A smallest set of rules that nothing keeps, by their numbers; 0 if it wasn't found. */
 uint64_t tune_walk_conflict(const struct tune_rules *rules, const struct tune_group *group);
 
 /* How a group that is too large to list is drawn from, and about how large it is. */
 void tune_walk_look(const struct tune_rules *rules, struct tune_group *group);
+/* 0 or ERR_NOTFOUND; sets the group's parameters in `config`. */
 int tune_walk_draw(const struct tune_rules *rules, const struct tune_group *group, struct rng *rng,
                    uint16_t *config);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A plan of any bytes, bound at every shape of a fixed task. What parses has an id that survives
- * its own canonical form; what binds keeps every limit that a launch has.
+ * its own canonical form; what binds keeps every limit that a launch has;
+ * what is drawn from its space keeps the constraints.
  */
+#include "agent/tune/tune_plan.h"
 #include "base/util.h"
 #include "kernelbench/space.h"
 
@@ -56,15 +58,25 @@ static void check_space(const struct task *task, const struct candidate *candida
                         const struct device_facts *facts)
 {
     struct space space;
-    struct rng rng;
-    int64_t config[PLAN_PARAMS_MAX];
-    rng_init(&rng, 1, 1, 1);
+    struct tune_space *made = NULL;
+    struct err err = { 0 };
     if (space_init(&space, task, &task->shapes[0], candidate->plan, facts, NULL) < 0) {
         return;
     }
-    if (space_allows(&space, space.own, NULL) == 1) {
-        require(space_draw(&space, &rng, config, NULL) != ERR_BUG);
+    if (tune_plan(&space, &made, &err) < 0) {
+        require(!made && err.text[0]);
+        return;
     }
+    struct rng rng;
+    uint16_t config[TUNE_PARAMS_MAX];
+    rng_init(&rng, 1, 1, 1);
+    for (int i = 0; i < 3 && tune_space_draw(made, &rng, config) == 0; i++) {
+        int64_t values[PLAN_PARAMS_MAX];
+        tune_plan_values(made, config, values);
+        require(tune_space_allows(made, config) == 1 && space_allows(&space, values, NULL) != 0);
+    }
+    require(made->has_own == (tune_space_allows(made, made->own) == 1));
+    tune_space_free(made);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
