@@ -435,6 +435,6 @@ def serve(device):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--selftest"]:
-        import oracle_test
-        sys.exit(oracle_test.main())
+        import oracle_selftest
+        sys.exit(oracle_selftest.main())
     sys.exit(serve(sys.argv[1] if len(sys.argv) > 1 else "cpu"))

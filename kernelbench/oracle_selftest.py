@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""oracle.py --selftest: on the CPU, with problems written for it."""
+import math
+import os
+import tempfile
+import unittest
+
+import oracle
+import torch
+from oracle_inputs import MODES, Sources
+from oracle_problem import Problem, Trouble, describe, spread_constants, state_of
+
+HEAD = "import torch\nimport torch.nn as nn\nclass Model(nn.Module):\n"
+TAIL = "\ndef get_init_inputs():\n    return []\n"
+
+
+def problem(folder, body, inputs, name="1_Test.py"):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write(HEAD + body + "\ndef get_inputs():\n    return " + inputs + TAIL)
+    return path
+
+
+def opened(path):
+    described = describe(path, "cpu")
+    tensors = [[t["dtype"], math.prod(t["shape"])] for part in ("inputs", "weights", "inout", "outputs")
+               for t in described[part]]
+    return oracle.Judgement({"problem": path, "tensors": tensors}, "cpu", described)
+
+
+class Distributions(unittest.TestCase):
+    def drawn(self, mode, units=False, seed=5, shape=(64, 96)):
+        with Sources("cpu", seed, mode, units):
+            return torch.rand(*shape)
+
+    def test_by_seed(self):
+        for mode in MODES:
+            self.assertTrue(torch.equal(self.drawn(mode), self.drawn(mode)), mode)
+            self.assertFalse(torch.equal(self.drawn(mode), self.drawn(mode, seed=6)), mode)
+
+    def test_shapes_of_modes(self):
+        own = self.drawn("own")
+        self.assertLess(abs(float(own.mean())), 0.1)
+        self.assertLess(abs(float(own.std()) - 1), 0.1)
+        self.assertGreater(float(self.drawn("offset").mean()), 0.8)
+        self.assertGreater(float(self.drawn("outliers").abs().max()), 8)
+        whole = self.drawn("integers")
+        self.assertTrue(torch.equal(whole, whole.round()))
+        self.assertLess(float(self.drawn("negative").max()), -0.4)
+        self.assertGreater(float(self.drawn("positive").min()), 0.4)
+        edges = self.drawn("edges")
+        self.assertTrue(bool((edges[:, 0].abs() >= 8).all() and (edges[0].abs() >= 8).all()))
+        impulses = self.drawn("impulses")
+        self.assertEqual(int((impulses.abs().sum(dim=1) == 0).sum()), 8)
+        sizes = self.drawn("rows").abs().amax(dim=1)
+        self.assertGreater(float(sizes.max() / sizes.min()), 1e3)
+
+    def test_units(self):
+        for mode in MODES:
+            t = self.drawn(mode, units=True)
+            self.assertTrue(bool((t >= 0).all() and (t < 1).all()), mode)
+
+    def test_restored(self):
+        before = torch.rand
+        with self.assertRaises(ValueError), Sources("cpu", 1, "own", False):
+            raise ValueError
+        self.assertIs(torch.rand, before)
+
+    def test_few_elements(self):
+        for mode in MODES:
+            for shape in ((), (1,), (1, 1), (3, 2)):
+                with Sources("cpu", 1, mode, False):
+                    self.assertEqual(tuple(torch.rand(shape).shape), shape)
+
+
+class Problems(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_structure_stays(self):
+        path = problem(self.folder.name, "    def forward(self, a):\n        return a.sum(dim=0)",
+                       "[torch.triu(torch.rand(9, 9))]")
+        for mode in MODES:
+            a = Problem(path).inputs("cpu", 3, mode)[0]
+            self.assertTrue(torch.equal(a, torch.triu(a)), mode)
+
+    def test_constants_are_spread(self):
+        body = ("    def __init__(self):\n        super().__init__()\n        self.bn = nn.BatchNorm1d(4)\n"
+                "    def forward(self, x):\n        return self.bn(x)")
+        model = Problem(problem(self.folder.name, body, "[torch.rand(8, 4)]")).model("cpu")
+        weights, updated = state_of(model)
+        self.assertEqual([n for n, _ in weights], ["bn.weight", "bn.bias"])
+        self.assertEqual(len(updated), 3)
+        spread_constants(model, 1)
+        for name, t in weights:
+            self.assertGreater(float(t.std()), 0.01, name)
+        self.assertTrue(bool((model.bn.running_var > 0).all()))
+
+    def test_slices(self):
+        path = problem(self.folder.name, "    def forward(self, x):\n        return torch.softmax(x, dim=1)",
+                       "[torch.rand(37, 8)]")
+        j = opened(path)
+        j.make({"inputs": 4, "mode": "edges"})
+        j.run()
+        self.assertEqual(j.method, "double")
+        whole = j.parts[3][0].clone()
+        j.parts[3][0].zero_()
+        j.in_slices(4)
+        self.assertTrue(torch.equal(whole, j.parts[3][0]))
+        j.close()
+
+    def test_slices_that_lie(self):
+        body = "    def forward(self, x):\n        return x - x.mean(dim=0, keepdim=True)"
+        j = opened(problem(self.folder.name, body, "[torch.rand(32, 8)]"))
+        with self.assertRaisesRegex(Trouble, "don't make up the whole"):
+            j.in_slices(4)
+        j.close()
+
+    def test_falls_back(self):
+        body = ("    def forward(self, x):\n        return torch.matmul(x, torch.ones(4, 4, dtype=torch.float32))")
+        j = opened(problem(self.folder.name, body, "[torch.rand(3, 4)]"))
+        self.assertEqual(j.method, "as is")
+        j.close()
+
+    def test_domain_is_found(self):
+        body = "    def forward(self, x):\n        return torch.log(x)"
+        j = opened(problem(self.folder.name, body, "[torch.rand(5, 6)]"))
+        self.assertTrue(j.units)
+        j.close()
+
+    def test_own_error(self):
+        body = "    def forward(self, x):\n        return torch.matmul(x, x.t())"
+        j = opened(problem(self.folder.name, body, "[torch.rand(30, 500)]"))
+        (worst, whole), = j.own_error()
+        self.assertTrue(0 < whole <= worst < 1e-3, (worst, whole))
+        j.close()
+
+    def test_refusals(self):
+        cases = {"draws random numbers": ("    def forward(self, x):\n        return torch.rand_like(x)",
+                                          "[torch.rand(3)]"),
+                 "draws nothing": ("    def forward(self, x):\n        return x", "[torch.ones(3)]")}
+        for text, (body, inputs) in cases.items():
+            self.assertIn(text, describe(problem(self.folder.name, body, inputs), "cpu")["unsupported"])
+        with self.assertRaisesRegex(Trouble, "something other than tensors"):
+            describe(problem(self.folder.name, "    def forward(self, x):\n        return 3.0",
+                             "[torch.rand(3)]"), "cpu")
+        path = problem(self.folder.name, "    def forward(self, x):\n        return x", "[torch.rand(3)]")
+        with self.assertRaisesRegex(Trouble, "has changed"):
+            Problem(path, "0" * 64)
+
+
+class Serving(unittest.TestCase):
+    def test_frames(self):
+        a, b = os.pipe()
+        oracle.write_frame(b, oracle.JOB, 77, {"kind": "describe"})
+        self.assertEqual(oracle.read_frame(a), (77, {"kind": "describe"}))
+        os.close(b)
+        self.assertIsNone(oracle.read_frame(a))
+        os.close(a)
+
+    def test_answers(self):
+        server = oracle.Server("cpu")
+        self.assertIn("nothing is open", server.safely({"kind": "run"})["error"])
+        self.assertIn("no kind of job", server.safely({"kind": "dance"})["error"])
+        self.assertIn("/nowhere", server.safely({"kind": "describe", "problem": "/nowhere.py"})["error"])
+        self.assertIn("needs a GPU", server.safely({"kind": "baseline", "problem": "x"})["error"])
+
+
+def main():
+    result = unittest.main(module=__name__, argv=["oracle.py"], exit=False).result
+    return 0 if result.wasSuccessful() else 1

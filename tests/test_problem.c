@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Which files of a checkout are problems, and what the oracle's answers make of them. */
+#include "kernelbench/problem.h"
+#include "base/file.h"
+#include "base/jread.h"
+#include "base/util.h"
+#include "kernelbench/score.h"
+#include "tests/cases.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/* The problem that the cases' documents speak of. */
+static struct problem sample(void)
+{
+    struct problem p = { .level = 2, .id = 7, .name = "7_Sample", .path = "/suite/level2/7_Sample.py",
+                         .family = "matmul" };
+    assert_true(id_parse(zeros, &p.hash));
+    return p;
+}
+
+static int run_case(const json_t *the_case, const char *text, size_t len, struct err *err)
+{
+    (void)the_case;
+    json_t *described = NULL;
+    struct task *task = NULL;
+    struct problem p = sample();
+    int r = jread_parse(text, len, &described, err);
+    r = r < 0 ? r : problem_task(&p, described, &task, err);
+    json_decref(described);
+    task_free(task);
+    return r;
+}
+
+static void test_cases(void **state)
+{
+    (void)state;
+    assert_true(cases_all("described", run_case) >= 10);
+}
+
+static void test_task(void **state)
+{
+    (void)state;
+    auto_free char *text = cases_base("described");
+    json_t *described = NULL;
+    struct task *task = NULL;
+    struct err err = { 0 };
+    struct problem p = sample();
+    assert_int_equal(jread_parse(text, strlen(text), &described, &err), 0);
+    if (problem_task(&p, described, &task, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    assert_string_equal(task->name, "l2-7_Sample");
+    assert_string_equal(task->family, "matmul");
+    assert_string_equal(task->oracle, p.path);
+    assert_string_equal(task->oracle_hash, zeros);
+    assert_true(task->specialise && task->relative && task->atol == 1e-4);
+    assert_null(task->reference_plan);
+    /* Names that a plan can't use are mended, and no two are the same. */
+    assert_non_null(task_tensor(task, "linear_weight"));
+    assert_non_null(task_tensor(task, "t_float"));
+    assert_non_null(task_tensor(task, "N_2"));
+    assert_non_null(symbols_find(&task->shapes[0].symbols, "N"));
+    assert_null(symbols_find(&task->shapes[0].symbols, "class"));
+    assert_int_equal(task_tensor(task, "target")->domain, DOMAIN_KIND_INDEX);
+    assert_int_equal(task_tensor(task, "target")->dtype, DTYPE_I64);
+    assert_int_equal(task->n_scalars, 3);
+    assert_int_equal(task->scalars[0].dtype, DTYPE_F32);
+    assert_int_equal(task->scalars[1].dtype, DTYPE_I64);
+    assert_int_equal(task->scalars[2].dtype, DTYPE_BOOL);
+    int64_t terms;
+    assert_int_equal(task_accumulation(task, &task->shapes[0], &terms, &err), 0);
+    assert_int_equal(terms, 128 + 64); /* inputs over outputs, and a row of the weights */
+    task_free(task);
+    json_decref(described);
+}
+
+static void check_list(const char *list, int n, bool want)
+{
+    bool found = !want;
+    assert_int_equal(problem_listed(list, n, &found, NULL), 0);
+    assert_int_equal(found, want);
+}
+
+static void test_lists(void **state)
+{
+    (void)state;
+    check_list(NULL, 5, true);
+    check_list("1-20,36", 20, true);
+    check_list("1-20,36", 21, false);
+    check_list("1-20,36", 36, true);
+    check_list("7", 7, true);
+    static const char *const bad[] = { "", "a", "1,", ",1", "3-1", "1-", "-3", "1 2", "1--3" };
+    for (size_t i = 1; i < ARRAY_LEN(bad); i++) {
+        bool found = true;
+        struct err err = { 0 };
+        assert_int_equal(problem_listed(bad[i], 1, &found, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "is no list of numbers"));
+        assert_true(found);
+    }
+}
+
+static void put(const char *folder, const char *name)
+{
+    auto_free char *path = xprintf("%s/%s", folder, name);
+    assert_int_equal(file_write(path, name, strlen(name), NULL), 0);
+}
+
+static void test_find(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/ws_problem_XXXXXX";
+    assert_non_null(mkdtemp(root));
+    auto_free char *one = xprintf("%s/KernelBench/level1", root);
+    auto_free char *two = xprintf("%s/KernelBench/level2", root);
+    assert_int_equal(folder_make(one, NULL), 0);
+    assert_int_equal(folder_make(two, NULL), 0);
+    static const char *const files[] = { "10_Softmax.py", "2_Conv2D.py", "readme.md", "3.py", "x_4.py",
+                                         "5_draft.py.bak" };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        put(one, files[i]);
+    }
+    put(two, "1_Gemm.py");
+    auto_arena struct arena *arena = arena_new();
+    struct problem *list;
+    struct err err = { 0 };
+    size_t n = 0;
+    assert_int_equal(problem_find(root, NULL, NULL, arena, &list, &n, &err), 0);
+    assert_int_equal(n, 3);
+    assert_string_equal(list[0].name, "2_Conv2D");
+    assert_string_equal(list[0].family, "convolution");
+    assert_string_equal(list[1].name, "10_Softmax");
+    assert_int_equal(list[2].level, 2);
+    assert_string_equal(list[2].family, "matmul");
+    assert_false(id_eq(&list[0].hash, &list[1].hash));
+    assert_int_equal(problem_find(root, "1", "5-20", arena, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(problem_find(root, "1", "99", arena, &list, &n, &err), ERR_NOTFOUND);
+    assert_int_equal(problem_find(root, "3", NULL, arena, &list, &n, &err), ERR_NOTFOUND);
+    assert_int_equal(problem_find(root, "4", NULL, arena, &list, &n, &err), ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "must be downloaded"));
+    assert_int_equal(problem_find("/nonexistent", NULL, NULL, arena, &list, &n, &err), ERR_NOTFOUND);
+    assert_int_equal(folder_remove(root, NULL), 0);
+}
+
+static void test_score(void **state)
+{
+    (void)state;
+    static const struct score_item items[] = {
+        { true, 4, 1 }, { true, 1, 0.5 }, { true, 0.6, 1 }, { false, 0, 0 }, { true, 0, 1 } /* untimed */,
+    };
+    struct score s;
+    score_of(items, ARRAY_LEN(items), &s);
+    assert_int_equal(s.n, 5);
+    assert_int_equal(s.correct, 4);
+    assert_int_equal(s.timed, 3);
+    static const double want[SCORE_POINTS] = { 0.8, 0.6, 0.4, 0.2, 0.2, 0.2 };
+    for (size_t p = 0; p < SCORE_POINTS; p++) {
+        assert_true(fabs(s.fast[p] - want[p]) < 1e-12); /* exactly 1x isn't faster than 1x */
+    }
+    assert_true(fabs(s.geomean - cbrt(2.4)) < 1e-12);
+    assert_true(fabs(s.geomean_all - pow(2.4, 0.25)) < 1e-12);
+    assert_true(fabs(s.pass - 0.7) < 1e-12);
+    score_of(items, 0, &s);
+    assert_true(s.geomean == 0 && s.geomean_all == 0 && s.fast[0] == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases), cmocka_unit_test(test_task), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_find),  cmocka_unit_test(test_score),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
