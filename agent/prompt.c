@@ -177,6 +177,7 @@ static int build_step(struct builder *b, const char **ret)
         { "best", both(b, PART_BEST, PART_BEST_PLAN) },
         { "direction", prompt_direction(in, arena) },
         { "strategies", b->parts[PART_STRATEGIES] },
+        { "own", b->parts[PART_STRATEGIES] ? NULL : "" },
         { "example", both(b, PART_EXAMPLE, PART_EXAMPLE_PLAN) },
         { "example_strategy", prompt_line(arena, e->strategy, HTG_ID_MAX) },
         { "example_about", prompt_line(arena, e->about, 200) },

@@ -12,7 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { START_MS = 20000, GATE_COMPILE_MS = 60000, GATE_SETUP_MS = 60000 };
+enum {
+    START_MS = 20000,
+    PROFILE_START_MS = 120000, /* it waits for its turn on the GPU first */
+    GATE_COMPILE_MS = 60000,
+    GATE_SETUP_MS = 60000,
+};
 
 /* Turns the loop until the pool said hello or gave up. */
 static int wait_for_hello(struct evaluator *ev, struct pool *pool, struct err *err)
@@ -76,7 +81,7 @@ int evaluator_device_pool(const struct evaluator *ev, const char *profile, struc
         .env = env,
         .workers = 1,
         .passed = asks ? ev->exchange[0] : 0,
-        .start_ms = START_MS,
+        .start_ms = profile ? PROFILE_START_MS : START_MS,
         .log = &ev->log,
     };
     return pool_new(ev->loop, &options, ret, err);

@@ -185,8 +185,7 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
         return serve_setup(d, frame->blob, frame->blob_len, err);
     }
     if (kind && d->profiles && str_eq(kind, "profile")) {
-        /* Kept until this process has ended: its leaving, too, would be felt by one that times. */
-        take_turn(d);
+        take_turn(d); /* kept since the start */
         return serve_profile(d, json, frame->blob, frame->blob_len, err);
     }
     if (kind && (d->sanitizes || d->gpu.modelled) && str_eq(kind, "sanitize")) {
@@ -239,6 +238,9 @@ static int start(struct device *d, const struct device_config *config, struct se
     d->sanitizes = config->sanitizes;
     if (r == 0 && config->profile && !d->gpu.modelled) {
         bool found = str_eq(config->profile, "auto");
+        /* The rehearsal would be felt by one that times, and two profilers exclude each other. Kept
+         * until this process has ended, like the profile's own turn. */
+        turn_take(&d->turn);
         /* Where this fails, energy can still be had. */
         (void)!cupti_open(found ? NULL : config->profile, &d->gpu, &d->cupti, &d->cupti_says);
     }
