@@ -76,6 +76,7 @@ struct tuning_result {
     double compile_s;       /* the same, summed over compile workers */
     double wall_s;
     size_t confirmed, retimed; /* jumps judged again; configs timed again beside the best */
+    size_t proposed; /* configs that came from what earlier tunings of the family had shown */
 };
 
 /* All but `best` lives until the callback returns. */

@@ -15,6 +15,7 @@ enum {
     TUNING_FINALISTS = 8,
     TUNING_CONTEST_MAX = 24,  /* with what was pinned */
     TUNING_PINNED_MAX = 15,
+    TUNING_PROPOSED = 5,
     TUNING_RETIME_EVERY = 64, /* results */
     TUNING_RETIME_MOST = 6,
     TUNING_POPULATION = 30, /* configs that say what compiling and timing take here */
@@ -59,6 +60,8 @@ struct tuning {
     size_t n_trials, n_told, room, window;
     size_t n_pinned;
     uint16_t *pinned; /* rows */
+    size_t n_proposed;
+    uint16_t *proposed; /* rows: by a prior */
     double compile_costs[TUNING_POPULATION], device_costs[TUNING_POPULATION]; /* seconds */
     size_t n_compile_costs, n_device_costs;
     size_t retimed_at; /* results told when near ones were timed again */
@@ -121,7 +124,15 @@ int tuning_recall(struct tuning *tuning, const json_t *record, struct err *err);
 
 /* tuning_store.c. */
 int tuning_store_open(struct tuning *tuning, struct err *err);
+/* What a space is about, beside its samples: for whoever learns from earlier tunings. The caller owns it. */
+json_t *tuning_head(const struct tuning *tuning);
+/* A record of the store: its document (the caller's) and time, NAN: it failed. ERR_NOTFOUND: it isn't
+   a sample, or may be another the next time. */
+int tuning_sample_read(const void *at, size_t len, json_t **ret_json, double *ret_us);
 void tuning_keep(struct tuning *tuning, const struct trial *trial);
 bool tuning_known(struct tuning *tuning, struct trial *trial);
 /* The best of this space in the store, if there is one. */
 bool tuning_store_best(struct tuning *tuning, uint16_t *ret_config);
+
+/* tuning_prior.c: fills `proposed` from what the store has of other tunings. */
+void tuning_prior(struct tuning *tuning);

@@ -90,7 +90,7 @@ static void set_text(json_t *json, const char *key, const char *text)
 }
 
 /* What a space is about, beside its samples: for whoever learns from earlier tunings. */
-static json_t *head(const struct tuning *t)
+json_t *tuning_head(const struct tuning *t)
 {
     const struct task *task = t->options.task;
     const struct plan *plan = t->options.candidate->plan;
@@ -133,7 +133,7 @@ int tuning_store_open(struct tuning *t, struct err *err)
     t->prefix = xprintf("%.16s/%.32s/%s/", task, space, device);
     if (t->session->store) {
         auto_free char *key = xprintf("%s-", t->prefix); /* in front of every config */
-        keep(t, key, head(t));
+        keep(t, key, tuning_head(t));
     }
     return 0;
 }
@@ -181,6 +181,12 @@ static bool read_sample(const void *at, size_t len, json_t **ret_json, enum verd
     *ret_us = took ? us : (double)NAN;
     *ret_json = json;
     return true;
+}
+
+int tuning_sample_read(const void *at, size_t len, json_t **ret_json, double *ret_us)
+{
+    enum verdict_status status;
+    return read_sample(at, len, ret_json, &status, ret_us) ? 0 : ERR_NOTFOUND;
 }
 
 static bool may_know(const struct tuning *t)

@@ -144,7 +144,7 @@ static void test_deadlines_follow_the_first_configs(void **state)
 static void test_same_search(void **state)
 {
     struct fixture *f = *state;
-    struct candidate *candidate = rig_two_hundred(f);
+    struct candidate *candidate = rig_two_hundred(f, "");
     struct seen *a = xcalloc(2, sizeof(*a)), *b = a + 1;
     f->options.fresh = true;
     rig_tune(f, candidate, 40, a);
@@ -235,13 +235,37 @@ static void test_near_ones_are_timed_again(void **state)
     setenv("WARPSMITH_FAKE_SPREAD", "0.02", 1);
     session_close(&f->session);
     rig_open_session(f);
-    struct candidate *candidate = rig_two_hundred(f);
+    struct candidate *candidate = rig_two_hundred(f, "");
     rig_tune(f, candidate, 70, seen);
     assert_true(seen->samples > TUNING_RETIME_EVERY);
     assert_true(seen->retimed > 0 && seen->retimed <= TUNING_RETIME_MOST);
     candidate_free(seen->best);
     candidate_free(candidate);
     free(seen);
+}
+
+/* What another kernel of the family showed is tried first. */
+static void test_earlier_tunings_propose(void **state)
+{
+    struct fixture *f = *state;
+    struct seen *first = xcalloc(2, sizeof(*first)), *then = first + 1;
+    struct candidate *one = rig_two_hundred(f, "one"), *other = rig_two_hundred(f, "other");
+    rig_tune(f, one, 10, then);
+    assert_int_equal(then->proposed, 0); /* nobody came before */
+    candidate_free(then->best);
+    rig_tune(f, one, 200, first);
+    rig_tune(f, other, 10, then);
+    assert_int_equal(then->proposed, TUNING_PROPOSED);
+    double best = first->at[rig_find_fastest(first)].us, proposed = (double)INFINITY;
+    for (size_t i = 1; i <= TUNING_PROPOSED; i++) { /* after the plan's own */
+        proposed = MIN(proposed, then->at[i].us);
+    }
+    assert_true(proposed <= 1.02 * best);
+    candidate_free(first->best);
+    candidate_free(then->best);
+    candidate_free(one);
+    candidate_free(other);
+    free(first);
 }
 
 /* The best must pass every check, or it isn't. */
@@ -299,6 +323,7 @@ int main(void)
         T(test_deadlines_follow_the_first_configs),
         T(test_same_search),
         T(test_replayed),
+        T(test_earlier_tunings_propose),
         G(test_finalists_are_paired),
         G(test_a_jump_is_confirmed),
         G(test_near_ones_are_timed_again),

@@ -25,6 +25,7 @@ void rig_on_tuned(void *ud, const struct tuning_result *r)
     s->finals = r->n_finals;
     s->confirmed = r->confirmed;
     s->retimed = r->retimed;
+    s->proposed = r->proposed;
     s->device_s = r->device_s;
     json_t *json = tuning_json(r);
     auto_free char *text = json_canonical(json);
@@ -179,7 +180,7 @@ size_t rig_find_fastest(const struct seen *seen)
 }
 
 /* A shipped variant with another space: two hundred block sizes. */
-struct candidate *rig_two_hundred(const struct fixture *f)
+struct candidate *rig_two_hundred(const struct fixture *f, const char *remark)
 {
     const struct candidate *from = rig_variant(f, "02_block_per_row");
     json_t *plan = json_deep_copy(from->plan->json);
@@ -188,7 +189,8 @@ struct candidate *rig_two_hundred(const struct fixture *f)
     json_decref(plan);
     struct candidate *ret = NULL;
     struct err err = { 0 };
-    if (candidate_parse(text, strlen(text), from->source, from->source_len, &ret, &err) < 0) {
+    auto_free char *source = xprintf("%s// %s\n", from->source, remark);
+    if (candidate_parse(text, strlen(text), source, strlen(source), &ret, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
     return ret;

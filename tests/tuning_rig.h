@@ -21,7 +21,7 @@ struct fixture {
 struct seen {
     int n, code;
     char algorithm[32], error[512], note[512], record[SAMPLES_MAX * 128];
-    size_t samples, finals, confirmed, retimed;
+    size_t samples, finals, confirmed, retimed, proposed;
     double wall_s, device_s;
     struct {
         char config[128], status[32];
@@ -48,5 +48,5 @@ void rig_tune(struct fixture *f, const struct candidate *candidate, size_t budge
 size_t rig_kept(struct fixture *f, struct store_item **ret, struct arena *arena);
 int64_t rig_param(const struct candidate *candidate, const char *name);
 size_t rig_find_fastest(const struct seen *seen);
-/* A variant with two hundred block sizes; the caller frees. */
-struct candidate *rig_two_hundred(const struct fixture *f);
+/* A variant with two hundred block sizes, `remark` in its source; the caller frees. */
+struct candidate *rig_two_hundred(const struct fixture *f, const char *remark);
