@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/util.h"
 
+#include <glob.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -332,12 +333,36 @@ static void test_built(void **state)
     }
 }
 
+/* What ships is whole: single timings beside every mean, and more than one config near the optimum. */
+static void test_shipped(void **state)
+{
+    (void)state;
+    glob_t found;
+    assert_int_equal(glob(WS_SOURCE_DIR "/kernels/spaces/*.json.gz", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct recorded *r = NULL;
+        struct err err = { 0 };
+        if (recorded_read(found.gl_pathv[i], &r, &err) < 0) {
+            fail_msg("%s", err_text(&err));
+        }
+        assert_true(*r->device && *r->kernel && r->space->n_listed >= 1000);
+        size_t near = 0;
+        for (size_t row = 0; row < r->space->n_listed; row++) {
+            assert_true(isnan(r->times[row]) || r->first[row + 1] - r->first[row] >= 5);
+            near += r->times[row] < 1.1 * r->optimum;
+        }
+        assert_true(near > 1);
+        recorded_free(r);
+    }
+    globfree(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cache), cmocka_unit_test(test_t4),       cmocka_unit_test(test_noise),
         cmocka_unit_test(test_bad),   cmocka_unit_test(test_cut),      cmocka_unit_test(test_too_much),
-        cmocka_unit_test(test_written), cmocka_unit_test(test_built),
+        cmocka_unit_test(test_written), cmocka_unit_test(test_built), cmocka_unit_test(test_shipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
