@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* The command as a user runs it, on small problems with the simulator and PyTorch on the CPU: a run, the
+ * same again from the store, its score; and what is said when something is missing. */
+#include "base/file.h"
+#include "base/jread.h"
+#include "base/util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SUITE WS_SOURCE_DIR "/tests/cases/kernelbench"
+
+static int setup(void **state)
+{
+    static char folder[] = "/tmp/ws_kernelbench_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    auto_free char *store = xprintf("%s/store", folder);
+    setenv("WARPSMITH_STORE", store, 1);
+    setenv("WARPSMITH_PYTHON", "/usr/bin/python3", 0);
+    *state = folder;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    return folder_remove(*state, NULL);
+}
+
+/* Runs `warpsmith kernelbench ARGS`; what it printed is the caller's. */
+static int run(const char *args, char **ret_output)
+{
+    auto_free char *line = xprintf("%s/warpsmith kernelbench %s 2>&1", WS_BIN_DIR, args);
+    FILE *pipe = popen(line, "r");
+    struct buf out;
+    char chunk[4096];
+    size_t n;
+    assert_non_null(pipe);
+    buf_init(&out, 4 << 20);
+    while ((n = fread(chunk, 1, sizeof(chunk), pipe)) > 0) {
+        buf_add(&out, chunk, n);
+    }
+    int status = pclose(pipe);
+    *ret_output = out.len ? buf_take(&out) : xstrdup("");
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static json_t *run_json(const char *args)
+{
+    char *output = NULL;
+    json_t *json = NULL;
+    if (run(args, &output) != 0 || jread_parse(output, strlen(output), &json, NULL) < 0) {
+        fail_msg("%s: %s", args, output);
+    }
+    free(output);
+    return json;
+}
+
+static int64_t whole(const json_t *json, const char *key)
+{
+    return json_integer_value(json_object_get(json, key));
+}
+
+static void test_run(void **state)
+{
+    const char *folder = *state;
+    auto_free char *args = xprintf("run --suite " SUITE " --candidates " SUITE "/candidates --out %s/run "
+                                   "--levels 1-3 --problems 1,3 --gpu sim --json -", folder);
+    json_t *first = run_json(args), *again = run_json(args);
+    /* 1/1 right and wrong, 1/3 right, 2/1 right, forgetful and unscaled; 3/1 can't be imported. */
+    assert_int_equal(whole(first, "problems"), 4);
+    assert_int_equal(whole(first, "judged"), 6);
+    assert_int_equal(whole(first, "known"), 0);
+    assert_int_equal(whole(first, "accepted"), 3);
+    assert_int_equal(whole(first, "errors"), 1);
+    assert_int_equal(whole(again, "judged"), 0);
+    assert_int_equal(whole(again, "known"), 6);
+    assert_int_equal(whole(again, "accepted"), 3);
+    json_decref(first);
+    json_decref(again);
+    auto_free char *file = xprintf("%s/run/results/level1_1.json", folder);
+    json_t *result = NULL;
+    assert_int_equal(jread_file(file, &result, NULL), 0);
+    assert_string_equal(json_string_value(json_object_get(result, "name")), "1_Swish");
+    assert_int_equal(json_array_size(json_object_get(result, "candidates")), 2);
+    assert_true(json_is_true(json_object_get(result, "modelled")));
+    assert_null(json_object_get(result, "baselines"));
+    json_decref(result);
+}
+
+/* Of what test_run left. */
+static void test_score(void **state)
+{
+    auto_free char *args = xprintf("score --out %s/run --json -", (const char *)*state);
+    json_t *score = run_json(args);
+    assert_int_equal(whole(score, "problems"), 4);
+    assert_int_equal(whole(score, "unsupported"), 1);
+    assert_int_equal(whole(score, "degenerate"), 0);
+    assert_true(json_is_true(json_object_get(score, "modelled")));
+    const json_t *all = json_object_get(json_object_get(score, "correctness"), "all");
+    assert_int_equal(whole(all, "problems"), 3);
+    assert_int_equal(whole(all, "correct"), 3); /* the best of each problem's candidates */
+    double pass = json_number_value(json_object_get(all, "pass_at_1"));
+    assert_true(pass > 0.611 && pass < 0.612); /* (1/2 + 1 + 1/3) / 3 */
+    assert_int_equal(json_object_size(json_object_get(score, "against")), 0);
+    json_decref(score);
+}
+
+static void test_list(void **state)
+{
+    char *output = NULL;
+    (void)state;
+    assert_int_equal(run("list --suite " SUITE, &output), 0);
+    assert_non_null(strstr(output, "48x100 f32 -> 48x100 f32"));
+    assert_non_null(strstr(output, "2_Dropout: forward draws random numbers"));
+    assert_non_null(strstr(output, "9 problems: 6 can be judged, 1 can't be by anyone, 2 can't be here"));
+    free(output);
+}
+
+static void test_missing(void **state)
+{
+    static const struct {
+        const char *args, *text;
+        int code;
+    } cases[] = {
+        { "dance", "is none of list, check, run, score", 2 },
+        { "list", "--suite DIR is missing", 2 },
+        { "list --suite /nonexistent", "/nonexistent: ", 2 },
+        { "list --suite " SUITE " --levels 4", "must be downloaded", 3 },
+        { "run --suite " SUITE, "run needs --candidates DIR and --out DIR", 2 },
+        { "score --out /nonexistent", "is the folder that a run wrote", 2 },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *output = NULL;
+        int code = run(cases[i].args, &output);
+        if (code != cases[i].code || !strstr(output, cases[i].text)) {
+            fail_msg("%s: %d: %s", cases[i].args, code, output);
+        }
+        free(output);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_score),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_missing),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
