@@ -2,10 +2,10 @@
 /*
  * LFBO's forest (tuner_learn.h), not along paths of neighbours but over every config: after a random
  * start the forest ranks all that weren't asked for, and the next batch is picked with diversity
- * from the most probable. A space that isn't listed lends a random sample and the surroundings of
- * its best.
+ * from the most probable (of a pool where they are too many, tuner_pool.h).
  */
 #include "agent/tune/tuner_learn.h"
+#include "agent/tune/tuner_pool.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -24,6 +24,7 @@ static const struct tuner_flag flags[] = {
 };
 
 struct rank {
+    struct pool *pool;
     uint16_t *batch;
     size_t n, at, told;
 };
@@ -32,6 +33,7 @@ static int open_rank(struct tuner *t, struct err *err)
 {
     (void)err;
     struct rank *s = arena_alloc(t->arena, 1, sizeof(*s));
+    s->pool = pool_new(t, true);
     s->batch = arena_alloc(t->arena, (size_t)t->flags[FLAG_BATCH] * t->space->n, sizeof(*s->batch));
     t->state = s;
     return 0;
@@ -48,17 +50,20 @@ static int by_p(const void *a, const void *b)
     return x->p != y->p ? (x->p < y->p ? 1 : -1) : (x->row > y->row) - (x->row < y->row);
 }
 
-/* The most probable of n configs, in their order, copied into ret. */
-static size_t keep_top(const struct tuner *t, const uint16_t *configs, const float *p, size_t n,
-                       size_t most, uint16_t *ret_configs, float *ret_p)
+/* The most probable of those left, in their order, copied into ret. */
+static size_t keep_top(const struct tuner *t, const struct pool *pool, const float *p, size_t most,
+                       uint16_t *ret_configs, float *ret_p)
 {
-    auto_free struct ranked *ranked = xcalloc(n + 1, sizeof(*ranked));
-    for (size_t i = 0; i < n; i++) {
-        ranked[i] = (struct ranked) { p[i], (uint32_t)i };
+    auto_free struct ranked *ranked = xcalloc(pool->n + 1, sizeof(*ranked));
+    size_t n = 0;
+    for (size_t i = 0; i < pool->n; i++) {
+        if (!pool->taken[i]) {
+            ranked[n++] = (struct ranked) { p[i], (uint32_t)i };
+        }
     }
     qsort(ranked, n, sizeof(*ranked), by_p);
     for (size_t i = 0; i < MIN(n, most); i++) {
-        memcpy(ret_configs + i * t->space->n, configs + ranked[i].row * t->space->n,
+        memcpy(ret_configs + i * t->space->n, pool_config(t, pool, ranked[i].row),
                tuner_row_bytes(t));
         ret_p[i] = ranked[i].p;
     }
@@ -76,19 +81,18 @@ static void rank(struct tuner *t, struct rank *s)
     if (!forest) {
         return;
     }
-    uint16_t *configs;
-    size_t n = tuner_candidates(t, &configs), most = (size_t)t->flags[FLAG_TOP];
-    auto_free float *p = xcalloc(n + 1, sizeof(*p)), *top_p = xcalloc(most, sizeof(*top_p));
+    pool_refresh(t, s->pool);
+    size_t most = (size_t)t->flags[FLAG_TOP];
+    auto_free float *p = xcalloc(s->pool->n + 1, sizeof(*p)), *top_p = xcalloc(most, sizeof(*top_p));
     auto_free uint16_t *top = xcalloc(most * t->space->n, sizeof(*top));
     auto_free uint32_t *picks = xcalloc((size_t)t->flags[FLAG_BATCH], sizeof(*picks));
-    learn_rank(t, forest, configs, n, p);
-    size_t n_top = keep_top(t, configs, p, n, most, top, top_p);
+    learn_rank(t, forest, s->pool->configs, s->pool->n, p);
+    size_t n_top = keep_top(t, s->pool, p, most, top, top_p);
     s->n = learn_pick(t, forest, top, top_p, n_top, (size_t)t->flags[FLAG_BATCH],
                       t->flags[FLAG_DIVERSITY], picks);
     for (size_t i = 0; i < s->n; i++) {
         memcpy(s->batch + i * t->space->n, top + picks[i] * t->space->n, tuner_row_bytes(t));
     }
-    free(configs);
     forest_free(forest);
 }
 

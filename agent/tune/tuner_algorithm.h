@@ -66,11 +66,6 @@ bool tuner_step(struct tuner *t, const uint16_t *config, uint16_t *ret_config);
 bool tuner_repair(struct tuner *t, uint16_t *config);
 /* What a config took: as tuner_sample.time, and < 0 if it wasn't asked for. */
 double tuner_time(const struct tuner *t, const uint16_t *config);
-/*
- * What a model may rank: every listed config that wasn't asked for, or, where the space isn't
- * listed, a random sample and the surroundings of the fastest few. Free *ret.
- */
-size_t tuner_candidates(struct tuner *t, uint16_t **ret);
 /* The fastest samples, best first; returns how many, ret holds `most`. */
 size_t tuner_fastest(const struct tuner *t, size_t most, const struct tuner_sample **ret);
 size_t tuner_row_bytes(const struct tuner *t);

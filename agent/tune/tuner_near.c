@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Configs near a config, and those that a model may rank. */
+/* Configs near a config, and the fastest ones. */
 #include "agent/tune/tuner_algorithm.h"
 #include "base/util.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPAIR_TRIES = 300, STEPS_MAX = 4096, SAMPLE = 4000, ROUND_BEST = 10, ROUND_EACH = 400 };
+enum { REPAIR_TRIES = 300, STEPS_MAX = 4096 };
 
 bool tuner_step(struct tuner *t, const uint16_t *config, uint16_t *ret_config)
 {
@@ -74,32 +74,6 @@ bool tuner_repair(struct tuner *t, uint16_t *config)
     return good;
 }
 
-static size_t unasked(struct tuner *t, uint16_t *ret)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->space->n_listed; i++) {
-        if (!tuner_asked(t, tuner_listed(t, i))) {
-            memcpy(ret + n++ * t->space->n, tuner_listed(t, i), tuner_row_bytes(t));
-        }
-    }
-    return n;
-}
-
-/* One to four parameters of a good config changed, half of the time to a near value. */
-static bool change(struct tuner *t, const uint16_t *config, uint16_t *ret_config)
-{
-    const struct tune_space *s = t->space;
-    memcpy(ret_config, config, tuner_row_bytes(t));
-    for (size_t k = 1 + rng_below(&t->rng, 4); k-- > 0;) {
-        size_t i = rng_below(&t->rng, s->n);
-        uint32_t n = s->params[i].n;
-        int step = rng_below(&t->rng, 2) ? 1 : -1;
-        int near = MIN(MAX((int)ret_config[i] + step, 0), (int)n - 1);
-        ret_config[i] = (uint16_t)(rng_below(&t->rng, 2) ? near : (int)rng_below(&t->rng, n));
-    }
-    return tune_space_allows(s, ret_config) == 1 && !tuner_asked(t, ret_config);
-}
-
 static int by_time(const void *a, const void *b)
 {
     const struct tuner_sample *x = *(const struct tuner_sample *const *)a;
@@ -119,36 +93,4 @@ size_t tuner_fastest(const struct tuner *t, size_t most, const struct tuner_samp
     qsort(ran, n, sizeof(*ran), by_time);
     memcpy(ret, ran, MIN(n, most) * sizeof(*ran));
     return MIN(n, most);
-}
-
-static int by_row(const void *a, const void *b, void *bytes)
-{
-    return memcmp(a, b, *(size_t *)bytes);
-}
-
-size_t tuner_candidates(struct tuner *t, uint16_t **ret)
-{
-    const struct tuner_sample *best[ROUND_BEST];
-    size_t most = t->space->n_listed ? t->space->n_listed : SAMPLE + ROUND_BEST * ROUND_EACH;
-    size_t row = t->space->n, bytes = tuner_row_bytes(t), n = 0, unique = 0;
-    uint16_t *configs = xcalloc(most * row, sizeof(*configs));
-    *ret = configs;
-    if (t->space->n_listed) {
-        return unasked(t, configs);
-    }
-    for (size_t i = 0; i < SAMPLE; i++) {
-        n += tune_space_draw(t->space, &t->rng, configs + n * row) == 0
-            && !tuner_asked(t, configs + n * row);
-    }
-    size_t n_best = tuner_fastest(t, ROUND_BEST, best);
-    for (size_t i = 0; i < n_best * ROUND_EACH; i++) {
-        n += change(t, best[i % n_best]->config, configs + n * row);
-    }
-    qsort_r(configs, n, bytes, by_row, &bytes);
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || memcmp(configs + i * row, configs + (i - 1) * row, bytes) != 0) {
-            memmove(configs + unique++ * row, configs + i * row, bytes);
-        }
-    }
-    return unique;
 }
