@@ -2,8 +2,6 @@
 #include "kernelbench/space.h"
 #include "base/util.h"
 
-enum { DRAW_TRIES = 10000 };
-
 /* Names of the device's facts in the order of their values below. */
 static struct symbols device_scope(const struct space *space, struct symbol facts[2])
 {
@@ -131,26 +129,4 @@ int space_list(const struct space *space, struct arena *arena, int64_t **ret_con
     *ret_configs = configs;
     *ret_n = n;
     return 0;
-}
-
-int space_draw(const struct space *space, struct rng *rng, int64_t *ret_config, struct err *err)
-{
-    int64_t config[PLAN_PARAMS_MAX];
-    for (int try = 0; try < DRAW_TRIES; try++) {
-        for (size_t i = 0; i < space->n; i++) {
-            config[i] = space->ranges[i]->choices[rng_below(rng, space->ranges[i]->n_choices)];
-        }
-        int r = space_allows(space, config, err);
-        if (r < 0) {
-            return r;
-        }
-        for (size_t i = 0; r > 0 && i < space->n; i++) {
-            ret_config[i] = config[i];
-        }
-        if (r > 0) {
-            return 0;
-        }
-    }
-    return err_set(err, ERR_NOTFOUND, "%d draws at shape %s, and the constraints allow none",
-                   DRAW_TRIES, space->shape->name);
 }

@@ -6,7 +6,6 @@
  */
 #include "base/arena.h"
 #include "base/err.h"
-#include "base/rng.h"
 #include "kernelbench/candidate.h"
 
 enum { SPACE_LIST_MAX = 200000 };
@@ -33,11 +32,9 @@ int64_t space_size(const struct space *space);
 int space_allows(const struct space *space, const int64_t *config, struct err *err);
 
 /*
- * Lists all allowed configs, row by row, in a fixed order. ERR_TOOBIG if the unconstrained space
+ * Lists all allowed configs, row by row, in a fixed order, by asking of every combination; a tuner has a
+ * better way (agent/tune/tune_plan.h), which is held against this one. ERR_TOOBIG if the unconstrained space
  * is larger than SPACE_LIST_MAX; ERR_NOTFOUND if the constraints leave nothing.
  */
 int space_list(const struct space *space, struct arena *arena, int64_t **ret_configs,
                size_t *ret_n, struct err *err);
-
-/* A uniform draw among the allowed ones by rejection; ERR_NOTFOUND after 10,000 tries. */
-int space_draw(const struct space *space, struct rng *rng, int64_t *ret_config, struct err *err);

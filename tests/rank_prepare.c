@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/tune/tune_plan.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/rng.h"
@@ -146,17 +147,21 @@ static void add_draws(struct prepare *p, const char *name, const struct candidat
 {
     struct err err = {0};
     struct space space;
+    struct tune_space *made = NULL;
     struct rng rng;
-    if (space_init(&space, p->task, &p->task->shapes[0], c->plan, &p->facts, &err) || !space.n)
+    if (space_init(&space, p->task, &p->task->shapes[0], c->plan, &p->facts, &err) || !space.n
+        || tune_plan(&space, &made, &err))
         return;
     rng_init(&rng, 1, rng_key(name), 0);
     for (int i = 0; i < draws; i++) {
+        uint16_t ranks[PLAN_PARAMS_MAX];
         int64_t config[PLAN_PARAMS_MAX];
         struct symbol params[PLAN_PARAMS_MAX];
         struct candidate *drawn;
         auto_buf struct buf label;
-        if (space_draw(&space, &rng, config, &err))
-            return;
+        if (tune_space_draw(made, &rng, ranks))
+            break;
+        tune_plan_values(made, ranks, config);
         buf_init(&label, 1 << 12);
         buf_puts(&label, name);
         for (size_t k = 0; k < space.n; k++) {
@@ -168,6 +173,7 @@ static void add_draws(struct prepare *p, const char *name, const struct candidat
         add(p, label.at, drawn);
         candidate_free(drawn);
     }
+    tune_space_free(made);
 }
 
 static void add_family(struct prepare *p, const char *source, int draws)

@@ -122,15 +122,12 @@ static void test_nothing_left(void **state)
     (void)state;
     struct fixture f;
     struct err err = { 0 };
-    int64_t *configs = NULL, config[3];
+    int64_t *configs = NULL;
     size_t n;
-    struct rng rng;
-    rng_init(&rng, 1, 2, 3);
     open_space(&f, "small", "{\"constraints\": [\"BLOCK > 4096\"]}");
     assert_int_equal(space_list(&f.space, f.arena, &configs, &n, &err), ERR_NOTFOUND);
     assert_string_equal(err_text(&err),
                         "the constraints leave none of the 30 configs at shape small");
-    assert_int_equal(space_draw(&f.space, &rng, config, &err), ERR_NOTFOUND);
     assert_null(configs);
     close_space(&f);
 }
@@ -147,14 +144,6 @@ static void test_faulty_constraint(void **state)
     assert_non_null(strstr(err_text(&err), "at shape default: constraints[0]: "));
     assert_non_null(strstr(err_text(&err), "division by zero"));
     assert_int_equal(space_list(&f.space, f.arena, &configs, &n, NULL), ERR_INVALID);
-    struct rng rng;
-    int64_t config[3];
-    rng_init(&rng, 1, 2, 3);
-    int r = 0;
-    for (int i = 0; r == 0 && i < 1000; i++) {
-        r = space_draw(&f.space, &rng, config, NULL);
-    }
-    assert_int_equal(r, ERR_INVALID);
     close_space(&f);
 }
 
@@ -190,36 +179,6 @@ static void test_empty(void **state)
     close_space(&f);
 }
 
-/*
- * 12 allowed configs, 12,000 draws: each count is binomial with mean 1000 and deviation 30. Seven
- * deviations never happen by chance, and the seed is fixed anyway.
- */
-static void test_draw(void **state)
-{
-    (void)state;
-    struct fixture f;
-    int64_t *configs = NULL, config[3];
-    size_t n = 0, counts[12] = { 0 };
-    struct rng rng;
-    rng_init(&rng, 5, 6, 7);
-    open_space(&f, "default", "{\"constraints\": [\"BLOCK*VEC <= 256\"]}");
-    assert_int_equal(space_list(&f.space, f.arena, &configs, &n, NULL), 0);
-    assert_int_equal(n, ARRAY_LEN(counts));
-    for (int i = 0; i < 12000; i++) {
-        assert_int_equal(space_draw(&f.space, &rng, config, NULL), 0);
-        size_t row = 0;
-        while (row < n && memcmp(config, configs + 3 * row, sizeof(config)) != 0) {
-            row++;
-        }
-        assert_true(row < n);
-        counts[row]++;
-    }
-    for (size_t i = 0; i < n; i++) {
-        assert_in_range(counts[i], 790, 1210);
-    }
-    close_space(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,7 +186,6 @@ int main(void)
         cmocka_unit_test(test_list),         cmocka_unit_test(test_when),
         cmocka_unit_test(test_nothing_left), cmocka_unit_test(test_faulty_constraint),
         cmocka_unit_test(test_large),        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_draw),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
