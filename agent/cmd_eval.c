@@ -131,7 +131,7 @@ static int judge(const struct options *o, const struct task *task,
                  struct err *err)
 {
     struct session session;
-    int r = session_open(&session, o, SESSION_EVALUATOR, err);
+    int r = session_open(&session, o, SESSION_EVALUATOR | (task->oracle ? SESSION_ORACLE : 0), err);
     if (r < 0) {
         return options_fail(err);
     }
