@@ -77,7 +77,6 @@ static void on_closed(uv_handle_t *handle)
         candidate_free(t->trials[i]->candidate);
     }
     json_decref(t->record);
-    tune_model_free(t->model);
     tuner_free(t->tuner);
     tune_space_free(t->space);
     arena_free(t->arena);
@@ -93,6 +92,8 @@ static void on_closed(uv_handle_t *handle)
 /* Nothing calls back after this. */
 static void stop(struct tuning *t)
 {
+    tune_model_free(t->model); /* now: whose model it is may be gone when the handle is closed */
+    t->model = NULL;
     for (size_t i = t->n_told; i < t->n_trials; i++) {
         if (t->trials[i]->judgement) {
             judge_cancel(t->trials[i]->judgement);

@@ -88,7 +88,7 @@ static const char *question(struct campaign_rig *rig, const char *id, int64_t nu
 {
     struct call_record call;
     struct llm_message messages[LLM_MESSAGES_MAX];
-    size_t n;
+    size_t n = 0;
     struct err err = { 0 };
     if (record_get_call(rig->session.store, id, "rig", 2, number, arena, &call, &err) < 0
         || model_request_read(rig->session.store, call.request, arena, messages, LLM_MESSAGES_MAX, &n,
@@ -203,6 +203,66 @@ static void test_refusal(void **state) { fails_with(state, "refusal", 0, "I won'
 static void test_prose(void **state) { fails_with(state, "ok", 0, "no list of configs", 2); }
 static void test_budget(void **state) { fails_with(state, "ok", 100, "token", 0); }
 
+/* A campaign's tuner asks the campaign's model: same record, same budget; and no-wait knows of it. */
+static void test_campaign(void **state)
+{
+    struct campaign_rig *rig = *state;
+    static const char *const softmax[] = { "softmax" };
+    struct campaign_options o = campaign_rig_options(rig, softmax, 1);
+    struct campaign_options changes = { .steps = -1, .no_wait = true };
+    struct campaign_result r;
+    struct ledger_line cost;
+    char id[32];
+    o.steps = 1;
+    o.tuner = "hybrid";
+    o.tune_budget = 14; /* the space has 15 */
+    assert_int_equal(campaign_rig_run(rig, &o, id, &r, NULL), 0);
+    assert_string_equal(r.status, "waiting"); /* for the start's configs */
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.open, 1);
+    assert_true(campaign_rig_answer_one(rig, ".000000.50", "{\"configs\":[{\"BLOCK\":512}]}"));
+    campaign_rig_reopen(rig);
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "waiting"); /* for a candidate */
+    auto_free char *good = campaign_rig_reply("good", "new: a way: it is faster");
+    assert_true(campaign_rig_answer_one(rig, ".000001.00", good));
+    campaign_rig_reopen(rig);
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "waiting"); /* for that one's configs */
+    assert_true(campaign_rig_answer_one(rig, ".000001.50", PROSE));
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_true(campaign_rig_answer_one(rig, ".000001.51", PROSE));
+    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
+    assert_string_equal(r.status, "done");
+    assert_int_equal(r.accepted, 2);
+    campaign_rig_ledger(rig, id, &cost);
+    assert_int_equal(cost.calls, 4);
+    assert_int_equal(cost.answered, 4);
+    auto_arena struct arena *arena = arena_new();
+    struct attempt_record a;
+    assert_int_equal(record_get_attempt(rig->session.store, id, "softmax", 0, arena, &a, NULL), 0);
+    assert_non_null(strstr(a.extra, "\"algorithm\":\"hybrid\""));
+    assert_int_equal(record_get_attempt(rig->session.store, id, "softmax", 1, arena, &a, NULL), 0);
+    assert_non_null(strstr(a.extra, "There is no list of configs"));
+    struct call_record call;
+    struct llm_message messages[LLM_MESSAGES_MAX];
+    size_t n;
+    assert_int_equal(record_get_call(rig->session.store, id, "softmax", 0, 50, arena, &call, NULL), 0);
+    assert_int_equal(model_request_read(rig->session.store, call.request, arena, messages,
+                                        LLM_MESSAGES_MAX, &n, NULL), 0);
+    static const char *const parts[] = { "# The device", "# The task", "# The kernel", "row_stats",
+                                         "# The tunables", "BLOCK (powers of two): 64, 128",
+                                         "# The base config", "# Your turn", "Up to " };
+    const char *at = messages[1].text;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        at = strstr(at, parts[i]);
+        if (!at) {
+            fail_msg("\"%s\" is missing, or not where it belongs", parts[i]);
+        }
+    }
+    campaign_rig_verify(rig);
+}
+
 static void never(void *ud, const struct tune_proposals *proposals)
 {
     (void)ud;
@@ -272,7 +332,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, campaign_rig_setup, campaign_rig_teardown)
     const struct CMUnitTest tests[] = {
         T(test_rounds_through_a_spool), T(test_hybrid_over_http), T(test_server_error),
-        T(test_bad_key), T(test_refusal), T(test_prose), T(test_budget), T(test_dropped_in_flight),
+        T(test_bad_key), T(test_refusal), T(test_prose), T(test_budget), T(test_campaign), T(test_dropped_in_flight),
         T(test_desks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
