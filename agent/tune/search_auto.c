@@ -55,7 +55,7 @@ static int open_auto(struct tuner *t, struct err *err)
 {
     (void)err;
     struct blend *s = arena_alloc(t->arena, 1, sizeof(*s));
-    s->pool = pool_new(t, t->flags[FLAG_LISTED] > 0);
+    s->pool = tuner_pool_new(t, t->flags[FLAG_LISTED] > 0);
     s->batch = arena_alloc(t->arena, BATCH_MAX, sizeof(*s->batch));
     t->state = s;
     return 0;

@@ -33,7 +33,7 @@ static int open_rank(struct tuner *t, struct err *err)
 {
     (void)err;
     struct rank *s = arena_alloc(t->arena, 1, sizeof(*s));
-    s->pool = pool_new(t, true);
+    s->pool = tuner_pool_new(t, true);
     s->batch = arena_alloc(t->arena, (size_t)t->flags[FLAG_BATCH] * t->space->n, sizeof(*s->batch));
     t->state = s;
     return 0;

@@ -71,7 +71,7 @@ static void fill_features(const struct tuner *t, struct pool *pool)
     }
 }
 
-struct pool *pool_new(struct tuner *t, bool whole)
+struct pool *tuner_pool_new(struct tuner *t, bool whole)
 {
     struct pool *pool = arena_alloc(t->arena, 1, sizeof(*pool));
     size_t listed = t->space->n_listed;

@@ -30,7 +30,7 @@ struct pool {
 };
 
 /* `whole`: the listed configs, if there are not too many. */
-struct pool *pool_new(struct tuner *t, bool whole);
+struct pool *tuner_pool_new(struct tuner *t, bool whole);
 /* Before a ranking: marks what was asked for meanwhile, or draws anew. */
 void pool_refresh(struct tuner *t, struct pool *pool);
 /* No further pick of it until the next refresh (forever, once it's asked for). */
