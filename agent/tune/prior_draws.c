@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_MAX = 400 };
+enum { OWN_MAX = 400, LANES = 16 };
 #define CONCENTRATION 2.0 /* of the Dirichlet distribution: low, so that one tuning may rule */
 #define DEVIATION 0.3     /* of a new device from a mixture of old ones, in y */
 #define NOISE 0.1         /* of a measurement, and of the model, in y */
@@ -164,19 +164,66 @@ static double *factored(const struct prior_guide *g, struct prior_own *own)
     return k;
 }
 
-static void solve(const double *factor, size_t n, double *x)
+void prior_over_draws(const struct prior_guide *g, const float *row, const float *draws,
+                      float *restrict ret)
+{
+    for (size_t begin = 0; begin < PRIOR_DRAWS; begin += LANES) { /* sums that fit in registers */
+        float sum[LANES] = { 0 };
+        for (size_t k = 0; k < g->width; k++) {
+            for (size_t m = 0; m < LANES; m++) {
+                sum[m] += row[k] * draws[k * PRIOR_DRAWS + begin + m];
+            }
+        }
+        memcpy(ret + begin, sum, sizeof(sum));
+    }
+}
+
+/* to += by * from, over the draws. */
+static void add_times(float *restrict to, double by, const float *restrict from)
+{
+    for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+        to[m] += (float)by * from[m];
+    }
+}
+
+/* Solves for every draw at once; x: a row a measurement. */
+static void solve(const double *factor, size_t n, float *x)
 {
     for (size_t i = 0; i < n; i++) {
+        float *row = x + i * PRIOR_DRAWS;
         for (size_t j = 0; j < i; j++) {
-            x[i] -= factor[i * n + j] * x[j];
+            add_times(row, -factor[i * n + j], x + j * PRIOR_DRAWS);
         }
-        x[i] /= factor[i * n + i];
+        for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+            row[m] /= (float)factor[i * n + i];
+        }
     }
     for (size_t i = n; i-- > 0;) {
+        float *row = x + i * PRIOR_DRAWS;
         for (size_t j = i + 1; j < n; j++) {
-            x[i] -= factor[j * n + i] * x[j];
+            add_times(row, -factor[j * n + i], x + j * PRIOR_DRAWS);
         }
-        x[i] /= factor[i * n + i];
+        for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+            row[m] /= (float)factor[i * n + i];
+        }
+    }
+}
+
+/* What was measured less what every draw makes of it, with noise of its own. */
+static void differences(const struct prior_guide *g, const struct prior_own *own, const float *draws,
+                        float *ret)
+{
+    struct rng rng;
+    float level[PRIOR_DRAWS];
+    rng_init(&rng, g->seed, rng_key("prior noise"), own->n);
+    for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+        level[m] = (float)(LEVEL * rng_normal(&rng));
+    }
+    for (size_t i = 0; i < own->n; i++, ret += PRIOR_DRAWS) {
+        prior_over_draws(g, own->design + i * g->width, draws, ret);
+        for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+            ret[m] = (float)(own->t[i] - NOISE * rng_normal(&rng)) - level[m] - ret[m];
+        }
     }
 }
 
@@ -185,24 +232,14 @@ void prior_condition(const struct prior_guide *g, struct prior_own *own, float *
     if (own->n == 0) {
         return;
     }
-    auto_free double *factor = factored(g, own), *apart = xcalloc(own->n, sizeof(*apart));
-    struct rng rng;
-    rng_init(&rng, g->seed, rng_key("prior noise"), own->n);
-    for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-        double level = LEVEL * rng_normal(&rng);
+    auto_free double *factor = factored(g, own);
+    auto_free float *apart = xcalloc(own->n * PRIOR_DRAWS, sizeof(*apart));
+    differences(g, own, draws, apart);
+    solve(factor, own->n, apart);
+    for (size_t k = 0; k < g->width; k++) {
         for (size_t i = 0; i < own->n; i++) {
-            apart[i] = own->t[i] - level - NOISE * rng_normal(&rng);
-            for (size_t k = 0; k < g->width; k++) {
-                apart[i] -= (double)(own->design[i * g->width + k] * draws[k * PRIOR_DRAWS + m]);
-            }
-        }
-        solve(factor, own->n, apart);
-        for (size_t k = 0; k < g->width; k++) {
-            double move = 0;
-            for (size_t i = 0; i < own->n; i++) {
-                move += own->gain[i * g->width + k] * apart[i];
-            }
-            draws[k * PRIOR_DRAWS + m] += (float)move;
+            add_times(draws + k * PRIOR_DRAWS, own->gain[i * g->width + k],
+                      apart + i * PRIOR_DRAWS);
         }
     }
 }

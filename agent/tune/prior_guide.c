@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FASTEST = 400, POOL_DRAWN = 4000 };
+enum { FASTEST = 400, POOL_DRAWN = 4000, LANES = 16 };
 
 
 static int by_config(const void *a, const void *b, void *bytes)
@@ -168,15 +168,9 @@ size_t prior_guide_tunings(const struct prior_guide *guide)
     return guide->n_views;
 }
 
-/* y of one row on every draw. */
-static void over_draws(const struct prior_guide *g, const float *row, const float *draws, float *ret)
+static float larger(float a, float b)
 {
-    memset(ret, 0, PRIOR_DRAWS * sizeof(*ret));
-    for (size_t k = 0; k < g->width; k++) {
-        for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-            ret[m] += row[k] * draws[k * PRIOR_DRAWS + m];
-        }
-    }
+    return a > b ? a : b; /* fmaxf is a call, as it minds NAN */
 }
 
 /* Speed of every candidate on every draw, as a share of the draw's optimum; `held` is what is had. */
@@ -185,19 +179,19 @@ static float *speeds(const struct prior_guide *g, const struct prior_own *own, c
 {
     float *speed = xcalloc(g->n * PRIOR_DRAWS, sizeof(*speed)), least[PRIOR_DRAWS], mine[PRIOR_DRAWS];
     for (size_t i = 0; i < g->n; i++) {
-        over_draws(g, g->design + i * g->width, draws, speed + i * PRIOR_DRAWS);
+        prior_over_draws(g, g->design + i * g->width, draws, speed + i * PRIOR_DRAWS);
     }
     memcpy(least, speed, sizeof(least));
     for (size_t i = 0; i < g->n; i++) {
         for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-            least[m] = fminf(least[m], speed[i * PRIOR_DRAWS + m]);
+            least[m] = -larger(-least[m], -speed[i * PRIOR_DRAWS + m]);
         }
     }
     if (own->n > 0) {
-        over_draws(g, own->design, draws, mine); /* the fastest comes first */
+        prior_over_draws(g, own->design, draws, mine); /* the fastest comes first */
     }
     for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-        least[m] = own->n > 0 ? fminf(least[m], mine[m]) : least[m];
+        least[m] = own->n > 0 && mine[m] < least[m] ? mine[m] : least[m];
         held[m] = own->n > 0 ? expf(least[m] - mine[m]) : 0;
     }
     for (size_t i = 0; i < g->n; i++) {
@@ -219,9 +213,23 @@ static void take(const struct prior_guide *g, const struct prior_sample *sample,
     if (i < g->n) {
         out[i] = true;
         for (size_t m = 0; m < PRIOR_DRAWS && sample->time < 0; m++) {
-            held[m] = fmaxf(held[m], speed[i * PRIOR_DRAWS + m]);
+            held[m] = larger(held[m], speed[i * PRIOR_DRAWS + m]);
         }
     }
+}
+
+static float total(const float *held, const float *speed)
+{
+    float part[LANES] = { 0 }, sum = 0;
+    for (size_t begin = 0; begin < PRIOR_DRAWS; begin += LANES) {
+        for (size_t m = 0; m < LANES; m++) {
+            part[m] += larger(held[begin + m], speed[begin + m]);
+        }
+    }
+    for (size_t m = 0; m < LANES; m++) {
+        sum += part[m];
+    }
+    return sum;
 }
 
 /* Greedy cover: each time the candidate that adds most to the sum over draws of the best so far. */
@@ -233,10 +241,7 @@ static size_t cover(const struct prior_guide *g, const float *speed, float *held
         size_t best = SIZE_MAX;
         float most_sum = -1;
         for (size_t i = 0; i < g->n; i++) {
-            float sum = 0;
-            for (size_t m = 0; m < PRIOR_DRAWS && !out[i]; m++) {
-                sum += fmaxf(held[m], speed[i * PRIOR_DRAWS + m]);
-            }
+            float sum = out[i] ? 0 : total(held, speed + i * PRIOR_DRAWS);
             if (!out[i] && sum > most_sum) {
                 most_sum = sum;
                 best = i;
@@ -248,7 +253,7 @@ static size_t cover(const struct prior_guide *g, const float *speed, float *held
         out[best] = true;
         memcpy(ret + n * wide, g->configs + best * wide, wide * sizeof(*ret));
         for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-            held[m] = fmaxf(held[m], speed[best * PRIOR_DRAWS + m]);
+            held[m] = larger(held[m], speed[best * PRIOR_DRAWS + m]);
         }
     }
     return n;
