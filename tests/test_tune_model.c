@@ -203,6 +203,19 @@ static void test_refusal(void **state) { fails_with(state, "refusal", 0, "I won'
 static void test_prose(void **state) { fails_with(state, "ok", 0, "no list of configs", 2); }
 static void test_budget(void **state) { fails_with(state, "ok", 100, "token", 0); }
 
+/* Of the first softmax variant: some of them are random ones that were tried before the answer came. */
+static char *every_config(void)
+{
+    struct buf text;
+    buf_init(&text, 4096);
+    for (int i = 0; i < 15; i++) {
+        buf_printf(&text, "%s{\"BLOCK\":%d,\"ROW_BLOCK\":%d}", i ? "," : "{\"configs\":[", 64 << i % 5,
+                   32 << i / 5);
+    }
+    buf_puts(&text, "]}");
+    return buf_take(&text);
+}
+
 /* A campaign's tuner asks the campaign's model: same record, same budget; and no-wait knows of it. */
 static void test_campaign(void **state)
 {
@@ -220,7 +233,8 @@ static void test_campaign(void **state)
     assert_string_equal(r.status, "waiting"); /* for the start's configs */
     campaign_rig_ledger(rig, id, &cost);
     assert_int_equal(cost.open, 1);
-    assert_true(campaign_rig_answer_one(rig, ".000000.50", "{\"configs\":[{\"BLOCK\":512}]}"));
+    auto_free char *all = every_config();
+    assert_true(campaign_rig_answer_one(rig, ".000000.50", all));
     campaign_rig_reopen(rig);
     assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
     assert_string_equal(r.status, "waiting"); /* for a candidate */
@@ -228,22 +242,15 @@ static void test_campaign(void **state)
     assert_true(campaign_rig_answer_one(rig, ".000001.00", good));
     campaign_rig_reopen(rig);
     assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
-    assert_string_equal(r.status, "waiting"); /* for that one's configs */
-    assert_true(campaign_rig_answer_one(rig, ".000001.50", PROSE));
-    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
-    assert_true(campaign_rig_answer_one(rig, ".000001.51", PROSE));
-    assert_int_equal(campaign_rig_resume(rig, id, &changes, &r, NULL), 0);
     assert_string_equal(r.status, "done");
     assert_int_equal(r.accepted, 2);
     campaign_rig_ledger(rig, id, &cost);
-    assert_int_equal(cost.calls, 4);
-    assert_int_equal(cost.answered, 4);
+    assert_int_equal(cost.answered, 2);
     auto_arena struct arena *arena = arena_new();
     struct attempt_record a;
     assert_int_equal(record_get_attempt(rig->session.store, id, "softmax", 0, arena, &a, NULL), 0);
     assert_non_null(strstr(a.extra, "\"algorithm\":\"hybrid\""));
-    assert_int_equal(record_get_attempt(rig->session.store, id, "softmax", 1, arena, &a, NULL), 0);
-    assert_non_null(strstr(a.extra, "There is no list of configs"));
+    assert_null(strstr(a.extra, "went on without"));
     struct call_record call;
     struct llm_message messages[LLM_MESSAGES_MAX];
     size_t n;
