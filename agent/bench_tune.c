@@ -77,7 +77,7 @@ static int one(struct session *s, const struct options *o, const char *name,
         struct waiting w = { .session = s, .report = report, .name = name, .err = err };
         struct tuning_options options = {
             .task = task, .candidate = candidate, .seed = (uint64_t)o->seed, .verify = true,
-            .budget = o->steps > 0 ? (size_t)o->steps : TUNE_CONFIGS,
+            .budget = o->evals > 0 ? (size_t)o->evals : TUNE_CONFIGS,
             .deadline_ms = (uint64_t)(o->deadline_s * 1000) };
         r = tuning_start(s, &options, on_tuned, &w, &tuning, err);
         while (r == 0 && !w.done && uv_run(&s->loop, UV_RUN_ONCE)) {
@@ -116,7 +116,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
 
 const struct bench bench_tune = {
     .name = "tune",
-    .summary = "live tuning with 200 configs (--steps): seconds, and how busy the device is",
+    .summary = "live tuning with 200 configs (--evals): seconds, and how busy the device is",
     .run = run,
     .takes_names = true,
 };

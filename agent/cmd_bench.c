@@ -120,7 +120,7 @@ const struct command command_bench = {
             "  warpsmith bench overhead\n"
             "  warpsmith bench evaluate --gpu 0 --json -\n"
             "  warpsmith bench exploits --gpu sim 01_stale_output",
-    .takes = "gpu out json steps runs seed seeds batch noise threads jobs deadline full verbose",
+    .takes = "gpu out json steps runs evals seed seeds batch noise threads jobs deadline full verbose",
     .args_min = 0,
     .args_max = 64,
     .run = run_bench,

@@ -42,19 +42,19 @@ const struct command command_tune = {
     .summary = "find the best config of a kernel, on a device or on a recorded space",
     .usage = "tune TASK CANDIDATE [options] | tune --replay FILE [options]",
     .help
-    = "Searches the space of a candidate's plan on the device (200 configs, unless --configs says more),\n"
-      "compares the finalists in pairs, checks the best on every shape and writes it. What was measured is\n"
-      "kept in the store and not measured again unless --fresh. --runs N takes N timed runs a config at\n"
-      "least; --t4 FILE keeps the samples as a T4 file, and nothing is cut short then.\n"
-      "With --replay: a space that was measured whole and\n"
-      "recorded (a cache of Kernel Tuner, a T4 file; plain or gzip). A replay's score is the recorded optimum\n"
-      "divided by the best found; a config counts once, and one that failed counts, too.\n\n"
-      "  warpsmith tune matmul 08_persistent --configs 200 --out tuned\n"
-      "  warpsmith tune softmax ./mine --algorithm exhaustive --configs 4000 --t4 softmax.json.gz\n"
+    = "Searches the space of a candidate's plan on the device: compares the finalists in pairs, checks the best\n"
+      "on every shape, writes it. What was measured is kept in the store and isn't measured again unless --fresh.\n"
+      "--runs N takes N timed runs a config at least; --t4 FILE keeps the samples as a T4 file, and nothing is\n"
+      "cut short then.\n"
+      "With --replay: a space that was measured whole and recorded (a cache of Kernel Tuner, a T4 file; plain or\n"
+      "gzip). A replay's score is the recorded optimum divided by the best found; a config counts once, and one\n"
+      "that failed counts, too.\n\n"
+      "  warpsmith tune matmul 08_persistent --evals 200 --out tuned\n"
+      "  warpsmith tune softmax ./mine --algorithm exhaustive --evals 4000 --t4 softmax.json.gz\n"
       "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20\n"
       "  warpsmith tune --replay space.json --algorithm lfbo --flags form=tree,copies=3 --noise --json -",
-    .takes = "replay algorithm flags evals seeds seed batch threads noise unlisted pin json out gpu store configs "
-             "t4 runs deadline jobs fresh quiet verbose llm model base-url key-file ca proxy prices max-tokens "
+    .takes = "replay algorithm flags evals seeds seed batch threads noise unlisted pin json out gpu store t4 "
+             "runs deadline jobs fresh quiet verbose llm model base-url key-file ca proxy prices max-tokens "
              "temperature llm-timeout usd tokens no-wait",
     .args_min = 0,
     .args_max = 2,

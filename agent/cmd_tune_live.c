@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONFIGS_DEFAULT = 200, PROGRESS_MS = 200, LOOK_MS = 100, LOOKS = 10 };
+enum { EVALS_DEFAULT = 200, PROGRESS_MS = 200, LOOK_MS = 100, LOOKS = 10 };
 
 struct live {
     const struct options *options;
@@ -124,7 +124,7 @@ static int start(struct live *l, char **pins, size_t n_pins)
     const struct options *o = l->options;
     struct tuning_options options = {
         .task = l->task, .candidate = l->candidate, .algorithm = o->algorithm, .flags = o->flags,
-        .budget = (size_t)(o->configs > 0 ? o->configs : CONFIGS_DEFAULT),
+        .budget = (size_t)(o->evals > 0 ? o->evals : EVALS_DEFAULT),
         .seed = (uint64_t)o->seed, .deadline_ms = (uint64_t)(o->deadline_s * 1000),
         .n_pinned = n_pins, .pinned = (const char *const *)pins,
         .samples = o->runs > 0 ? (size_t)o->runs : 0,
@@ -146,7 +146,7 @@ static int open_desk(struct live *l)
     id_hex(&l->task->id, task);
     id_hex(&l->candidate->id, candidate);
     auto_free char *what = xprintf("%s %s %s %s %lld %lld", task, candidate, o->algorithm ? o->algorithm : "",
-                                   o->flags ? o->flags : "", (long long)o->configs, (long long)o->seed);
+                                   o->flags ? o->flags : "", (long long)o->evals, (long long)o->seed);
     return tune_desk_open(&l->session, what, l->task->name, session_device(&l->session)->name, &l->desk,
                           &l->err);
 }

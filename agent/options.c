@@ -63,8 +63,6 @@ static const struct option_entry entries[] = {
     { "t4", "FILE", "write what was measured as T4 (gzip if it ends in .gz)", OPTION_TEXT, AT(t4), 0, 0 },
     { "evals", "N", "configs that may be measured, failures among them (default 200)", OPTION_WHOLE,
       AT(evals), 1, 200000 },
-    { "configs", "N", "configs that may be measured (default 200)", OPTION_WHOLE, AT(configs), 1,
-      200000 },
     { "seeds", "K", "searches, with seeds from --seed on (default 20)", OPTION_WHOLE, AT(seeds), 1,
       10000 },
     { "batch", "B", "configs asked for before the first of them is told (default 1)", OPTION_WHOLE,
@@ -94,6 +92,8 @@ static const struct option_entry entries[] = {
     { "levels", "LIST", "such as 1,2 (default: 1-3)", OPTION_TEXT, AT(levels), 0, 0 },
     { "problems", "LIST", "numbers, such as 1-20,36 (default: all)", OPTION_TEXT, AT(problems), 0, 0 },
     { "candidates", "DIR", "DIR/level1/19_ReLU/kernel.cu and so on", OPTION_TEXT, AT(candidates), 0, 0 },
+    { "pytorch", "LIST", "which of PyTorch's own times are measured: eager, eager_tf32, compile, max_autotune, or none "
+      "(default: eager,eager_tf32)", OPTION_TEXT, AT(pytorch), 0, 0 },
     { "record", "FILE", "write all that a replay needs", OPTION_TEXT, AT(record), 0, 0 },
     { "until-sol", "SHARE", "stop at this share of the speed of light", OPTION_REAL, AT(until_sol),
       0, 1 },
@@ -188,7 +188,7 @@ static int set(const struct command *command, const struct option_entry *e, cons
 static void set_defaults(struct options *o)
 {
     *o = (struct options) { .gpu = "auto", .llm = "offline", .seed = 1, .steps = -1, .runs = -1,
-                            .samples = -1, .repairs = -1, .evals = -1, .configs = -1, .seeds = -1,
+                            .samples = -1, .repairs = -1, .evals = -1, .seeds = -1,
                             .batch = -1, .threads = -1,
                             .tune_budget = -1, .temperature = NAN };
     o->store = getenv("WARPSMITH_STORE");

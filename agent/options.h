@@ -28,11 +28,11 @@ struct options {
     const char *shape;    /* --shape NAME */
     const char *tuner;    /* --tuner random|exhaustive|none */
     const char *record;   /* --record FILE */
-    const char *suite, *levels, *problems, *candidates; /* of kernelbench */
+    const char *suite, *levels, *problems, *candidates, *pytorch; /* of kernelbench */
     const char *replay, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
-    int64_t evals, configs, seeds, batch, threads; /* of tune; -1: not given */
+    int64_t evals, seeds, batch, threads; /* of tune; -1: not given */
     int64_t max_tokens;              /* 0: the provider's default */
     int64_t samples, repairs, tokens; /* -1, -1, 0: none given */
     double temperature, llm_timeout; /* NAN: left out; 0: the default */

@@ -123,8 +123,9 @@ void tune_show(FILE *out, const struct tune_about *about, const struct tuning_re
     if (known) {
         fprintf(out, "%zu were known from earlier tunings\n", known);
     }
-    if (r->proposed) {
-        fprintf(out, "%zu configs were proposed by earlier tunings of the family\n", r->proposed);
+    if (r->earlier) {
+        fprintf(out, "%zu earlier tuning%s of the family said what to try first\n", r->earlier,
+                r->earlier == 1 ? "" : "s");
     }
     if (r->confirmed || r->retimed) {
         fprintf(out, "%zu jumps judged again, %zu near the best timed again beside it\n", r->confirmed,

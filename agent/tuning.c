@@ -78,11 +78,12 @@ static void on_closed(uv_handle_t *handle)
     }
     json_decref(t->record);
     tuner_free(t->tuner);
+    prior_guide_free(t->guide);
+    prior_free(t->prior);
     tune_space_free(t->space);
     arena_free(t->arena);
     free(t->trials);
     free(t->pinned);
-    free(t->proposed);
     free(t->prefix);
     free(t->error);
     free(t->note);
@@ -120,7 +121,7 @@ static void finish(struct tuning *t)
         .n_finals = t->n_finals, .finals = t->finals, .note = t->note ? t->note : "",
         .device_s = t->device_s, .compile_s = t->compile_s,
         .wall_s = (double)(clock_ns() - t->started) * 1e-9, .confirmed = t->confirmed,
-        .retimed = t->retimed, .proposed = t->n_proposed,
+        .retimed = t->retimed, .earlier = t->earlier,
     };
     if (t->code == 0 && t->best
         && tuning_candidate(t, t->best->sample.config, &result.best, NULL) == 0) {
@@ -333,8 +334,7 @@ static int open_space(struct tuning *t, struct err *err)
     tuning_prior(t);
     struct tuner_options options = { .algorithm = o->algorithm, .budget = o->budget,
                                      .seed = o->seed, .flags = o->flags, .n_pinned = t->n_pinned,
-                                     .pinned = t->pinned, .n_proposed = t->n_proposed,
-                                     .proposed = t->proposed };
+                                     .pinned = t->pinned, .guide = t->guide };
     r = tuner_new(t->space, &options, &t->tuner, err);
     if (r == 0 && o->desk) {
         const struct tune_model_options model = {

@@ -76,7 +76,7 @@ struct tuning_result {
     double compile_s;       /* the same, summed over compile workers */
     double wall_s;
     size_t confirmed, retimed; /* jumps judged again; configs timed again beside the best */
-    size_t proposed; /* configs that came from what earlier tunings of the family had shown */
+    size_t earlier; /* other tunings of the family that said what to try first */
 };
 
 /* All but `best` lives until the callback returns. */

@@ -6,6 +6,7 @@
  * check), tuning_store.c what is kept and known.
  */
 #include <uv.h>
+#include "agent/tune/prior.h"
 #include "agent/tune/tune_space.h"
 #include "agent/tune/tuner.h"
 #include "agent/tune_model.h"
@@ -15,7 +16,6 @@ enum {
     TUNING_FINALISTS = 8,
     TUNING_CONTEST_MAX = 24,  /* with what was pinned */
     TUNING_PINNED_MAX = 15,
-    TUNING_PROPOSED = 5,
     TUNING_RETIME_EVERY = 64, /* results */
     TUNING_RETIME_MOST = 6,
     TUNING_POPULATION = 30, /* configs that say what compiling and timing take here */
@@ -60,8 +60,9 @@ struct tuning {
     size_t n_trials, n_told, room, window;
     size_t n_pinned;
     uint16_t *pinned; /* rows */
-    size_t n_proposed;
-    uint16_t *proposed; /* rows: by a prior */
+    struct prior *prior; /* NULL: nothing to learn from, or no need */
+    struct prior_guide *guide;
+    size_t earlier; /* tunings that the guide draws on */
     double compile_costs[TUNING_POPULATION], device_costs[TUNING_POPULATION]; /* seconds */
     size_t n_compile_costs, n_device_costs;
     size_t retimed_at; /* results told when near ones were timed again */
@@ -134,5 +135,5 @@ bool tuning_known(struct tuning *tuning, struct trial *trial);
 /* The best of this space in the store, if there is one. */
 bool tuning_store_best(struct tuning *tuning, uint16_t *ret_config);
 
-/* tuning_prior.c: fills `proposed` from what the store has of other tunings. */
+/* tuning_prior.c: sets `guide` by what the store has of other tunings. */
 void tuning_prior(struct tuning *tuning);

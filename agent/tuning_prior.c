@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proposals before anything was measured: what the store has of other tunings of the family, on
- * other devices, of other kernels, goes into a prior (tune/prior.h), which proposes a handful.
+ * What the store has of other tunings of the family, on other devices, of other kernels, goes into a
+ * prior (tune/prior.h). It proposes what is measured first, and goes on with what that brings.
  */
-#include "agent/tune/prior.h"
 #include "agent/tuning_internal.h"
 #include "base/jread.h"
 #include "base/util.h"
@@ -175,17 +174,12 @@ void tuning_prior(struct tuning *t)
     if (!t->session->store || whole || t->space->n == 0) {
         return; /* whatever is proposed, all of it is measured */
     }
-    struct prior *prior = prior_new();
-    learn(t, prior);
+    t->prior = prior_new();
+    learn(t, t->prior);
     json_t *head = tuning_head(t);
     struct place here;
     read_place(head, &here);
-    struct prior_guide *guide = prior_guide_new(prior, &here.at, t->space, o->seed);
-    if (guide) {
-        t->proposed = xcalloc(TUNING_PROPOSED * t->space->n, sizeof(*t->proposed));
-        t->n_proposed = prior_guide_next(guide, NULL, 0, TUNING_PROPOSED, t->proposed);
-    }
-    prior_guide_free(guide);
+    t->guide = prior_guide_new(t->prior, &here.at, t->space, o->seed);
+    t->earlier = t->guide ? prior_guide_tunings(t->guide) : 0;
     json_decref(head);
-    prior_free(prior);
 }

@@ -25,7 +25,7 @@ void rig_on_tuned(void *ud, const struct tuning_result *r)
     s->finals = r->n_finals;
     s->confirmed = r->confirmed;
     s->retimed = r->retimed;
-    s->proposed = r->proposed;
+    s->earlier = r->earlier;
     s->device_s = r->device_s;
     json_t *json = tuning_json(r);
     auto_free char *text = json_canonical(json);
