@@ -197,7 +197,7 @@ static void judge_all(struct running *run)
 static json_t *baselines(struct running *run, const struct problem *p, struct err *err)
 {
     const struct device_info *d = evaluator_device(run->session.evaluator);
-    const char *wanted = run->options->baseline ? run->options->baseline : "eager,eager_tf32";
+    const char *wanted = run->options->pytorch ? run->options->pytorch : "eager,eager_tf32";
     if (d->modelled || str_eq(wanted, "none")) {
         return NULL;
     }
@@ -369,13 +369,32 @@ static int run_all(struct running *run, const struct problem *problems, size_t n
     return r;
 }
 
+static int check_variants(const char *list, struct err *err)
+{
+    static const char *const known[] = { "eager", "eager_tf32", "compile", "max_autotune" };
+    auto_free char *copy = xstrdup(list ? list : "");
+    char *save = NULL;
+    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        bool found = str_eq(list, "none");
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+            found = found || str_eq(name, known[i]);
+        }
+        if (!found) {
+            return err_set(err, ERR_INVALID, "--pytorch: \"%.40s\" is none of eager, eager_tf32, compile, "
+                                             "max_autotune", name);
+        }
+    }
+    return 0;
+}
+
 int kernelbench_run(const struct options *o)
 {
     struct err err = { 0 };
     struct problem *problems = NULL;
     size_t n = 0;
     auto_arena struct arena *arena = arena_new();
-    int r = o->candidates && o->out
+    int r = check_variants(o->pytorch, &err);
+    r = r < 0 ? r : o->candidates && o->out
         ? kernelbench_problems(o, arena, &problems, &n, &err)
         : err_set(&err, ERR_INVALID, "run needs --candidates DIR and --out DIR");
     struct running *run = xcalloc(1, sizeof(*run));

@@ -345,9 +345,9 @@ class Server:
         self.described, self.off = {}, {}
 
     def describe(self, path):
-        if self.described.get("path") != path or self.described["hash"] != hash_of(path):
-            self.described = {"path": path, **describe(path, self.device)}
-        return self.described
+        if self.described.get(path, {}).get("hash") != hash_of(path):
+            self.described[path] = describe(path, self.device)
+        return self.described[path]
 
     def close(self):
         if self.judgement:

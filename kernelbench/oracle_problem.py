@@ -174,37 +174,36 @@ def room(device):
     return torch.cuda.mem_get_info(device)[0]
 
 
+def counted(problem, model, inputs):
+    """The outputs, and the operations of matrix products and convolutions; 0: this PyTorch can't count."""
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    except ImportError:
+        return call(problem, model, inputs), 0
+    with FlopCounterMode(display=False) as counter:
+        outputs = call(problem, model, inputs)
+    return outputs, int(counter.get_total_flops())
+
+
 def shapes(problem, device):
-    """(model, inputs, outputs): without data if PyTorch can tell shapes so, else by running it."""
+    """(model, inputs, (outputs, flops)): without data if PyTorch can tell shapes so, else by a run."""
     inputs, needs = problem.inputs("meta"), 0
     try:
         model = problem.model("meta")
         needs = 4 * total_bytes(inputs, model.parameters(), model.buffers())
-        return model, inputs, call(problem, model, inputs)
+        return model, inputs, counted(problem, model, inputs)
     except Exception as trouble:
         needs = max(needs, 4 * total_bytes(inputs))
         if needs > room(device):
             raise Trouble(f"this PyTorch ({torch.__version__}) tells no shapes without a run, which would take "
                           f"about {needs >> 20} MiB here: {str(trouble)[:200]}") from trouble
     model, inputs = problem.model(device), problem.inputs(device)
-    return model, inputs, call(problem, model, inputs)
-
-
-def counted(problem, model, inputs):
-    """Floating-point operations of its matrix products and convolutions; 0: this PyTorch can't count."""
-    try:
-        from torch.utils.flop_counter import FlopCounterMode
-
-        with FlopCounterMode(display=False) as counter:
-            call(problem, model, inputs)
-        return int(counter.get_total_flops())
-    except Exception:
-        return 0
+    return model, inputs, (call(problem, model, inputs), 0)
 
 
 def describe(path, device):
     problem = Problem(path)
-    model, inputs, outputs = shapes(problem, device)
+    model, inputs, (outputs, flops) = shapes(problem, device)
     weights, updated = state_of(model)
     unsupported = draws(problem, model)
     if not problem.drawn:
@@ -212,7 +211,7 @@ def describe(path, device):
     named = list(zip(problem.argument_names(len(inputs)), inputs))
     return {"name": os.path.splitext(os.path.basename(path))[0], "hash": problem.hash,
             "symbols": problem.symbols(), "unsupported": unsupported,
-            "flops": counted(problem, model, inputs),
+            "flops": flops,
             "bytes": total_bytes(inputs, outputs, [t for _, t in weights + updated]),
             "inputs": [tensor_json(n, v) for n, v in named if torch.is_tensor(v)],
             "scalars": [{"name": n, "value": v, "kind": type(v).__name__} for n, v in named

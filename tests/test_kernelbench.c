@@ -75,8 +75,8 @@ static void test_run(void **state)
     auto_free char *args = xprintf("run --suite " SUITE " --candidates " SUITE "/candidates --out %s/run "
                                    "--levels 1-3 --problems 1,3 --gpu sim --json -", folder);
     json_t *first = run_json(args), *again = run_json(args);
-    /* 1/1 right and wrong, 1/3 right, 2/1 right, forgetful and unscaled; 3/1 can't be imported. */
-    assert_int_equal(whole(first, "problems"), 4);
+    /* 1/1 right and wrong, 1/3 right, 2/1 right, forgetful and unscaled; 2/3 has none, 3/1 can't be imported. */
+    assert_int_equal(whole(first, "problems"), 5);
     assert_int_equal(whole(first, "judged"), 6);
     assert_int_equal(whole(first, "known"), 0);
     assert_int_equal(whole(first, "accepted"), 3);
@@ -101,7 +101,8 @@ static void test_score(void **state)
 {
     auto_free char *args = xprintf("score --out %s/run --json -", (const char *)*state);
     json_t *score = run_json(args);
-    assert_int_equal(whole(score, "problems"), 4);
+    assert_int_equal(whole(score, "problems"), 5);
+    assert_int_equal(whole(score, "without"), 1);
     assert_int_equal(whole(score, "unsupported"), 1);
     assert_int_equal(whole(score, "degenerate"), 0);
     assert_true(json_is_true(json_object_get(score, "modelled")));
@@ -121,8 +122,37 @@ static void test_list(void **state)
     assert_int_equal(run("list --suite " SUITE, &output), 0);
     assert_non_null(strstr(output, "48x100 f32 -> 48x100 f32"));
     assert_non_null(strstr(output, "2_Dropout: forward draws random numbers"));
-    assert_non_null(strstr(output, "9 problems: 6 can be judged, 1 can't be by anyone, 2 can't be here"));
+    assert_non_null(strstr(output, "10 problems: 7 can be judged, 1 can't be by anyone, 2 can't be here"));
     free(output);
+}
+
+/* Small ones first; what was found is kept, what failed may be mended. */
+static void test_check(void **state)
+{
+    static const struct {
+        const char *name, *finding;
+    } want[] = { { "1_Missing_module", "failed" }, { "2_Dropout", "unsupported" },
+                 { "3_Nothing_left", "degenerate" }, { "1_Linear_BatchNorm", "sound" } };
+    auto_free char *args = xprintf("check --suite " SUITE " --levels 2,3 --out %s/check --gpu sim --json -",
+                                   (const char *)*state);
+    json_t *found = run_json(args);
+    const json_t *list = json_object_get(found, "problems");
+    size_t seen = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        for (size_t k = 0; k < ARRAY_LEN(want); k++) {
+            if (str_eq(want[k].name, json_string_value(json_object_get(one, "name")))) {
+                assert_string_equal(json_string_value(json_object_get(one, "finding")), want[k].finding);
+                seen++;
+            }
+        }
+    }
+    assert_int_equal(seen, ARRAY_LEN(want));
+    json_decref(found);
+    auto_free char *kept = xprintf("%s/check/check/level2_3.json", (const char *)*state);
+    auto_free char *failed = xprintf("%s/check/check/level3_1.json", (const char *)*state);
+    assert_true(file_exists(kept));
+    assert_false(file_exists(failed));
 }
 
 static void test_missing(void **state)
@@ -136,6 +166,7 @@ static void test_missing(void **state)
         { "list --suite /nonexistent", "/nonexistent: ", 2 },
         { "list --suite " SUITE " --levels 4", "must be downloaded", 3 },
         { "run --suite " SUITE, "run needs --candidates DIR and --out DIR", 2 },
+        { "run --suite " SUITE " --pytorch eager,fast", "\"fast\" is none of eager", 2 },
         { "score --out /nonexistent", "is the folder that a run wrote", 2 },
     };
     (void)state;
@@ -155,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_score),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_check),
         cmocka_unit_test(test_missing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
