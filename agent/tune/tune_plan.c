@@ -15,7 +15,7 @@ struct tune_plan {
     uint32_t sizes[TUNE_PARAMS_MAX];
     size_t tunable[TUNE_PARAMS_MAX];    /* a parameter's place in struct space */
     int64_t *choices[TUNE_PARAMS_MAX];  /* a parameter's values, by rank */
-    size_t param_of[PLAN_PARAMS_MAX];   /* a tunable's parameter; SIZE_MAX: it has one value */
+    size_t param_of[PLAN_PARAMS_MAX];   /* a tunable's parameter; SIZE_MAX: it keeps its own value */
     /* Rules are the plan's constraints, before them one that says that its `when`s can be evaluated. */
     uint64_t deps[TUNE_RULES_MAX];
     bool settles[TUNE_RULES_MAX]; /* a `when` may change what the rule sees */
@@ -90,14 +90,50 @@ static void make_param(struct arena *arena, const char *name, const struct range
     };
 }
 
+/*
+ * The `when` that holds here whatever is tuned; NULL: none, or it depends. What it sets isn't tuned:
+ * all values of that would be the same program.
+ */
+static const struct plan_when *always(const struct tune_plan *plan)
+{
+    const struct plan *p = plan->space.plan;
+    struct symbol values[PLAN_PARAMS_MAX];
+    const struct symbols scope = { values, p->n_params, &plan->outer };
+    for (size_t i = 0; i < p->n_params; i++) {
+        values[i] = (struct symbol) { p->params[i].name, p->params[i].value };
+    }
+    for (size_t i = 0; i < p->n_whens; i++) {
+        int64_t holds;
+        for (size_t k = 0; k < p->n_params; k++) {
+            if (p->params[k].range && expr_mentions(p->whens[i].condition, p->params[k].name)) {
+                return NULL;
+            }
+        }
+        if (expr_eval(p->whens[i].condition, &scope, &holds, NULL) < 0) {
+            return NULL; /* a rule will say so */
+        }
+        if (holds) {
+            return &p->whens[i];
+        }
+    }
+    return NULL;
+}
+
+static bool sets(const struct plan_when *when, const char *name)
+{
+    const struct symbols changed = { when ? when->params : NULL, when ? when->n : 0, NULL };
+    return symbols_find(&changed, name) != NULL;
+}
+
 static void make_params(struct tune_plan *plan)
 {
     struct tune_space *made = plan->made;
+    const struct plan_when *when = always(plan);
     made->params = arena_alloc(made->arena, PLAN_PARAMS_MAX, sizeof(*made->params));
     for (size_t i = 0; i < plan->space.n; i++) {
         const struct range *range = plan->space.ranges[i];
         plan->param_of[i] = SIZE_MAX;
-        if (range->n_choices > 1) {
+        if (range->n_choices > 1 && !sets(when, plan->space.names[i])) {
             size_t at = made->n++;
             make_param(made->arena, plan->space.names[i], range, &made->params[at],
                        &plan->choices[at]);
@@ -113,7 +149,7 @@ void tune_plan_values(const struct tune_space *space, const uint16_t *config, in
     const struct tune_plan *plan = space->ud;
     for (size_t i = 0; i < plan->space.n; i++) {
         size_t at = plan->param_of[i];
-        ret[i] = at == SIZE_MAX ? plan->space.ranges[i]->choices[0] : plan->choices[at][config[at]];
+        ret[i] = at == SIZE_MAX ? plan->space.own[i] : plan->choices[at][config[at]];
     }
 }
 
@@ -166,8 +202,7 @@ static size_t bind(const struct tune_plan *plan, uint64_t deps, bool all, const 
         const struct param *param = &p->params[i];
         size_t at = param->range ? plan->param_of[tunable++] : SIZE_MAX;
         if (at == SIZE_MAX) {
-            int64_t value = param->range ? param->range->choices[0] : param->value;
-            ret[n++] = (struct symbol) { param->name, value };
+            ret[n++] = (struct symbol) { param->name, param->value };
         } else if (all || deps >> at & 1) {
             ret[n++] = (struct symbol) { param->name, plan->choices[at][all && !(deps >> at & 1)
                                                                         ? 0 : config[at]] };
