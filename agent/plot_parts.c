@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 enum { TICKS_MAX = 12, TICKS_MIN = 3 };
 
@@ -28,12 +27,12 @@ double plot_axis_y(const struct plot_axis *a, double us)
     return a->bottom - share * (a->bottom - a->top);
 }
 
-void plot_time(double us, char ret[PLOT_TIME_MAX])
+void plot_time(double us, int digits, char ret[PLOT_TIME_MAX])
 {
     if (us >= 1000) {
-        snprintf(ret, PLOT_TIME_MAX, "%.3g ms", us / 1000);
+        snprintf(ret, PLOT_TIME_MAX, "%.*g ms", digits, us / 1000);
     } else {
-        snprintf(ret, PLOT_TIME_MAX, "%.3g µs", us);
+        snprintf(ret, PLOT_TIME_MAX, "%.*g µs", digits, us);
     }
 }
 
@@ -66,12 +65,13 @@ static size_t even(const struct plot_axis *a, double ticks[TICKS_MAX])
     return n;
 }
 
-/* 1, 10, 100 where there are many decades, 1, 2, 5 where there are some, else even steps. */
+/* 1, 10, 100 where there are many decades, 1, 2, 5 where there are some, more of them in one, else even. */
 static size_t find_ticks(const struct plot_axis *a, double ticks[TICKS_MAX])
 {
-    static const double steps[] = { 1, 2, 5 };
-    double all = 3 * log10(a->hi / a->lo);
-    size_t n = decades(a, steps, all > TICKS_MAX - 1 ? 1 : ARRAY_LEN(steps), ticks);
+    static const double few[] = { 1, 2, 5 }, more[] = { 1, 1.5, 2, 3, 5, 7 };
+    bool many = 3 * log10(a->hi / a->lo) > TICKS_MAX - 1;
+    size_t n = decades(a, few, many ? 1 : ARRAY_LEN(few), ticks);
+    n = n < TICKS_MIN ? decades(a, more, ARRAY_LEN(more), ticks) : n;
     return n < TICKS_MIN ? even(a, ticks) : n;
 }
 
@@ -83,7 +83,7 @@ void plot_axis_draw(struct buf *out, const struct plot_axis *a, double left, dou
     for (size_t i = 0; i < n; i++) {
         char text[PLOT_TIME_MAX];
         double y = plot_axis_y(a, ticks[i]);
-        plot_time(ticks[i], text);
+        plot_time(ticks[i], 3, text);
         buf_printf(out, "<line class=grid x1=%.0f x2=%.0f y1=%.1f y2=%.1f />", left, right, y, y);
         plot_text(out, left - 8, y + 4, "end", text);
         if (base_us > 0) {

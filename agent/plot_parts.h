@@ -20,9 +20,9 @@ double plot_axis_y(const struct plot_axis *axis, double us);
 void plot_axis_draw(struct buf *out, const struct plot_axis *axis, double left, double right,
                     double base_us);
 
-/* "66.1 µs", "1.24 ms": three digits. */
+/* "66.1 µs", "1.24 ms" with three digits. */
 enum { PLOT_TIME_MAX = 32 };
-void plot_time(double us, char ret[PLOT_TIME_MAX]);
+void plot_time(double us, int digits, char ret[PLOT_TIME_MAX]);
 
 /* `what` is read to those who don't see it. End it with "</svg>". */
 void plot_begin(struct buf *out, double width, double height, const char *what);

@@ -83,7 +83,7 @@ static void fastest(struct buf *out, const struct tune_picture *p)
     for (size_t k = 0; k < n && k < BEST_SHOWN; k++) {
         char time[PLOT_TIME_MAX];
         const uint16_t *config = p->configs + ran[k].row * p->space->n;
-        plot_time(ran[k].us, time);
+        plot_time(ran[k].us, 4, time);
         buf_printf(out, "<tr%s><td class=n>%s<td class=n>%.3fx", k ? "" : " class=win", time,
                    ran[k].us / ran[0].us);
         for (size_t i = 0; i < p->space->n; i++) {

@@ -41,7 +41,7 @@ void tune_picture_label(const struct tune_picture *p, size_t i, struct buf *out)
 {
     char time[PLOT_TIME_MAX] = "failed";
     if (p->us[i] > 0) {
-        plot_time(p->us[i], time);
+        plot_time(p->us[i], 4, time);
     }
     tune_config_text(p->space, p->configs + i * p->space->n, out);
     buf_printf(out, ": %s", time);
