@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPACES_MAX = 64, FIRST = 5, BUDGET = 40, SEEDS = 20 };
+enum { SPACES_MAX = 64, FIRST = 5, SHORT = 40, BUDGET = 200, SEEDS = 20 };
+#define GOOD 0.95 /* whose evaluations are counted */
 
 /* Of data sheets: multiprocessors or compute units, GB/s, f32 TFLOP/s, L2 in MB, shared KB each. */
 static const struct device {
@@ -162,16 +163,21 @@ static double baseline(const struct space *spaces, size_t n, size_t target)
     return best;
 }
 
-enum { BASELINE, AT_ONCE, ONE_BY_ONE, THEN_DEFAULT, GUIDED, KINDS };
+enum { BASELINE, AT_ONCE, ONE_BY_ONE, THEN_DEFAULT, GUIDED, SPEEDS, REACH = SPEEDS, REACH_LFBO, KINDS };
 
-/* One way to use BUDGET evaluations: five proposals and the default, or the default with a guide. */
+/* One search of BUDGET evaluations: its score after SHORT, and evaluations until GOOD (BUDGET: never). */
 static int search(const struct recorded *recorded, struct tuner_options tuner, double *ret_score,
-                  struct err *err)
+                  double *ret_reach, struct err *err)
 {
     tuner.budget = BUDGET;
     struct tune_replay_run run = { 0 };
     int r = tune_replay(recorded, &(struct tune_replay_options) { .tuner = tuner }, &run, err);
-    *ret_score += run.score / SEEDS;
+    if (r == 0 && run.n > 0 && ret_score) {
+        *ret_score += run.curve[MIN(run.n, (size_t)SHORT) - 1] / SEEDS;
+    }
+    if (r == 0 && ret_reach) {
+        *ret_reach += (double)MIN(tune_replay_reach(&run, GOOD), (size_t)BUDGET) / SEEDS;
+    }
     tune_replay_done(&run);
     return r;
 }
@@ -217,19 +223,65 @@ static int try_space(const struct space *spaces, size_t n, size_t target, double
         *ret_ms += (double)(clock_ns() - began) * 1e-6 / SEEDS;
         ret[AT_ONCE] += best_of(here, first, got) / SEEDS;
         ret[ONE_BY_ONE] += one_by_one(guide, here) / SEEDS;
-        r = search(here, (struct tuner_options) { .seed = seed, .n_proposed = got,
-                                                  .proposed = first }, &ret[THEN_DEFAULT], err);
-        r = r < 0 ? r : search(here, (struct tuner_options) { .seed = seed, .guide = guide },
-                               &ret[GUIDED], err);
+        struct tuner_options five = { .seed = seed, .n_proposed = got, .proposed = first };
+        struct tuner_options with = { .seed = seed, .guide = guide };
+        struct tuner_options lfbo = { .seed = seed, .algorithm = "lfbo" };
+        r = search(here, five, &ret[THEN_DEFAULT], NULL, err);
+        r = r < 0 ? r : search(here, with, &ret[GUIDED], &ret[REACH], err);
+        r = r < 0 ? r : search(here, lfbo, NULL, &ret[REACH_LFBO], err);
         prior_guide_free(guide);
     }
     prior_free(prior);
     return r;
 }
 
+static void figures(const double *mean, const double *worst, double spaces, double ms,
+                    struct bench_report *report)
+{
+    static const struct {
+        const char *name;
+        enum bench_bar bar;
+        double value;
+    } of[SPEEDS] = { { "five best means (baseline)", BENCH_BAR_NONE, 0 },
+                     { "five at once", BENCH_BAR_LEAST, 0.93 },
+                     { "five, one by one", BENCH_BAR_NONE, 0 },
+                     { "five, then the default unguided: 40", BENCH_BAR_NONE, 0 },
+                     { "the default with the prior: 40", BENCH_BAR_LEAST, 0.95 } };
+    for (int k = 0; k < SPEEDS; k++) {
+        char *name = xprintf("%s, mean", of[k].name), *low = xprintf("%s, worst", of[k].name);
+        bench_figure(report, name, mean[k], "of the optimum", of[k].bar, of[k].value);
+        bench_figure(report, low, worst[k], "of the optimum", BENCH_BAR_NONE, 0);
+        free(name);
+        free(low);
+    }
+    bench_figure(report, "with the prior: evaluations to 0.95", mean[REACH], "of 200", BENCH_BAR_NONE, 0);
+    bench_figure(report, "lfbo: evaluations to 0.95", mean[REACH_LFBO], "of 200", BENCH_BAR_NONE, 0);
+    bench_figure(report, "lfbo's over the prior's", mean[REACH_LFBO] / mean[REACH], "x",
+                 BENCH_BAR_LEAST, 3);
+    bench_figure(report, "spaces", spaces, "", BENCH_BAR_NONE, 0);
+    bench_figure(report, "time for five", ms, "ms", BENCH_BAR_NONE, 0);
+}
+
+static void show_space(const struct space *space, const double *got, struct bench_report *report)
+{
+    char *name = xprintf("%s.%s: five at once", space->kernel, space->device);
+    bench_figure(report, name, got[AT_ONCE], "of the optimum", BENCH_BAR_NONE, 0);
+    free(name);
+    if (report->out) {
+        fprintf(report->out,
+                "    best means %.3f, one by one %.3f; 40 evaluations: then the default %.3f, guided %.3f; "
+                "to 0.95: %.0f, lfbo %.0f\n",
+                got[BASELINE], got[ONE_BY_ONE], got[THEN_DEFAULT], got[GUIDED], got[REACH],
+                got[REACH_LFBO]);
+    }
+}
+
 static int measure(const struct space *spaces, size_t n, struct bench_report *report, struct err *err)
 {
-    double sum[KINDS] = { 0 }, worst[KINDS] = { 1, 1, 1, 1, 1 }, ms = 0, tried = 0;
+    double sum[KINDS] = { 0 }, worst[KINDS], ms = 0, tried = 0;
+    for (int k = 0; k < KINDS; k++) {
+        worst[k] = 1;
+    }
     for (size_t i = 0; i < n; i++) {
         bool others = false;
         for (size_t e = 0; e < n; e++) {
@@ -248,36 +300,15 @@ static int measure(const struct space *spaces, size_t n, struct bench_report *re
             worst[k] = fmin(worst[k], got[k]);
         }
         tried++;
-        char *name = xprintf("%s.%s: five at once", spaces[i].kernel, spaces[i].device);
-        bench_figure(report, name, got[AT_ONCE], "of the optimum", BENCH_BAR_NONE, 0);
-        free(name);
-        if (report->out) {
-            fprintf(report->out, "    best means %.3f, one by one %.3f; 40 evaluations: then the default %.3f, "
-                    "guided %.3f\n", got[BASELINE], got[ONE_BY_ONE], got[THEN_DEFAULT],
-                    got[GUIDED]);
-        }
+        show_space(&spaces[i], got, report);
     }
-    if (tried == 0) {
+    if (tried <= 0) {
         return err_set(err, ERR_NOTFOUND, "no kernel was recorded on two devices");
     }
-    static const struct {
-        const char *name;
-        enum bench_bar bar;
-        double value;
-    } of[KINDS] = { { "five best means (baseline)", BENCH_BAR_NONE, 0 },
-                    { "five at once", BENCH_BAR_LEAST, 0.93 },
-                    { "five, one by one", BENCH_BAR_NONE, 0 },
-                    { "five, then the default unguided: 40", BENCH_BAR_NONE, 0 },
-                    { "the default with the prior: 40", BENCH_BAR_LEAST, 0.95 } };
     for (int k = 0; k < KINDS; k++) {
-        char *name = xprintf("%s, mean", of[k].name), *low = xprintf("%s, worst", of[k].name);
-        bench_figure(report, name, sum[k] / tried, "of the optimum", of[k].bar, of[k].value);
-        bench_figure(report, low, worst[k], "of the optimum", BENCH_BAR_NONE, 0);
-        free(name);
-        free(low);
+        sum[k] /= tried;
     }
-    bench_figure(report, "spaces", tried, "", BENCH_BAR_NONE, 0);
-    bench_figure(report, "time for five", ms / tried, "ms", BENCH_BAR_NONE, 0);
+    figures(sum, worst, tried, ms / tried, report);
     return 0;
 }
 

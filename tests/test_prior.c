@@ -158,6 +158,36 @@ static void test_new_devices(void **state)
     tune_space_free(space);
 }
 
+/* An earlier tuning that has it all the wrong way round: the controls show it. */
+static void test_a_misleading_tuning(void **state)
+{
+    (void)state;
+    struct tune_space *space = make_space(true);
+    struct prior *prior = prior_new();
+    auto_free double *times = xcalloc(space->n_listed, sizeof(*times));
+    for (size_t i = 0; i < space->n_listed; i++) {
+        times[i] = 1 / time_at(space->listed + i * PARAMS, 0);
+    }
+    prior_add(prior, &here, space->params, PARAMS, space->listed, times, space->n_listed);
+    struct prior_guide *guide = prior_guide_new(prior, &here, space, 1);
+    struct tuner_options options = { .algorithm = "prior", .budget = 40, .seed = 1, .guide = guide };
+    struct tuner *tuner;
+    uint16_t configs[40][PARAMS];
+    size_t n = 0, got;
+    assert_int_equal(tuner_new(space, &options, &tuner, NULL), 0);
+    for (; n < 40 && (got = tuner_ask(tuner, 4, configs[n])) > 0; n += got) {
+        for (size_t k = n; k < n + got; k++) {
+            assert_int_equal(tuner_tell(tuner, configs[k], time_at(configs[k], 0), NULL), 0);
+        }
+    }
+    assert_true(best_of(space, configs[0], FIRST, 0) < 0.6);
+    assert_true(best_of(space, configs[0], n, 0) > 0.9);
+    tuner_free(tuner);
+    prior_guide_free(guide);
+    prior_free(prior);
+    tune_space_free(space);
+}
+
 /* Every tenth config was measured before; what lies between comes from the forest. */
 static void test_few_samples(void **state)
 {
@@ -316,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_similarity),
         cmocka_unit_test(test_new_devices),
+        cmocka_unit_test(test_a_misleading_tuning),
         cmocka_unit_test(test_few_samples),
         cmocka_unit_test(test_seen_from_another_space),
         cmocka_unit_test(test_nothing_to_learn_from),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The model: on a device d, y of a config is  b + sum over tunings e of w_e y_e + DEVIATION * waves . v
- * + noise, with w of a Dirichlet distribution whose means are the tunings' similarities, v standard
- * normal, b unknown. A draw is a (w, v): one device that might be. Own measurements turn prior draws into
+ * + noise, with w of a Dirichlet distribution whose means are the tunings' similarities (and a share for
+ * none of them), v standard normal, b unknown. A draw is a (w, v): one device that might be. Own measurements turn prior draws into
  * draws of the posterior by Matheron's rule: x + Cov(x, t) Cov(t)^-1 (t - t(x)), which needs the
  * covariances alone. A draw's gain from a set of configs is optimum / best of them.
  */
@@ -40,15 +40,15 @@ void prior_draw(struct prior_guide *g)
     rng_init(&rng, g->seed, rng_key("prior draws"), 0);
     g->draws = xcalloc(g->width * PRIOR_DRAWS, sizeof(*g->draws));
     for (size_t m = 0; m < PRIOR_DRAWS; m++) {
-        double w[PRIOR_VIEWS_MAX], sum = 1e-300;
-        for (size_t e = 0; e < g->n_views; e++) {
+        double w[PRIOR_VIEWS_MAX + 1], sum = 1e-300;
+        for (size_t e = 0; e < g->n_parts; e++) {
             w[e] = draw_gamma(&rng, fmax(1e-3, CONCENTRATION * g->share[e]));
             sum += w[e];
         }
-        for (size_t e = 0; e < g->n_views; e++) {
+        for (size_t e = 0; e < g->n_parts; e++) {
             g->draws[e * PRIOR_DRAWS + m] = (float)(w[e] / sum);
         }
-        for (size_t k = g->n_views; k < g->width; k++) {
+        for (size_t k = g->n_parts; k < g->width; k++) {
             g->draws[k * PRIOR_DRAWS + m] = (float)rng_normal(&rng);
         }
     }
@@ -64,7 +64,8 @@ void prior_design(const struct prior_guide *g, const uint16_t *configs, size_t n
         }
     }
     for (size_t i = 0; i < n; i++) {
-        float *row = ret + i * g->width + g->n_views;
+        float *row = ret + i * g->width + g->n_parts;
+        row[-1] = 0; /* y of the part that tells nothing apart */
         prior_waves_at(g->waves, configs + i * g->space->n, 1, row);
         for (size_t k = 0; k < PRIOR_WAVES; k++) {
             row[k] *= (float)DEVIATION;
@@ -105,6 +106,7 @@ void prior_own_read(const struct prior_guide *g, const struct prior_sample *samp
         ret->t[i] = y < PRIOR_WORST ? y : PRIOR_WORST;
     }
     ret->design = xcalloc(ret->n * g->width, sizeof(*ret->design));
+    ret->gain = xcalloc(ret->n * g->width, sizeof(*ret->gain));
     prior_design(g, configs, ret->n, ret->design);
 }
 
@@ -115,18 +117,33 @@ void prior_own_done(struct prior_own *own)
     free(own->gain);
 }
 
+/*
+ * How far earlier tunings are believed. A device may be further from them than is usual, or have
+ * nothing to do with them; which of these it is shows in how likely each makes what was measured.
+ */
+struct belief {
+    double views; /* 0: none of them counts */
+    double waves; /* times DEVIATION */
+    double odds;  /* ln, before anything was measured */
+};
+
+static const struct belief beliefs[] = { { 1, 1, 0 }, { 1, 2, -1 }, { 0, 3, -2 } };
+
+enum { BELIEF_AFTER = 5 }; /* measurements */
+
 /* Covariance of a design's row with the weights: Dirichlet for the views, the identity for waves. */
-static void covary(const struct prior_guide *g, const float *row, double *ret)
+static void covary(const struct prior_guide *g, const struct belief *belief, const float *row,
+                   double *ret)
 {
     double mean = 0;
-    for (size_t e = 0; e < g->n_views; e++) {
+    for (size_t e = 0; e < g->n_parts; e++) {
         mean += g->share[e] * (double)row[e];
     }
-    for (size_t e = 0; e < g->n_views; e++) {
-        ret[e] = g->share[e] * ((double)row[e] - mean) / (CONCENTRATION + 1);
+    for (size_t e = 0; e < g->n_parts; e++) {
+        ret[e] = belief->views * g->share[e] * ((double)row[e] - mean) / (CONCENTRATION + 1);
     }
-    for (size_t k = g->n_views; k < g->width; k++) {
-        ret[k] = (double)row[k];
+    for (size_t k = g->n_parts; k < g->width; k++) {
+        ret[k] = belief->waves * belief->waves * (double)row[k];
     }
 }
 
@@ -140,13 +157,13 @@ static double dot(const float *a, const double *b, size_t n)
 }
 
 /* The lower triangle of Cov(t), factored in place (Cholesky). */
-static double *factored(const struct prior_guide *g, struct prior_own *own)
+static double *factored(const struct prior_guide *g, const struct belief *belief,
+                        struct prior_own *own)
 {
     size_t n = own->n;
     double *k = xcalloc(n * n, sizeof(*k));
-    own->gain = xcalloc(n * g->width, sizeof(*own->gain));
     for (size_t i = 0; i < n; i++) {
-        covary(g, own->design + i * g->width, own->gain + i * g->width);
+        covary(g, belief, own->design + i * g->width, own->gain + i * g->width);
         for (size_t j = 0; j <= i; j++) {
             k[i * n + j] = dot(own->design + i * g->width, own->gain + j * g->width, g->width)
                            + LEVEL * LEVEL + (i == j ? NOISE * NOISE : 0);
@@ -227,12 +244,62 @@ static void differences(const struct prior_guide *g, const struct prior_own *own
     }
 }
 
+/* ln of how likely a belief makes what was measured, but for a constant. */
+static double evidence(const struct prior_guide *g, const struct belief *belief,
+                       const struct prior_own *own, const double *factor)
+{
+    auto_free double *x = xcalloc(own->n, sizeof(*x));
+    double sum = belief->odds;
+    for (size_t i = 0; i < own->n; i++) {
+        x[i] = own->t[i] - belief->views * dot(own->design + i * g->width, g->share, g->n_parts);
+        for (size_t j = 0; j < i; j++) {
+            x[i] -= factor[i * own->n + j] * x[j];
+        }
+        x[i] /= factor[i * own->n + i];
+        sum -= x[i] * x[i] / 2 + log(factor[i * own->n + i]);
+    }
+    return sum;
+}
+
+/* The likeliest belief, and its factor. */
+static const struct belief *believe(const struct prior_guide *g, struct prior_own *own,
+                                    double **ret_factor)
+{
+    size_t n = own->n >= BELIEF_AFTER ? ARRAY_LEN(beliefs) : 1;
+    const struct belief *best = NULL;
+    double most = 0;
+    *ret_factor = NULL;
+    for (size_t i = 0; i < n; i++) {
+        double *factor = factored(g, &beliefs[i], own);
+        double likely = evidence(g, &beliefs[i], own, factor);
+        if (!best || likely > most) {
+            double *worse = *ret_factor;
+            *ret_factor = factor;
+            factor = worse;
+            best = &beliefs[i];
+            most = likely;
+        }
+        free(factor);
+    }
+    return best;
+}
+
 void prior_condition(const struct prior_guide *g, struct prior_own *own, float *draws)
 {
     if (own->n == 0) {
         return;
     }
-    auto_free double *factor = factored(g, own);
+    double *factor;
+    const struct belief *belief = believe(g, own, &factor);
+    for (size_t k = 0; k < g->width; k++) {
+        double scale = k < g->n_parts ? belief->views : belief->waves;
+        for (size_t m = 0; m < PRIOR_DRAWS; m++) {
+            draws[k * PRIOR_DRAWS + m] *= (float)scale;
+        }
+    }
+    for (size_t i = 0; i < own->n; i++) { /* of the belief that was chosen */
+        covary(g, belief, own->design + i * g->width, own->gain + i * g->width);
+    }
     auto_free float *apart = xcalloc(own->n * PRIOR_DRAWS, sizeof(*apart));
     differences(g, own, draws, apart);
     solve(factor, own->n, apart);
@@ -242,4 +309,5 @@ void prior_condition(const struct prior_guide *g, struct prior_own *own, float *
                       apart + i * PRIOR_DRAWS);
         }
     }
+    free(factor);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { FASTEST = 400, POOL_DRAWN = 4000, LANES = 16 };
+#define UNLIKE 0.05 /* similarity of a device that is like none of those known */
 
 
 static int by_config(const void *a, const void *b, void *bytes)
@@ -123,8 +124,10 @@ static void choose_views(struct prior_guide *g, const struct prior *prior,
             sum += most;
         }
     }
-    for (size_t e = 0; e < g->n_views; e++) {
-        g->share[e] /= sum;
+    g->n_parts = g->n_views + 1;
+    g->share[g->n_views] = UNLIKE;
+    for (size_t e = 0; e < g->n_parts; e++) {
+        g->share[e] /= sum + UNLIKE;
     }
 }
 
@@ -136,7 +139,7 @@ struct prior_guide *prior_guide_new(const struct prior *prior, const struct prio
     g->seed = seed;
     choose_views(g, prior, here);
     if (g->n_views > 0) {
-        g->width = g->n_views + PRIOR_WAVES;
+        g->width = g->n_parts + PRIOR_WAVES;
         g->waves = prior_waves_new(space, seed);
         prior_draw(g);
         choose_candidates(g);

@@ -47,9 +47,10 @@ enum { PRIOR_VIEWS_MAX = 12, PRIOR_DRAWS = 256 };
 
 struct prior_guide {
     const struct tune_space *space;
-    size_t n_views, width; /* width: of a row of the design, n_views + PRIOR_WAVES */
+    size_t n_views, n_parts; /* parts of the mixture: the views, and one that tells no config apart */
+    size_t width;            /* of a row of the design: n_parts + PRIOR_WAVES */
     struct prior_view *views[PRIOR_VIEWS_MAX];
-    double share[PRIOR_VIEWS_MAX];
+    double share[PRIOR_VIEWS_MAX + 1];
     struct prior_waves *waves;
     uint64_t seed;
     size_t n; /* candidates */
@@ -68,7 +69,7 @@ struct prior_own {
 
 /* Prior draws into guide->draws. */
 void prior_draw(struct prior_guide *guide);
-/* ret[n * width]: y of every view, then the deviation's waves. */
+/* ret[n * width]: y of every part, then the deviation's waves. */
 void prior_design(const struct prior_guide *guide, const uint16_t *configs, size_t n, float *ret);
 /* The fastest of what was measured; ret->n is 0 if nothing ran. */
 void prior_own_read(const struct prior_guide *guide, const struct prior_sample *samples, size_t n,

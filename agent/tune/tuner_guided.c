@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a prior proposes, before an algorithm takes over: a handful at once, then, with every
- * measurement, what it holds for best.
+ * measurement, what it holds for best. Now and then a config is drawn at random: a prior that is wrong
+ * finds its worst configs much alike, and only a control shows that there are better ones.
  */
 #include "agent/tune/prior.h"
 #include "agent/tune/tuner_algorithm.h"
@@ -9,7 +10,10 @@
 
 #include <string.h>
 
-enum { AHEAD = 16 }; /* configs that one look at the samples must be enough for */
+enum {
+    AHEAD = 16,  /* configs that one look at the samples must be enough for */
+    CONTROL = 8, /* every eighth is drawn */
+};
 
 struct tuner_guided {
     struct prior_guide *guide;
@@ -43,6 +47,9 @@ bool tuner_guided_next(struct tuner *t, uint16_t *ret_config)
     struct tuner_guided *g = t->guided;
     if (!g || t->n >= g->most) {
         return false;
+    }
+    if (t->n % CONTROL == CONTROL - 1) {
+        return tuner_draw(t, ret_config);
     }
     if (g->at == g->n || t->n_told > g->told) {
         look(t, g);
