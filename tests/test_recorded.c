@@ -40,6 +40,11 @@ static const char t4_text[]
       "{\"configuration\": {\"block\": 32, \"mode\": \"b\"}, \"times\": {}, \"invalidity\": \"constraints\","
       " \"correctness\": 1}]}";
 
+#define CACHE(entries)                                                                             \
+    "{\"tune_params_keys\": [\"a\", \"b\"], \"tune_params\": {\"a\": [1, 2], \"b\": [\"x\"]}, \"cache\": {" entries "}}"
+#define T4(entries) "{\"results\": [" entries "]}"
+#define GOOD_T4 "{\"configuration\": {\"a\": 1}, \"invalidity\": \"correct\", \"times\": {\"runtimes\": [1]}}"
+
 static struct recorded *parse(const char *text)
 {
     struct recorded *recorded = NULL;
@@ -89,6 +94,22 @@ static void test_t4(void **state)
     recorded_free(r);
 }
 
+/* Some tuners write all values in quotes. */
+static void test_quoted(void **state)
+{
+    (void)state;
+    struct recorded *r = parse(T4(
+        "{\"configuration\": {\"a\": \"64\", \"b\": \"1\", \"c\": \"2\"}, \"invalidity\": \"correct\","
+        " \"times\": {\"runtimes\": [2]}},"
+        "{\"configuration\": {\"a\": \"8\", \"b\": \"1.0\", \"c\": \"x\"}, \"invalidity\": \"correct\","
+        " \"times\": {\"runtimes\": [1]}}"));
+    assert_int_equal(r->space->params[0].kind, TUNE_POW2);
+    assert_true(r->space->params[0].values[0] == 8);
+    assert_int_equal(r->space->params[1].kind, TUNE_CHOICE); /* different words, one number */
+    assert_int_equal(r->space->params[2].kind, TUNE_CHOICE);
+    recorded_free(r);
+}
+
 /* Single timings are shares of their own mean: 20 and 40 of a mean of 2 are 1.33 and 2.67. */
 static void test_noise(void **state)
 {
@@ -110,11 +131,6 @@ static void test_noise(void **state)
 }
 
 /* --- What is wrong with a file --- */
-
-#define CACHE(entries)                                                                             \
-    "{\"tune_params_keys\": [\"a\", \"b\"], \"tune_params\": {\"a\": [1, 2], \"b\": [\"x\"]}, \"cache\": {" entries "}}"
-#define T4(entries) "{\"results\": [" entries "]}"
-#define GOOD_T4 "{\"configuration\": {\"a\": 1}, \"invalidity\": \"correct\", \"times\": {\"runtimes\": [1]}}"
 
 static void test_bad(void **state)
 {
@@ -360,7 +376,7 @@ static void test_shipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cache), cmocka_unit_test(test_t4),       cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_cache), cmocka_unit_test(test_quoted), cmocka_unit_test(test_t4),       cmocka_unit_test(test_noise),
         cmocka_unit_test(test_bad),   cmocka_unit_test(test_cut),      cmocka_unit_test(test_too_much),
         cmocka_unit_test(test_written), cmocka_unit_test(test_built), cmocka_unit_test(test_shipped),
     };

@@ -238,7 +238,7 @@ static void test_bad_configs(void **state)
     } cases[] = {
         { "{\"BLOK\": 1}", "BLOK: unknown key, did you mean \"BLOCK\"?" },
         { "{\"BLOCK\": 48}", "BLOCK: 48 is not one of its 5 values (16 to 256)" },
-        { "{\"BLOCK\": \"64\"}", "BLOCK: \"64\" is not one of its 5 values (16 to 256)" },
+        { "{\"BLOCK\": \"wide\"}", "BLOCK: \"wide\" is not one of its 5 values (16 to 256)" },
         { "{\"MODE\": \"rows\"}", "MODE: \"rows\" is not one of its 3 values (row to tiled)" },
         { "{\"BLOCK\": 16, \"FAST\": true}", "the constraints forbid this config" },
         { "[{\"BLOCK\": 64}, {\"BLOCK\": 16, \"FAST\": 1}]", "[1]: the constraints forbid this config" },

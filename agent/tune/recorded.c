@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WORDS_MAX = 4096 /* that are looked at for being numbers in quotes */ };
+
 static bool all_powers(const struct recorded_column *column)
 {
     for (size_t i = 0; i < column->n; i++) {
@@ -25,12 +27,27 @@ static int by_number(const void *a, const void *b, void *ud)
     return (x > y) - (x < y);
 }
 
+/* Numbers, booleans, or words that all are different numbers. */
+static bool is_numeric(const struct recorded_column *column)
+{
+    if (column->n_words == 0) {
+        return column->n_bools == 0 || column->n_bools == column->n;
+    }
+    bool numeric = column->n_words == column->n && column->n_numeric == column->n;
+    for (size_t i = 1; numeric && i < MIN(column->n, (size_t)WORDS_MAX); i++) {
+        for (size_t k = 0; k < i; k++) {
+            numeric = numeric && column->numbers[i] != column->numbers[k];
+        }
+    }
+    return numeric && column->n <= WORDS_MAX;
+}
+
 /* Numbers ascending; ret_rank[number by appearance] is the rank. */
 static void settle_column(struct arena *arena, const struct recorded_column *column,
                           struct tune_param *param, uint16_t *ret_rank)
 {
     auto_free uint16_t *order = xcalloc(column->n, sizeof(*order));
-    bool numbers = column->n_words == 0 && (column->n_bools == 0 || column->n_bools == column->n);
+    bool numbers = is_numeric(column);
     for (size_t i = 0; i < column->n; i++) {
         order[i] = (uint16_t)i;
     }

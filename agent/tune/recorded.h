@@ -9,7 +9,7 @@
  * config that isn't there violates a constraint of the recorded kernel, and was never an evaluation.
  * A config that failed is there, with NAN. Values that no config has and parameters of one value
  * are left out of the space. Numbers that are all powers of two are TUNE_POW2, 0 and 1 TUNE_BOOL,
- * other numbers TUNE_NUMBER, words TUNE_CHOICE.
+ * other numbers TUNE_NUMBER, words TUNE_CHOICE; numbers in quotes are numbers.
  */
 #include <jansson.h>
 #include "agent/tune/tune_space.h"

@@ -14,6 +14,7 @@ struct recorded_column {
     const json_t *domain; /* the list that values must come from; NULL: any */
     json_t *seen;         /* key of a value -> its number */
     size_t n, room, n_words, n_bools;
+    size_t n_numeric; /* of the words: those that are numbers in quotes, as some write them */
     double *numbers;
     const char **texts;
 };

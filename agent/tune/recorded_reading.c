@@ -112,8 +112,9 @@ static int intern(struct recorded_reading *reading, struct recorded_column *colu
         column->numbers = xrealloc(column->numbers, column->room, sizeof(*column->numbers));
         column->texts = xrealloc(column->texts, column->room, sizeof(*column->texts));
     }
-    column->numbers[column->n] = json_is_number(value) ? json_number_value(value)
-                                                       : json_is_true(value);
+    double *number = &column->numbers[column->n];
+    *number = json_is_number(value) ? json_number_value(value) : json_is_true(value);
+    column->n_numeric += json_is_string(value) && str_to_f64(json_string_value(value), number);
     column->texts[column->n] = text_of(reading->arena, value);
     column->n_words += json_is_string(value);
     column->n_bools += json_is_boolean(value);

@@ -10,7 +10,7 @@ enum { CONFIGS_MAX = 10000 };
 static bool is_value(const struct tune_param *param, uint32_t rank, const json_t *value)
 {
     if (json_is_string(value)) {
-        return !param->values && str_eq(param->texts[rank], json_string_value(value));
+        return str_eq(param->texts[rank], json_string_value(value));
     }
     if (!param->values) { /* words: a number among them is kept as it was written */
         auto_free char *text = json_dumps(value, JSON_ENCODE_ANY);
