@@ -280,6 +280,11 @@ void model_call_begin(struct model_call *c, int64_t number, const char *kind)
         return;
     }
     begin_record(c, number, kind);
+    if (desk->missing && (there || r == ERR_NOTFOUND)) {
+        c->code = ERR_ENVIRONMENT;
+        end(c, MODEL_CALL_FAILED, desk->missing);
+        return;
+    }
     if (r == ERR_NOTFOUND && desk->replay) {
         r = err_set(&err, ERR_INVALID, "task %s: attempt %lld: the record has no answer of call %lld",
                     c->task, (long long)c->seq, (long long)number);

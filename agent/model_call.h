@@ -17,7 +17,8 @@
 
 /* An opened model, what its calls may spend, and where they are kept; shared by all who ask it. */
 struct model_desk {
-    struct llm *llm; /* NULL in a replay: the record answers */
+    struct llm *llm;     /* NULL in a replay: the record answers; or where none could be opened */
+    const char *missing; /* why, in that case: every new call fails with it */
     struct store *store;
     struct budget *budget;
     struct turns *turns;

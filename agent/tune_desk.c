@@ -12,7 +12,7 @@ struct tune_desk {
     struct model_desk desk;
     struct budget budget;
     struct campaign_lock *lock;
-    char *id, *task, *device;
+    char *id, *task, *device, *missing;
     int64_t started_s;
 };
 
@@ -57,6 +57,12 @@ static int open_model(struct tune_desk *d, struct err *err)
     const char *missing = r == 0 && o->usd > 0 ? llm_price_missing(d->desk.llm) : NULL;
     if (missing) {
         r = err_set(err, ERR_INVALID, "--usd: %s", missing);
+    }
+    if (r == ERR_ENVIRONMENT) { /* no key, say: the search goes on without, and its result says why */
+        d->missing = xstrdup(err_text(err));
+        d->desk.missing = d->missing;
+        d->desk.provider = o->llm;
+        return 0;
     }
     if (r == 0) {
         d->desk.provider = llm_name(d->desk.llm);
@@ -117,5 +123,6 @@ void tune_desk_close(struct tune_desk *d, const char *status)
     free(d->id);
     free(d->task);
     free(d->device);
+    free(d->missing);
     free(d);
 }

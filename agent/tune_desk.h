@@ -16,8 +16,10 @@ struct tune_desk;
 
 /*
  * Opens the model that the session's options name; the session has a store. `what` is everything that
- * tells this tuning from another (hashed into the id); `task` a name for people. ERR_INVALID, ERR_ENVIRONMENT:
- * no such model, no key, a budget in dollars without a price; ERR_BUSY: the same tuning runs elsewhere.
+ * tells this tuning from another (hashed into the id); `task` a name for people. Where this machine lacks
+ * something (a key) the desk opens all the same, every call fails with the reason, and answers from before
+ * count. ERR_INVALID: no such model, a budget in dollars without a price; ERR_BUSY: the same tuning runs
+ * elsewhere.
  */
 int tune_desk_open(struct session *session, const char *what, const char *task, const char *device,
                    struct tune_desk **ret, struct err *err);

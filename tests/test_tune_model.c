@@ -326,11 +326,23 @@ static void test_desks(void **state)
     rig->options.llm = "openai:unheard-of";
     assert_int_equal(tune_desk_open(&rig->session, "same", "rig", "none", &one, &err), ERR_INVALID);
     assert_non_null(strstr(err.text, "--usd: no price is known"));
-    unsetenv("OPENAI_API_KEY");
-    assert_int_equal(tune_desk_open(&rig->session, "same", "rig", "none", &one, &err),
-                     ERR_ENVIRONMENT);
     rig->options.llm = "oracle";
     assert_int_equal(tune_desk_open(&rig->session, "same", "rig", "none", &one, &err), ERR_INVALID);
+}
+
+static void test_no_key(void **state)
+{
+    struct campaign_rig *rig = *state;
+    struct search s = { .algorithm = "llm", .budget = 20 };
+    struct ledger_line cost;
+    unsetenv("OPENAI_API_KEY");
+    rig->options.llm = "openai:gpt-test";
+    run_search(rig, &s);
+    assert_int_equal(s.code, 0);
+    assert_int_equal(s.n, 20);
+    assert_non_null(strstr(s.note, "OPENAI_API_KEY"));
+    campaign_rig_ledger(rig, s.id, &cost);
+    assert_int_equal(cost.calls, 0);
 }
 
 int main(void)
@@ -340,7 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_rounds_through_a_spool), T(test_hybrid_over_http), T(test_server_error),
         T(test_bad_key), T(test_refusal), T(test_prose), T(test_budget), T(test_campaign), T(test_dropped_in_flight),
-        T(test_desks),
+        T(test_desks), T(test_no_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
