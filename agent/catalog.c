@@ -104,6 +104,17 @@ int catalog_task(const char *name, struct task **ret, struct err *err)
                                 : unknown("task", name, root, "task.json", err);
 }
 
+bool catalog_asks_oracle(const char *const *tasks, size_t n)
+{
+    bool any = false;
+    for (size_t i = 0; i < n && !any; i++) {
+        struct task *task = NULL;
+        any = catalog_task(tasks[i], &task, NULL) == 0 && task->oracle;
+        task_free(task);
+    }
+    return any;
+}
+
 int catalog_candidate(const char *name, const char *family, struct candidate **ret,
                       struct err *err)
 {

@@ -15,6 +15,9 @@ enum { CATALOG_VARIANTS_MAX = 64, CATALOG_NAMES_MAX = 256 };
 /* "softmax", or a folder with task.json. */
 int catalog_task(const char *name, struct task **ret, struct err *err);
 
+/* Does any of these need PyTorch to say what is right? Those that can't be read don't count. */
+bool catalog_asks_oracle(const char *const *tasks, size_t n);
+
 /* A folder with kernel.cu and plan.json, or "softmax/06_row_in_registers", or "06_..." of `family`. */
 int catalog_candidate(const char *name, const char *family, struct candidate **ret,
                       struct err *err);

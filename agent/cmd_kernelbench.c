@@ -11,23 +11,25 @@ static int run_kernelbench(const struct options *o)
     static const struct {
         const char *name;
         int (*run)(const struct options *);
-    } parts[] = { { "list", kernelbench_list }, { "check", kernelbench_check }, { "run", kernelbench_run },
+    } parts[] = { { "list", kernelbench_list }, { "check", kernelbench_check }, { "import", kernelbench_import },
+                  { "run", kernelbench_run },
                   { "score", kernelbench_score } };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (str_eq(o->args[0], parts[i].name)) {
             return parts[i].run(o);
         }
     }
-    fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, check, run, score\n", o->args[0]);
+    fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, check, import, run, score\n", o->args[0]);
     return EXIT_USAGE;
 }
 
 const struct command command_kernelbench = {
     .name = "kernelbench",
     .summary = "real KernelBench problems: what they are, candidates judged on them, scores",
-    .usage = "kernelbench list|check|run|score [options]",
+    .usage = "kernelbench list|check|import|run|score [options]",
     .help = "list says of every problem of a checkout what it takes and gives, and which can't be judged.\n"
             "check asks whether they are fit to judge by: no trivial candidate may pass, PyTorch's f32 must.\n"
+            "import writes each as a task's folder (task.json and a copy of the file), for optimize, eval and tune.\n"
             "run judges the candidates of a folder (DIR/level1/19_ReLU/kernel.cu and plan.json, or one more\n"
             "folder each below that) strictly, with PyTorch as the oracle; started again, it asks only for\n"
             "what is missing. score reads what a run left. The Python is $WARPSMITH_PYTHON, else python3.\n\n"

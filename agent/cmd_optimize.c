@@ -269,7 +269,8 @@ static int run_optimize(const struct options *o)
 {
     struct session session;
     struct err err = { 0 };
-    if (session_open(&session, o, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR, &err) < 0) {
+    int oracle = catalog_asks_oracle(o->args, o->n_args) ? SESSION_ORACLE : 0;
+    if (session_open(&session, o, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR | oracle, &err) < 0) {
         return options_fail(&err);
     }
     struct llm_options model;
@@ -290,11 +291,27 @@ static int run_optimize(const struct options *o)
     return code;
 }
 
+/* A campaign that isn't there is campaign_resume's to report. */
+static bool resumes_with_oracle(const struct session *s, const char *id)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct campaign_record record;
+    return record_get_campaign(s->store, id, arena, &record, NULL) == 0
+        && catalog_asks_oracle(record.tasks, record.n_tasks);
+}
+
 static int run_resume(const struct options *o)
 {
     struct session session;
     struct err err = { 0 };
-    if (session_open(&session, o, SESSION_STORE | SESSION_MEMORY | SESSION_EVALUATOR, &err) < 0) {
+    int opened = session_open(&session, o, SESSION_STORE | SESSION_MEMORY, &err);
+    if (opened == 0) {
+        opened = session_evaluator(&session, resumes_with_oracle(&session, o->args[0]), &err);
+        if (opened < 0) {
+            session_close(&session);
+        }
+    }
+    if (opened < 0) {
         return options_fail(&err);
     }
     struct llm_options model;

@@ -184,7 +184,8 @@ static int run(struct live *l)
     int r = catalog_task(o->args[0], &l->task, &l->err);
     r = r < 0 ? r : catalog_candidate(o->args[1], l->task->family, &l->candidate, &l->err);
     r = r < 0 ? r : read_pins(o->pin, &pins, &n_pins, &l->err);
-    r = r < 0 ? r : session_open(&l->session, o, SESSION_STORE | SESSION_EVALUATOR, &l->err);
+    r = r < 0 ? r : session_open(&l->session, o, SESSION_STORE | SESSION_EVALUATOR
+                                 | (l->task->oracle ? SESSION_ORACLE : 0), &l->err);
     if (r == 0) {
         l->out = o->out ? xstrdup(o->out)
                         : xprintf("runs/tune-%s-%s", l->task->name, l->candidate->name);

@@ -17,6 +17,7 @@
 #include "evaluator/pytorch.h"
 #include "kernelbench/problem.h"
 
+int kernelbench_import(const struct options *options);
 int kernelbench_list(const struct options *options);
 int kernelbench_check(const struct options *options);
 int kernelbench_run(const struct options *options);

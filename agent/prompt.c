@@ -125,7 +125,8 @@ static int fit(struct builder *b, size_t fixed)
 static int build_state(struct builder *b, const char *device, const char **ret)
 {
     const struct plan *plan = b->input->task->reference_plan;
-    const char *source = fenced(b, "cuda", b->parts[PART_REFERENCE]);
+    const char *language = b->input->task->oracle ? "python" : "cuda";
+    const char *source = fenced(b, language, b->parts[PART_REFERENCE]);
     const char *launches
         = plan ? fenced(b, "json", prompt_plan(plan, b->arena)) : "";
     const struct template_value values[] = {

@@ -95,7 +95,7 @@ static int open_memory(struct session *s, struct err *err)
     return r;
 }
 
-static int open_evaluator(struct session *s, bool oracle, struct err *err)
+int session_evaluator(struct session *s, bool oracle, struct err *err)
 {
     auto_free char *cache = s->store ? xprintf("%s/images", store_path(s->store)) : NULL;
     struct evaluator_options options = {
@@ -127,7 +127,7 @@ int session_open(struct session *s, const struct options *options, int parts, st
     }
     r = r == 0 && (parts & SESSION_MEMORY) ? open_memory(s, err) : r;
     r = r == 0 && (parts & SESSION_EVALUATOR)
-        ? open_evaluator(s, (parts & SESSION_ORACLE) != 0, err)
+        ? session_evaluator(s, (parts & SESSION_ORACLE) != 0, err)
         : r;
     if (r < 0) {
         session_close(s);

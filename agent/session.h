@@ -35,6 +35,8 @@ struct session {
 
 int session_open(struct session *session, const struct options *options, int parts,
                  struct err *err);
+/* For commands that see only in the store what they need: `oracle` as SESSION_ORACLE. */
+int session_evaluator(struct session *session, bool oracle, struct err *err);
 void session_close(struct session *session);
 /* The device that candidates are judged on, and the gate's version. */
 const struct device_info *session_device(const struct session *session);

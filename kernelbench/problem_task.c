@@ -223,21 +223,36 @@ static int write_doc(struct writing *w, const json_t *described, struct err *err
     return r;
 }
 
-int problem_task(const struct problem *problem, const json_t *described, struct task **ret,
-                 struct err *err)
+int problem_document(const struct problem *problem, const json_t *described, json_t **ret,
+                     struct err *err)
 {
     struct writing w = { json_object(), json_object(), problem };
-    struct task *task = NULL;
     int r = json_is_object(described)
         ? write_doc(&w, described, err)
         : err_set(err, ERR_INVALID, "the oracle's answer is %s, not an object", jread_kind(described));
-    if (r == 0) {
-        auto_free char *text = json_dumps(w.doc, JSON_COMPACT);
-        r = text ? task_parse(text, strlen(text), NULL, &task, err)
-                 : err_set(err, ERR_INVALID, "the oracle's answer can't be written as a task");
-    }
-    json_decref(w.doc);
     json_decref(w.names);
+    if (r < 0) {
+        json_decref(w.doc);
+        err_wrap(err, "%s", problem->name);
+        return r;
+    }
+    *ret = w.doc;
+    return 0;
+}
+
+int problem_task(const struct problem *problem, const json_t *described, struct task **ret,
+                 struct err *err)
+{
+    json_t *doc = NULL;
+    struct task *task = NULL;
+    int r = problem_document(problem, described, &doc, err);
+    if (r < 0) {
+        return r;
+    }
+    auto_free char *text = json_dumps(doc, JSON_COMPACT);
+    json_decref(doc);
+    r = text ? task_parse(text, strlen(text), NULL, &task, err)
+             : err_set(err, ERR_INVALID, "the oracle's answer can't be written as a task");
     if (r < 0) {
         err_wrap(err, "%s", problem->name);
         return r;

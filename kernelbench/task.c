@@ -398,6 +398,29 @@ static int load_source(const char *folder, const json_t *doc, char **ret, struct
     return r;
 }
 
+/* Of a task with an oracle: the file beside, which must be the one that the task was made from. */
+static int load_problem(struct task *task, struct err *err)
+{
+    auto_free char *text = NULL;
+    size_t len = 0;
+    struct id id, want;
+    if (!task->oracle) {
+        return 0;
+    }
+    task->oracle = arena_printf(task->arena, "%s/%s", task->folder, task->oracle);
+    int r = file_read(task->oracle, SOURCE_MAX, &text, &len, err);
+    if (r < 0) {
+        return r;
+    }
+    id_of_bytes(text, len, &id);
+    if (!id_parse(task->oracle_hash, &want) || !id_eq(&id, &want)) {
+        return err_set(err, ERR_INVALID, "%s isn't the file that %s/task.json was made from; import it again",
+                       task->oracle, task->folder);
+    }
+    task->reference_source = arena_strndup(task->arena, text, len);
+    return 0;
+}
+
 int task_load(const char *folder, struct task **ret, struct err *err)
 {
     auto_free char *path = xprintf("%s/task.json", folder);
@@ -418,9 +441,11 @@ int task_load(const char *folder, struct task **ret, struct err *err)
     json_decref(doc);
     if (r == 0) {
         task->folder = arena_strdup(task->arena, folder);
-        if (task->oracle) {
-            task->oracle = arena_printf(task->arena, "%s/%s", folder, task->oracle);
-        }
+        r = load_problem(task, err);
+    }
+    if (r < 0) {
+        task_free(task);
+    } else {
         *ret = task;
     }
     return r;

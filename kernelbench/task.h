@@ -81,7 +81,7 @@ struct task {
     const char *precision;      /* "f32", "tf32", "bf16", "f16": of operands; sums are f32 or wider */
     struct expr *accumulation;  /* terms of the longest sum; NULL: see task_accumulation */
     int64_t roundings; /* intermediates that may be rounded to `precision` on the way */
-    const char *reference_source;
+    const char *reference_source; /* CUDA text, or the problem's Python where there is an oracle */
     struct plan *reference_plan; /* NULL for a task whose oracle is not a kernel */
     const char *oracle;      /* path of the problem's file, where PyTorch says what is right; or NULL */
     const char *oracle_hash; /* BLAKE2b-256 of that file, which must not have changed */

@@ -34,10 +34,10 @@ static int teardown(void **state)
     return folder_remove(*state, NULL);
 }
 
-/* Runs `warpsmith kernelbench ARGS`; what it printed is the caller's. */
-static int run(const char *args, char **ret_output)
+/* Runs `warpsmith COMMAND ARGS`; what it printed is the caller's. */
+static int run_command(const char *command, const char *args, char **ret_output)
 {
-    auto_free char *line = xprintf("%s/warpsmith kernelbench %s 2>&1", WS_BIN_DIR, args);
+    auto_free char *line = xprintf("%s/warpsmith %s %s 2>&1", WS_BIN_DIR, command, args);
     FILE *pipe = popen(line, "r");
     struct buf out;
     char chunk[4096];
@@ -51,6 +51,11 @@ static int run(const char *args, char **ret_output)
     *ret_output = out.len ? buf_take(&out) : xstrdup("");
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status);
+}
+
+static int run(const char *args, char **ret_output)
+{
+    return run_command("kernelbench", args, ret_output);
 }
 
 static json_t *run_json(const char *args)
@@ -155,13 +160,30 @@ static void test_check(void **state)
     assert_false(file_exists(failed));
 }
 
+/* As a task's folder a problem is one for every command. */
+static void test_import(void **state)
+{
+    const char *folder = *state;
+    char *output = NULL;
+    auto_free char *args = xprintf("import --suite " SUITE " --levels 1 --problems 1 --out %s/tasks", folder);
+    auto_free char *judged = xprintf("%s/tasks/level1/1_Swish " SUITE "/candidates/level1/1/right --gpu sim "
+                                     "--baseline none", folder);
+    assert_int_equal(run(args, &output), 0);
+    assert_non_null(strstr(output, "1 of 1 problems imported"));
+    free(output);
+    if (run_command("eval", judged, &output) != 0 || !str_prefix(output, "accepted")) {
+        fail_msg("%s", output);
+    }
+    free(output);
+}
+
 static void test_missing(void **state)
 {
     static const struct {
         const char *args, *text;
         int code;
     } cases[] = {
-        { "dance", "is none of list, check, run, score", 2 },
+        { "dance", "is none of list, check, import, run, score", 2 },
         { "list", "--suite DIR is missing", 2 },
         { "list --suite /nonexistent", "/nonexistent: ", 2 },
         { "list --suite " SUITE " --levels 4", "must be downloaded", 3 },
@@ -187,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_score),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_check),
+        cmocka_unit_test(test_import),
         cmocka_unit_test(test_missing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

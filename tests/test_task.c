@@ -272,6 +272,41 @@ static void test_folder(void **state)
     assert_int_equal(folder_remove(folder, NULL), 0);
 }
 
+/* A task whose oracle is a program beside: it must be the very one. */
+static void test_oracle(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_task_XXXXXX";
+    static const char problem[] = "class Model: pass\n";
+    char hex[ID_HEX];
+    struct id id;
+    struct task *task = NULL;
+    struct err err = { 0 };
+    assert_non_null(mkdtemp(folder));
+    id_of_bytes(problem, strlen(problem), &id);
+    id_hex(&id, hex);
+    auto_free char *base = cases_base("task");
+    json_t *doc = json_loads(base, 0, NULL);
+    json_object_set_new(doc, "reference", json_pack("{s:s,s:s}", "oracle", "1_Sample.py", "hash", hex));
+    auto_free char *text = json_dumps(doc, 0);
+    json_decref(doc);
+    write_text(folder, "task.json", text);
+    assert_int_equal(task_load(folder, &task, &err), -ENOENT);
+    write_text(folder, "1_Sample.py", problem);
+    assert_int_equal(task_load(folder, &task, &err), 0);
+    auto_free char *path = xprintf("%s/1_Sample.py", folder);
+    assert_string_equal(task->oracle, path);
+    assert_string_equal(task->reference_source, problem);
+    assert_null(task->reference_plan);
+    task_free(task);
+    task = NULL;
+    write_text(folder, "1_Sample.py", "class Model: ...\n");
+    assert_int_equal(task_load(folder, &task, &err), ERR_INVALID);
+    assert_non_null(strstr(err_text(&err), "isn't the file that"));
+    assert_null(task);
+    assert_int_equal(folder_remove(folder, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,7 +314,7 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_accumulation), cmocka_unit_test(test_id),
         cmocka_unit_test(test_alias),  cmocka_unit_test(test_large),
-        cmocka_unit_test(test_folder), cmocka_unit_test(test_dtypes),
+        cmocka_unit_test(test_folder), cmocka_unit_test(test_oracle), cmocka_unit_test(test_dtypes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* kernelbench import: problems as tasks' folders, which every command takes that takes a task. */
+#include "agent/command.h"
+#include "agent/kernelbench.h"
+#include "base/file.h"
+#include "base/jread.h"
+#include "base/util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROBLEM_MAX = 1 << 20 };
+
+/* OUT/level1/19_ReLU: task.json, and the problem's file beside it. */
+static int write_folder(const struct options *o, const struct problem *p, const json_t *doc,
+                        struct err *err)
+{
+    auto_free char *folder = xprintf("%s/level%d/%s", o->out, p->level, p->name);
+    auto_free char *document = xprintf("%s/task.json", folder);
+    auto_free char *copy = xprintf("%s/%s", folder, strrchr(p->path, '/') + 1);
+    auto_free char *text = json_pretty(doc);
+    auto_free char *lines = xprintf("%s\n", text);
+    int r = folder_make(folder, err);
+    r = r < 0 ? r : file_copy(p->path, copy, PROBLEM_MAX, err);
+    return r < 0 ? r : file_write(document, lines, strlen(lines), err);
+}
+
+static int import_one(struct session *s, struct pytorch *pytorch, const struct problem *p, size_t *ret_done,
+                      struct err *err)
+{
+    struct err why = { 0 };
+    struct task *task = NULL;
+    json_t *described = NULL, *doc = NULL;
+    int r = kernelbench_describe(&s->loop, pytorch, p, &task, &described, &why);
+    r = r < 0 ? r : problem_document(p, described, &doc, &why);
+    if (r < 0) {
+        printf("%d/%-3d %-44.44s %s\n", p->level, p->id, p->name, err_text(&why));
+        r = 0;
+    } else {
+        r = write_folder(s->options, p, doc, err);
+        *ret_done += r == 0;
+    }
+    task_free(task);
+    json_decref(described);
+    json_decref(doc);
+    return r;
+}
+
+int kernelbench_import(const struct options *o)
+{
+    struct err err = { 0 };
+    struct session session = { 0 };
+    struct pytorch *pytorch = NULL;
+    struct problem *problems = NULL;
+    size_t n = 0, done = 0;
+    auto_arena struct arena *arena = arena_new();
+    int r = o->out ? kernelbench_problems(o, arena, &problems, &n, &err)
+                   : err_set(&err, ERR_INVALID, "--out DIR is missing: where the tasks' folders go");
+    r = r < 0 ? r : session_open(&session, o, 0, &err);
+    if (r == 0) {
+        struct pytorch_options options = { .device = "cpu", .log = &o->log };
+        r = pytorch_open(&session.loop, &options, &pytorch, &err);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            r = import_one(&session, pytorch, &problems[i], &done, &err);
+        }
+        pytorch_close(pytorch);
+        session_close(&session);
+    }
+    if (r < 0) {
+        return options_fail(&err);
+    }
+    printf("%zu of %zu problems imported, to %s/levelN/NAME\n", done, n, o->out);
+    return EXIT_DONE;
+}
