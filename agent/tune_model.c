@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/tune_model.h"
+#include "agent/prompt_parts.h"
 #include "agent/tune_prompt.h"
 #include "agent/tune_reply.h"
 #include "base/util.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUND_CALLS = 2, NOTE_MAX = 600, LOOK_MS = 100, LOOKS = 3 };
+enum { ROUND_CALLS = 2, NOTE_MAX = 600, WHY_MAX = 480, LOOK_MS = 100, LOOKS = 3 };
 
 struct tune_model {
     struct tune_model_options options;
@@ -41,8 +42,8 @@ static void hand_over_soon(struct tune_model *m)
 
 static void give_none(struct tune_model *m, int code, const char *why)
 {
-    snprintf(m->note, sizeof(m->note), "asked for configs, round %d: %.480s; the search went on "
-             "without the model", m->round, why);
+    snprintf(m->note, sizeof(m->note), "asked for configs, round %d: %s; the search went on without the "
+             "model", m->round, prompt_line(m->arena, why, WHY_MAX));
     m->proposals = (struct tune_proposals) { .code = code, .why = m->note };
     hand_over_soon(m);
 }

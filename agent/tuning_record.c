@@ -67,11 +67,12 @@ static int recall_sample(struct tuning *t, const json_t *one, const struct jpath
 int tuning_recall(struct tuning *t, const json_t *record, struct err *err)
 {
     const json_t *samples = NULL;
-    const char *algorithm = "", *best = NULL;
+    const char *algorithm = "", *best = NULL, *note = "";
     struct jpath list = { NULL, "samples", 0 };
     int r = jread_array(record, "samples", true, 1 << 20, NULL, &samples, err);
     r = r < 0 ? r : jread_string(record, "algorithm", true, NULL, &algorithm, err);
     r = r < 0 ? r : jread_string(record, "best", false, NULL, &best, err);
+    r = r < 0 ? r : jread_string(record, "note", false, NULL, &note, err);
     for (size_t i = 0; r == 0 && i < json_array_size(samples); i++) {
         struct jpath at = { &list, NULL, i };
         r = recall_sample(t, json_array_get(samples, i), &at, err);
@@ -86,6 +87,9 @@ int tuning_recall(struct tuning *t, const json_t *record, struct err *err)
     }
     if (best && !t->best) {
         return err_set(err, ERR_INVALID, "best: %.200s isn't among the samples", best);
+    }
+    if (*note) {
+        tuning_say(t, note);
     }
     t->recorded = arena_strdup(t->arena, algorithm);
     t->record = json_incref((json_t *)(uintptr_t)record);

@@ -33,8 +33,9 @@ static int replay(struct campaign_rig *rig, const char *path, char **ret_text)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Softmax and gelu at once, two samples a step; for gelu the answers are wrong and are mended in vain. */
-static char *make_record(struct campaign_rig *rig)
+/* Softmax and gelu at once, two samples a step; for gelu the answers are wrong and are mended in vain.
+ * A tuner that asks the model gets the same answers. */
+static char *make_record(struct campaign_rig *rig, const char *tuner)
 {
     static const char *const tasks[] = { "softmax", "gelu" };
     campaign_rig_fake(rig, "--latency 3 --script ok,ok,refusal,ok");
@@ -42,8 +43,8 @@ static char *make_record(struct campaign_rig *rig)
     struct err err = { 0 };
     char id[32];
     o.samples = 2;
-    o.tuner = NULL;
-    o.tune_budget = 3;
+    o.tuner = tuner;
+    o.tune_budget = tuner ? 12 : 3;
     if (campaign_rig_run(rig, &o, id, NULL, &err) < 0) {
         fail_msg("%s", err_text(&err));
     }
@@ -58,7 +59,7 @@ static char *make_record(struct campaign_rig *rig)
 static void test_decides_the_same(void **state)
 {
     struct campaign_rig *rig = *state;
-    auto_free char *path = make_record(rig);
+    auto_free char *path = make_record(rig, "hybrid");
     auto_free char *text = NULL;
     int code = replay(rig, path, &text);
     if (code != 0) {
@@ -101,7 +102,7 @@ static void expect_change(struct campaign_rig *rig, const char *path, const char
 static void test_differences_are_named(void **state)
 {
     struct campaign_rig *rig = *state;
-    auto_free char *path = make_record(rig);
+    auto_free char *path = make_record(rig, NULL);
     expect_change(rig, path, "/softmax/000001\",\"value\":{\"format\":1,\"order\"", "\"probability\":0.",
                   "\"probability\":0.1", 1, "probability: the record has 0.1");
     expect_change(rig, path, "\"db\":\"attempts\"", "\"status\":\"accepted\"",
