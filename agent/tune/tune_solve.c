@@ -70,12 +70,16 @@ static void order_params(const struct tune_rules *rules, uint64_t members, struc
         }
         left &= ~next;
     }
+}
+
+/* With which parameter all that a rule depends on is set. */
+static void order_rules(const struct tune_rules *rules, struct tune_group *group)
+{
     uint64_t set = 0, done = 0;
     for (size_t i = 0; i < group->n; i++) {
         set |= (uint64_t)1 << group->param[i];
         for (size_t k = 0; k < group->n_rules; k++) {
-            uint64_t deps = rules->deps[group->rule[k]];
-            bool now = (deps & ~set) == 0 && !(done >> k & 1);
+            bool now = (rules->deps[group->rule[k]] & ~set) == 0 && !(done >> k & 1);
             group->ready[i] |= (uint64_t)now << k;
             done |= (uint64_t)now << k;
         }
@@ -109,6 +113,7 @@ static void make_groups(const struct tune_rules *rules, struct tune_solution *so
             }
         }
         order_params(rules, members, group);
+        order_rules(rules, group);
     }
 }
 
@@ -121,7 +126,7 @@ static int solve_group(const struct tune_rules *rules, struct arena *arena, stru
         return 0;
     }
     struct tune_walk w = { .rules = rules, .group = group, .asked = ~(uint64_t)0, .most = LIST_VISITS,
-                      .err = err };
+                           .err = err };
     int r = tune_walk_list(&w);
     if (r == 0 && w.cut) {
         struct rng rng;

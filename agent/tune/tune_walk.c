@@ -204,7 +204,7 @@ static bool is_empty(const struct tune_rules *rules, const struct tune_group *gr
                      size_t *left)
 {
     struct tune_walk w = { .rules = rules, .group = group, .asked = asked, .first_only = true,
-                      .most = *left };
+                           .most = *left };
     bool empty = tune_walk_list(&w) == 0 && !w.cut && w.n_rows == 0;
     *left -= MIN(*left, w.visits);
     return empty;

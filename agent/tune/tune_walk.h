@@ -9,13 +9,13 @@
 
 struct tune_group {
     size_t n, n_rules;
-    uint8_t param[TUNE_PARAMS_MAX]; /* in the order they are set */
-    uint8_t rule[TUNE_RULES_MAX];   /* in their own order */
-    uint64_t ready[TUNE_PARAMS_MAX];   /* which of `rule` can be asked once this one is set */
+    uint8_t param[TUNE_PARAMS_MAX];  /* in the order they are set */
+    uint8_t rule[TUNE_RULES_MAX];    /* in their own order */
+    uint64_t ready[TUNE_PARAMS_MAX]; /* bit k: rule[k] can be asked once this one is set */
     uint16_t *rows;                  /* NULL: a free parameter, or too many */
     size_t n_rows;                   /* 0: too many */
-    double estimate;
-    bool hits;                       /* drawing freely finds enough */
+    double estimate;                 /* of their number, then */
+    bool hits;                       /* and whether drawing freely finds enough */
 };
 
 /* Where each parameter may still be, both ends included. */
