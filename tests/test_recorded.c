@@ -251,6 +251,7 @@ static void test_too_much(void **state)
 
     char path[] = "/tmp/warpsmith-recorded-XXXXXX.gz";
     auto_close int fd = mkstemps(path, 3);
+    assert_true(fd >= 0);
     enum { PART = 10 << 20 };
     auto_free char *blank = xcalloc(PART, 1), *packed = NULL;
     size_t one;
@@ -306,6 +307,7 @@ static void test_written(void **state)
     for (size_t i = 0; i < 2; i++) {
         auto_free char *path = xstrdup(ends[i]);
         auto_close int fd = mkstemps(path, i ? 3 : 5);
+        assert_true(fd >= 0);
         struct err err = { 0 };
         if (recorded_write_t4(path, a->space, &about, entries, 4, &err) < 0
             || recorded_read(path, &b, &err) < 0) {
