@@ -12,6 +12,7 @@
 
 enum {
     COMPILE_FLOOR_MS = 5000, DEVICE_FLOOR_MS = 5000, DEVICE_FLOOR_MODELLED_MS = 30000,
+    DEVICE_MOST_MS = 10000,  /* where no deadline was asked for: many configs want their turn */
     JUMP_AFTER = 8,          /* results; before, the best says little */
 };
 static const double jump = 0.7;        /* of the best */
@@ -55,8 +56,10 @@ static void set_deadlines(struct tuning *t, struct judge_request *request)
         : modelled                         ? JUDGE_DEADLINE_MODELLED_MS
                                            : JUDGE_DEADLINE_MS;
     uint64_t floor_ms = modelled ? DEVICE_FLOOR_MODELLED_MS : DEVICE_FLOOR_MS;
+    uint64_t device_most = modelled || t->options.deadline_ms ? most : DEVICE_MOST_MS;
     request->deadline_ms
-        = tuning_deadline(t->device_costs, t->n_device_costs, device_times, floor_ms, most);
+        = tuning_deadline(t->device_costs, t->n_device_costs, device_times, floor_ms,
+                          device_most);
     request->compile_deadline_ms = tuning_deadline(t->compile_costs, t->n_compile_costs,
                                                    compile_times, COMPILE_FLOOR_MS, most);
 }

@@ -170,16 +170,22 @@ static void learn(struct tuning *t, struct prior *prior)
 void tuning_prior(struct tuning *t)
 {
     const struct tuning_options *o = &t->options;
-    bool whole = t->space->n_listed > 0 && o->budget >= t->space->n_listed;
-    if (!t->session->store || whole || t->space->n == 0) {
+    bool asked = o->algorithm && str_eq(o->algorithm, "prior");
+    bool whole = !asked && t->space->n_listed > 0 && o->budget >= t->space->n_listed;
+    if (whole || t->space->n == 0) {
         return; /* whatever is proposed, all of it is measured */
     }
     t->prior = prior_new();
-    learn(t, t->prior);
+    if (t->session->store) {
+        learn(t, t->prior);
+    }
     json_t *head = tuning_head(t);
     struct place here;
     read_place(head, &here);
     t->guide = prior_guide_new(t->prior, &here.at, t->space, o->seed);
     t->earlier = t->guide ? prior_guide_tunings(t->guide) : 0;
     json_decref(head);
+    if (asked && !t->guide) {
+        tuning_say(t, "the store has no earlier tuning of this family to learn from");
+    }
 }

@@ -250,8 +250,11 @@ static void test_earlier_tunings_propose(void **state)
     struct fixture *f = *state;
     struct seen *first = xcalloc(2, sizeof(*first)), *then = first + 1;
     struct candidate *one = rig_two_hundred(f, "one"), *other = rig_two_hundred(f, "other");
-    rig_tune(f, one, 10, then);
-    assert_int_equal(then->earlier, 0); /* nobody came before */
+    struct tuning_options prior = { .candidate = one, .budget = 10, .algorithm = "prior" };
+    rig_tune_as(f, prior, then);
+    assert_int_equal(then->earlier, 0); /* nobody came before, which is said */
+    assert_non_null(strstr(then->note, "no earlier tuning"));
+    assert_int_equal(then->samples, 1);
     candidate_free(then->best);
     rig_tune(f, one, 200, first);
     rig_tune(f, other, 10, then);
@@ -262,6 +265,11 @@ static void test_earlier_tunings_propose(void **state)
     }
     assert_true(proposed <= 1.02 * best);
     candidate_free(first->best);
+    candidate_free(then->best);
+    prior.candidate = other;
+    rig_tune_as(f, prior, then);
+    assert_string_equal(then->algorithm, "prior");
+    assert_true(then->samples > 1 && then->at[rig_find_fastest(then)].us <= 1.02 * best);
     candidate_free(then->best);
     candidate_free(one);
     candidate_free(other);
