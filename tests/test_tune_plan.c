@@ -89,8 +89,8 @@ static const char *const patches[] = {
     "{\"constraints\": [\"STAGED\"], \"when\": [{\"if\": \"BLOCK > 128\", \"params\": {\"VEC\": 2}}]}",
     "{\"constraints\": [\"BLOCK > 64\", \"1024 / (BLOCK - 64) > 2\"]}",
     "{\"constraints\": [\"sm_count > 100\", \"4*BLOCK*VEC <= max_shared\"]}",
-    "{\"params\": {\"ORDER\": 0}, \"space\": {\"ORDER\": {\"permutation\": 3}},"
-    " \"constraints\": [\"ORDER < 4 || STAGED\", \"ORDER * VEC < 9\"]}",
+    ("{\"params\": {\"ORDER\": 0}, \"space\": {\"ORDER\": {\"permutation\": 3}},"
+     " \"constraints\": [\"ORDER < 4 || STAGED\", \"ORDER * VEC < 9\"]}"),
 };
 
 /* Is each tunable that isn't searched at its own value? */
