@@ -13,27 +13,36 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { TRAIN = 500, CONFIGS = 20000, TREES = 100, RUNS = 51, SEEDS = 5 };
+
+/* Of this thread: the same as by the clock on a machine that does nothing else. */
+static double processor_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
+}
 
 static void time_it(const struct forest_trial *trial, struct bench_report *report)
 {
     double fit[RUNS], rank[RUNS], both[RUNS];
     auto_free float *p = xcalloc(trial->n_test, sizeof(*p));
     for (unsigned i = 0; i < RUNS; i++) {
-        uint64_t began = clock_ns();
+        double began = processor_ms();
         struct forest *forest = forest_fit(trial->x, trial->n_train, trial->d, trial->label,
                                            trial->weight, &(struct forest_options) {
                                                .trees = TREES, .seed = i });
-        uint64_t fitted = clock_ns();
+        double fitted = processor_ms();
         forest_predict(forest, trial->x + trial->n_train * trial->d, trial->n_test, 1, p);
-        uint64_t ended = clock_ns();
-        fit[i] = (double)(fitted - began) * 1e-6;
-        rank[i] = (double)(ended - fitted) * 1e-6;
+        double ended = processor_ms();
+        fit[i] = fitted - began;
+        rank[i] = ended - fitted;
         both[i] = fit[i] + rank[i];
         forest_free(forest);
     }
-    bench_figure(report, "refit and rank, one core", bench_median(both, RUNS), "ms",
+    bench_figure(report, "refit and rank, processor time", bench_median(both, RUNS), "ms",
                  BENCH_BAR_MOST, 20);
     bench_figure(report, "refit: 500 samples, 40 features, 100 trees", bench_median(fit, RUNS), "ms",
                  BENCH_BAR_NONE, 0);

@@ -13,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bin {
-    double w[2];
-    uint32_t n;
-};
+/* Two numbers that are added at once. */
+typedef double pair __attribute__((vector_size(16)));
 
 /* What a split sends to the left, and between which ranks of which feature it cuts. */
 struct split {
@@ -29,9 +27,10 @@ struct grower {
     const struct forest_options *options;
     struct rng *rng;
     uint16_t *samples; /* those drawn; a node owns a range */
-    double (*w)[2];    /* of a sample: weight by class (one is 0); or weight, weight * number */
+    pair *w;           /* of a sample: weight by class (one is 0); or weight, weight * number */
     uint32_t *order;   /* features, partly shuffled */
-    struct bin *bins;  /* zero between uses */
+    pair *bins;        /* by rank; zero between uses, as are counts and used */
+    uint32_t *counts;  /* of samples, where min_leaf asks for them */
     uint64_t *used;
     size_t n_splits;
     struct split *splits;
@@ -99,41 +98,54 @@ static void gains(size_t n, const double *restrict l0, const double *restrict l1
     }
 }
 
+/* Adds a node's samples up by rank; sets the bits of the ranks in use. */
+static void fill_bins(struct grower *g, const struct task *task, const uint16_t *code, uint32_t words)
+{
+    uint64_t used = 0;
+    for (uint32_t i = task->begin; i < task->end && words == 1; i++) {
+        uint16_t sample = g->samples[i], c = code[sample];
+        g->bins[c] += g->w[sample];
+        used |= (uint64_t)1 << c;
+    }
+    g->used[0] = used;
+    for (uint32_t i = task->begin; i < task->end && words > 1; i++) {
+        uint16_t sample = g->samples[i], c = code[sample];
+        g->bins[c] += g->w[sample];
+        g->used[c >> 6] |= (uint64_t)1 << (c & 63);
+    }
+    for (uint32_t i = task->begin; i < task->end && g->options->min_leaf > 1; i++) {
+        g->counts[code[g->samples[i]]]++;
+    }
+}
+
 /* Appends the splits of one feature over a node's samples; false if it has one value there. */
 static bool collect(struct grower *g, const struct task *task, uint32_t feature)
 {
-    const uint16_t *code = g->data->code + (size_t)feature * g->data->n;
-    uint32_t words = 0, m = task->end - task->begin, seen = 0;
-    for (uint32_t i = task->begin; i < task->end; i++) {
-        uint16_t sample = g->samples[i], c = code[sample];
-        struct bin *bin = &g->bins[c];
-        bin->w[0] += g->w[sample][0];
-        bin->w[1] += g->w[sample][1];
-        bin->n++;
-        g->used[c >> 6] |= (uint64_t)1 << (c & 63);
-        words = MAX(words, (uint32_t)(c >> 6) + 1);
-    }
-    double l0 = 0, l1 = 0;
+    const struct forest_data *data = g->data;
+    const uint16_t *code = data->code + (size_t)feature * data->n;
+    uint32_t words = (data->first[feature + 1] - data->first[feature] + 63) / 64;
+    uint32_t m = task->end - task->begin, seen = 0, least = g->options->min_leaf;
+    pair left = { 0, 0 };
     int before = -1;
     bool splits = false;
-    uint32_t least = MAX(1u, g->options->min_leaf);
+    fill_bins(g, task, code, words);
     for (uint32_t word = 0; word < words; word++) {
         uint64_t bits = g->used[word];
         g->used[word] = 0;
         for (; bits; bits &= bits - 1) {
             uint16_t c = (uint16_t)(word * 64 + (uint32_t)__builtin_ctzll(bits));
             splits = splits || before >= 0;
-            if (before >= 0 && seen >= least && m - seen >= least) {
+            if (before >= 0 && (least <= 1 || (seen >= least && m - seen >= least))) {
                 size_t k = g->n_splits++;
                 g->splits[k] = (struct split) { feature, (uint16_t)before, c };
-                g->left[0][k] = l0;
-                g->left[1][k] = l1;
+                g->left[0][k] = left[0];
+                g->left[1][k] = left[1];
             }
-            l0 += g->bins[c].w[0];
-            l1 += g->bins[c].w[1];
-            seen += g->bins[c].n;
+            left += g->bins[c];
+            seen += g->counts[c];
             before = (int)c;
-            g->bins[c] = (struct bin) { { 0, 0 }, 0 };
+            g->bins[c] = (pair) { 0, 0 };
+            g->counts[c] = 0;
         }
     }
     return splits;
@@ -189,7 +201,7 @@ static float threshold(const struct forest_data *data, const struct split *split
 }
 
 /* The best split of a node, or NULL if it stays a leaf; the first of equals, as scikit-learn. */
-static const struct split *choose(struct grower *g, const struct task *task, const double total[2],
+static const struct split *choose(struct grower *g, const struct task *task, pair total,
                                   double *ret_decrease)
 {
     draw(g, task);
@@ -220,11 +232,11 @@ static int grow_node(struct grower *g, const struct task *task, struct forest_tr
 {
     uint32_t at = g->n_nodes, m = task->end - task->begin;
     struct forest_node *node = add_node(g);
-    double total[2] = { 0, 0 }, decrease = 0, first = target(g->data, g->samples[task->begin]);
+    pair total = { 0, 0 };
+    double decrease = 0, first = target(g->data, g->samples[task->begin]);
     bool mixed = false;
     for (uint32_t i = task->begin; i < task->end; i++) {
-        total[0] += g->w[g->samples[i]][0];
-        total[1] += g->w[g->samples[i]][1];
+        total += g->w[g->samples[i]];
         mixed = mixed || target(g->data, g->samples[i]) < first
                 || target(g->data, g->samples[i]) > first;
     }
@@ -298,14 +310,16 @@ void forest_grow(const struct forest_data *data, const struct forest_options *op
 {
     size_t most = (size_t)options->max_features * data->ranks_max + 1;
     auto_free uint16_t *samples = xcalloc(data->n + 1, sizeof(*samples));
-    auto_free double *w = xcalloc(data->n + 1, 2 * sizeof(*w));
+    auto_free pair *w = xcalloc(data->n + 1, sizeof(*w));
     auto_free uint32_t *order = xcalloc(data->d + 1, sizeof(*order));
-    auto_free struct bin *bins = xcalloc(data->ranks_max + 1, sizeof(*bins));
+    auto_free pair *bins = xcalloc(data->ranks_max + 1, sizeof(*bins));
+    auto_free uint32_t *counts = xcalloc(data->ranks_max + 1, sizeof(*counts));
     auto_free uint64_t *used = xcalloc(data->ranks_max / 64 + 1, sizeof(*used));
     auto_free struct split *splits = xcalloc(most, sizeof(*splits));
     auto_free double *numbers = xcalloc(most, 3 * sizeof(*numbers));
     struct grower g = { .data = data, .options = options, .rng = rng, .samples = samples,
-                        .w = (double (*)[2])w, .order = order, .bins = bins, .used = used,
+                        .w = w, .order = order, .bins = bins, .counts = counts,
+                        .used = used,
                         .splits = splits, .left = { numbers, numbers + most },
                         .gain = numbers + 2 * most };
     for (uint32_t f = 0; f < data->d; f++) {

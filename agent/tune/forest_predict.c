@@ -134,16 +134,25 @@ static void count(struct ranker *r)
     }
 }
 
+/* Rows to columns, a tile of rows at a time, as the columns lie in the same lines of a cache. */
+static void turn(const float *x, size_t n, size_t d, float *ret)
+{
+    for (size_t begin = 0; begin < n; begin += 64) {
+        size_t end = MIN(begin + 64, n);
+        for (size_t f = 0; f < d; f++) {
+            for (size_t i = begin; i < end; i++) {
+                ret[f * ROWS + i] = x[i * d + f];
+            }
+        }
+    }
+}
+
 static void rank_block(struct ranker *r, const float *x, size_t n, float *ret_p)
 {
     const struct forest *forest = r->forest;
     r->n = n;
     r->words = (n + 63) / 64;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t f = 0; f < forest->d; f++) {
-            r->column[f * ROWS + i] = x[i * forest->d + f];
-        }
-    }
+    turn(x, n, forest->d, r->column);
     memset(r->answered, 0, forest->n_conds * sizeof(*r->answered));
     memset(r->digit, 0, sizeof(r->digit));
     memset(r->sum, 0, sizeof(r->sum));
