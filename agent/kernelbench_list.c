@@ -125,8 +125,13 @@ static json_t *list_one(uv_loop_t *loop, struct pytorch *pytorch, const struct p
         double mib = json_number_value(json_object_get(described, "bytes")) / (1 << 20);
         fprintf(out, "%d/%-3d %-44.44s %s%s%s%s%s", p->level, p->id, p->name, in, *in ? " -> " : "",
                 made, r < 0 ? *in ? "; " : "" : "", r < 0 ? err_text(&err) : "");
-        fprintf(out, weights ? "; %zu weights" : "", weights);
-        fprintf(out, described ? "; %.4g MiB\n" : "\n", mib);
+        if (weights) {
+            fprintf(out, "; %zu weights", weights);
+        }
+        if (described) {
+            fprintf(out, "; %.4g MiB", mib);
+        }
+        fprintf(out, "\n");
     }
     task_free(task);
     json_decref(described);

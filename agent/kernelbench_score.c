@@ -188,7 +188,7 @@ static void print_head(const char *baseline, bool timed)
     for (size_t p = 0; timed && p < SCORE_POINTS; p++) {
         printf("  fast_%-3g", score_points[p]);
     }
-    printf(timed ? " %8s %8s\n" : "\n", "geomean", "of all");
+    printf("%s\n", timed ? "  geomean   of all" : "");
 }
 
 /* Names of the families there, sorted. */
