@@ -165,11 +165,11 @@ static double baseline(const struct space *spaces, size_t n, size_t target)
 
 enum { BASELINE, AT_ONCE, ONE_BY_ONE, THEN_DEFAULT, GUIDED, SPEEDS, REACH = SPEEDS, REACH_LFBO, KINDS };
 
-/* One search of BUDGET evaluations: its score after SHORT, and evaluations until GOOD (BUDGET: never). */
+/* One search: its score after SHORT evaluations, and evaluations until GOOD (BUDGET: never). */
 static int search(const struct recorded *recorded, struct tuner_options tuner, double *ret_score,
                   double *ret_reach, struct err *err)
 {
-    tuner.budget = BUDGET;
+    tuner.budget = ret_reach ? BUDGET : SHORT;
     struct tune_replay_run run = { 0 };
     int r = tune_replay(recorded, &(struct tune_replay_options) { .tuner = tuner }, &run, err);
     if (r == 0 && run.n > 0 && ret_score) {
