@@ -51,7 +51,8 @@ const struct command command_tune = {
       "that failed counts, too.\n\n"
       "  warpsmith tune matmul 08_persistent --evals 200 --out tuned\n"
       "  warpsmith tune softmax ./mine --algorithm exhaustive --evals 4000 --t4 softmax.json.gz\n"
-      "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20\n"
+      "  warpsmith tune matmul 05_pipeline --algorithm hybrid --llm anthropic:MODEL --usd 1\n"
+      "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20 --out page\n"
       "  warpsmith tune --replay space.json --algorithm lfbo --flags form=tree,copies=3 --noise --json -",
     .takes = "replay algorithm flags evals seeds seed batch threads noise unlisted pin json out gpu store t4 "
              "runs deadline jobs fresh quiet verbose llm model base-url key-file ca proxy prices max-tokens "
