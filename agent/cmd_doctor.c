@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
+#include "evaluator/pytorch.h"
 #include "evaluator/toolkit.h"
 
 #include <linux/landlock.h>
@@ -176,6 +177,30 @@ static void check_sanitizer(struct doctor *d, bool gpu)
                 : "--sanitize means the simulator's own diagnoses");
 }
 
+/* Wanted by KernelBench's problems alone. */
+static void check_pytorch(struct doctor *d, const struct options *o)
+{
+    struct session session;
+    struct pytorch *pytorch = NULL;
+    struct err err = { 0 };
+    struct pytorch_options options = { .device = "cpu", .log = &o->log };
+    if (session_open(&session, o, 0, &err) < 0) {
+        say(d, FINDING_NOTE, "PyTorch", err_text(&err));
+        return;
+    }
+    if (pytorch_open(&session.loop, &options, &pytorch, &err) < 0) {
+        say(d, FINDING_NOTE, "PyTorch", err_text(&err));
+    } else {
+        const json_t *hello = pytorch_hello(pytorch);
+        auto_free char *text = xprintf("%s, of %s: kernelbench can be used",
+                                       json_string_value(json_object_get(hello, "torch")),
+                                       json_string_value(json_object_get(hello, "program")));
+        say(d, FINDING_GOOD, "PyTorch", text);
+    }
+    pytorch_close(pytorch);
+    session_close(&session);
+}
+
 static int run_doctor(const struct options *o)
 {
     struct doctor d = { .checks = json_array(),
@@ -187,6 +212,7 @@ static int run_doctor(const struct options *o)
     bool gpu = check_device(&d, o, str_eq(o->gpu, "auto") ? "0" : o->gpu, "GPU", FINDING_NOTE);
     check_sanitizer(&d, gpu);
     check_device(&d, o, "sim", "simulator", FINDING_LACKS);
+    check_pytorch(&d, o);
     bool lacks = d.lacks;
     if (d.out) {
         fprintf(d.out, "\n%s\n", lacks ? "Something is missing: see above."
