@@ -54,7 +54,7 @@ static struct tune_prompt_input prompt_input(const struct tune_model *m)
     struct tune_prompt_input in = {
         .task = o->task, .candidate = o->candidate, .device = o->device, .about = o->about,
         .space = o->space, .unit = o->unit, .modelled = o->modelled,
-        .opening = m->round == 0, .passed = m->reply.notes,
+        .why = o->why, .why_ud = o->why_ud, .opening = m->round == 0, .passed = m->reply.notes,
         .n_passed = m->reply.n_notes, .reply = m->unusable, .fault = m->fault,
     };
     in.n_samples = tuner_samples(m->tuner, &in.samples);

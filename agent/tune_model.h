@@ -29,6 +29,8 @@ struct tune_model_options {
     const struct device_info *device;
     const char *about; /* "convolution on NVIDIA A100" */
     const char *unit;  /* of the tuner's times */
+    const char *(*why)(const void *ud, const uint16_t *config); /* as in tune_prompt.h; may be NULL */
+    const void *why_ud;
     bool modelled;
     size_t budget;     /* the tuner's */
     size_t per_round;  /* configs; 0: TUNE_MODEL_CONFIGS */

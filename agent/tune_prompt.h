@@ -27,6 +27,9 @@ struct tune_prompt_input {
     const struct tuner_sample *samples; /* in the order in which they were asked for */
     size_t n_samples;
     const char *unit; /* of their times */
+    /* Why a config failed: "launch_error: ..."; "" if that isn't known. NULL: it never is. */
+    const char *(*why)(const void *ud, const uint16_t *config);
+    const void *why_ud;
     bool modelled, opening; /* opening: the first round */
     size_t most, left; /* configs that are wanted; that the search will still measure */
     const char *const *passed; /* what was passed over in the answer before, and why */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FAILURES_SHOWN = 4, VALUES_SHOWN = 8, LINE_MAX_BYTES = 64 << 10 };
+enum { FAILURES_SHOWN = 4, VALUES_SHOWN = 8, LINE_MAX_BYTES = 64 << 10, WHY_MAX = 200 };
 
 static int by_time(const void *a, const void *b)
 {
@@ -82,7 +82,7 @@ static void add_difference(const struct tune_history *h, const uint16_t *config,
                        prompt_line(h->arena, p->texts[config[i]], 80));
         }
     }
-    buf_puts(out, n ? "\n" : "(the base config itself)\n");
+    buf_puts(out, n ? "" : "(the base config itself)");
 }
 
 const char *tune_history_table(const struct tune_history *h)
@@ -92,11 +92,13 @@ const char *tune_history_table(const struct tune_history *h)
     for (size_t i = 0; i < h->n_ran && i < TUNE_PROMPT_SHOWN; i++) {
         buf_printf(&out, "%-9.4g ", h->ran[i]->time);
         add_difference(h, h->ran[i]->config, &out);
+        buf_puts(&out, "\n");
     }
     if (h->n_ran > TUNE_PROMPT_SHOWN) {
         const struct tuner_sample *last = h->ran[h->n_ran - 1];
         buf_printf(&out, "and the slowest:\n%-9.4g ", last->time);
         add_difference(h, last->config, &out);
+        buf_puts(&out, "\n");
     }
     return settled(h, &out);
 }
@@ -202,7 +204,10 @@ const char *tune_history_failures(const struct tune_history *h)
     buf_init(&out, PROMPT_TEXT_MAX);
     buf_printf(&out, "%zu of %zu failed, the last of them:\n", h->n_failed, h->n_told);
     for (size_t i = 0; i < h->n_failed && i < FAILURES_SHOWN; i++) {
+        const struct tune_prompt_input *in = h->input;
+        const char *why = in->why ? in->why(in->why_ud, h->failed[i]->config) : "";
         add_difference(h, h->failed[i]->config, &out);
+        buf_printf(&out, "%s%s\n", *why ? "  # " : "", prompt_line(h->arena, why, WHY_MAX));
     }
     add_suspects(h, &out);
     return settled(h, &out);

@@ -319,6 +319,21 @@ static int pin(struct tuning *t, struct err *err)
     return 0;
 }
 
+/* For a model that is asked: "launch_error: ...", as the evaluator said it. */
+static const char *why_failed(const void *ud, const uint16_t *config)
+{
+    const struct tuning *t = ud;
+    for (size_t i = 0; i < t->n_trials; i++) {
+        const struct tuning_sample *s = &t->trials[i]->sample;
+        if (t->trials[i]->told
+            && memcmp(t->trials[i]->config, config, t->space->n * sizeof(*config)) == 0) {
+            return arena_printf(t->arena, "%s%s%s", s->status, s->detail && *s->detail ? ": " : "",
+                                s->detail ? s->detail : "");
+        }
+    }
+    return "";
+}
+
 static int open_space(struct tuning *t, struct err *err)
 {
     const struct tuning_options *o = &t->options;
@@ -341,7 +356,8 @@ static int open_space(struct tuning *t, struct err *err)
             .desk = o->desk, .task_name = o->task->name, .seq = o->seq,
             .first_call = TUNE_MODEL_FIRST_CALL, .space = t->space, .task = o->task,
             .candidate = o->candidate, .device = session_device(t->session), .unit = "us",
-            .modelled = session_device(t->session)->modelled, .budget = o->budget };
+            .why = why_failed, .why_ud = t, .budget = o->budget,
+            .modelled = session_device(t->session)->modelled };
         t->model = tune_model_new(&model);
     }
     return r;

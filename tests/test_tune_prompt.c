@@ -98,6 +98,11 @@ static void test_before_anything_ran(void **state)
     assert_null(strstr(build(f, 2), "# The base config"));
 }
 
+static const char *say_why(const void *ud, const uint16_t *config)
+{
+    return config[2] == 7 ? ud : "";
+}
+
 static void test_after_some(void **state)
 {
     struct fixture *f = *state;
@@ -105,11 +110,13 @@ static void test_after_some(void **state)
     static const char *const parts[] = {
         "# Measured so far", "36 configs ran, 4 failed", "(8.9 % of the space)", "The best takes ",
         "Best first, times in us (modelled", "\nand the slowest:\n", "Anchors, in full:", "What the fastest 5",
-        "UNROLL  fastest ", "; rest ", "# Failed", "4 of 40 failed", "UNROLL=8",
+        "UNROLL  fastest ", "; rest ", "# Failed", "4 of 40 failed", "UNROLL=8", "  # launch_error: too much of it\n",
         "UNROLL=8: 4 of 4 failed", "# Passed over", "{\"BLOCK\":3}", "Up to 7 new configs. About two thirds",
     };
     measure(f, 40);
     f->input.modelled = true;
+    f->input.why = say_why;
+    f->input.why_ud = "launch_error: too much\nof it";
     f->input.passed = passed;
     f->input.n_passed = 1;
     const char *text = build(f, 2);
