@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_MAX = 400, LANES = 16 };
+enum { OWN_MAX = 400, LANES = 32 };
 #define CONCENTRATION 2.0 /* of the Dirichlet distribution: low, so that one tuning may rule */
 #define DEVIATION 0.3     /* of a new device from a mixture of old ones, in y */
 #define NOISE 0.1         /* of a measurement, and of the model, in y */
@@ -181,17 +181,24 @@ static double *factored(const struct prior_guide *g, const struct belief *belief
     return k;
 }
 
-void prior_over_draws(const struct prior_guide *g, const float *row, const float *draws,
+void prior_over_draws(const struct prior_guide *g, const float *rows, size_t n, const float *draws,
                       float *restrict ret)
 {
-    for (size_t begin = 0; begin < PRIOR_DRAWS; begin += LANES) { /* sums that fit in registers */
-        float sum[LANES] = { 0 };
-        for (size_t k = 0; k < g->width; k++) {
-            for (size_t m = 0; m < LANES; m++) {
-                sum[m] += row[k] * draws[k * PRIOR_DRAWS + begin + m];
-            }
+    auto_free float *some = xcalloc(g->width * LANES, sizeof(*some));
+    for (size_t begin = 0; begin < PRIOR_DRAWS; begin += LANES) {
+        for (size_t k = 0; k < g->width; k++) { /* side by side, for the cache */
+            memcpy(some + k * LANES, draws + k * PRIOR_DRAWS + begin, LANES * sizeof(*some));
         }
-        memcpy(ret + begin, sum, sizeof(sum));
+        for (size_t i = 0; i < n; i++) {
+            const float *row = rows + i * g->width;
+            float sum[LANES] = { 0 }; /* in registers */
+            for (size_t k = 0; k < g->width; k++) {
+                for (size_t m = 0; m < LANES; m++) {
+                    sum[m] += row[k] * some[k * LANES + m];
+                }
+            }
+            memcpy(ret + i * PRIOR_DRAWS + begin, sum, sizeof(sum));
+        }
     }
 }
 
@@ -236,8 +243,8 @@ static void differences(const struct prior_guide *g, const struct prior_own *own
     for (size_t m = 0; m < PRIOR_DRAWS; m++) {
         level[m] = (float)(LEVEL * rng_normal(&rng));
     }
+    prior_over_draws(g, own->design, own->n, draws, ret);
     for (size_t i = 0; i < own->n; i++, ret += PRIOR_DRAWS) {
-        prior_over_draws(g, own->design + i * g->width, draws, ret);
         for (size_t m = 0; m < PRIOR_DRAWS; m++) {
             ret[m] = (float)(own->t[i] - NOISE * rng_normal(&rng)) - level[m] - ret[m];
         }

@@ -181,9 +181,7 @@ static float *speeds(const struct prior_guide *g, const struct prior_own *own, c
                      float *held)
 {
     float *speed = xcalloc(g->n * PRIOR_DRAWS, sizeof(*speed)), least[PRIOR_DRAWS], mine[PRIOR_DRAWS];
-    for (size_t i = 0; i < g->n; i++) {
-        prior_over_draws(g, g->design + i * g->width, draws, speed + i * PRIOR_DRAWS);
-    }
+    prior_over_draws(g, g->design, g->n, draws, speed);
     memcpy(least, speed, sizeof(least));
     for (size_t i = 0; i < g->n; i++) {
         for (size_t m = 0; m < PRIOR_DRAWS; m++) {
@@ -191,7 +189,7 @@ static float *speeds(const struct prior_guide *g, const struct prior_own *own, c
         }
     }
     if (own->n > 0) {
-        prior_over_draws(g, own->design, draws, mine); /* the fastest comes first */
+        prior_over_draws(g, own->design, 1, draws, mine); /* the fastest comes first */
     }
     for (size_t m = 0; m < PRIOR_DRAWS; m++) {
         least[m] = own->n > 0 && mine[m] < least[m] ? mine[m] : least[m];

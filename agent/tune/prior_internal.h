@@ -75,8 +75,8 @@ void prior_design(const struct prior_guide *guide, const uint16_t *configs, size
 void prior_own_read(const struct prior_guide *guide, const struct prior_sample *samples, size_t n,
                     struct prior_own *ret);
 void prior_own_done(struct prior_own *own);
-/* ret[PRIOR_DRAWS]: y of a row of the design on every draw. */
-void prior_over_draws(const struct prior_guide *guide, const float *row, const float *draws,
-                      float *restrict ret);
+/* ret[n * PRIOR_DRAWS]: y of rows of the design on every draw. */
+void prior_over_draws(const struct prior_guide *guide, const float *rows, size_t n,
+                      const float *draws, float *restrict ret);
 /* `draws`, a copy of the prior's, into draws given what was measured. */
 void prior_condition(const struct prior_guide *guide, struct prior_own *own, float *draws);
