@@ -4,6 +4,7 @@
  * what it is, the parameter that decides first, texts from outside as text, and pages from any number
  * of samples.
  */
+#include "agent/plot_parts.h"
 #include "agent/report_tuning.h"
 #include "agent/tune_page.h"
 #include "agent/tune_pca.h"
@@ -180,6 +181,29 @@ static void test_curves(void **state)
     assert_non_null(strstr(out.at, ">optimum<"));
 }
 
+/* Whatever times there are: a few ticks, and no two with the same text. */
+static void test_ticks(void **state)
+{
+    (void)state;
+    static const double spans[] = { 1, 1.0001, 1.02, 1.3, 2, 5, 30, 1e3, 1e9 };
+    static const double from[] = { 0.0123, 1, 66.1, 997, 1.5e6 };
+    for (size_t i = 0; i < ARRAY_LEN(spans) * ARRAY_LEN(from); i++) {
+        double lo = from[i / ARRAY_LEN(spans)];
+        struct plot_axis a = plot_axis_over(lo, lo * spans[i % ARRAY_LEN(spans)], 0, 200);
+        auto_buf struct buf out;
+        buf_init(&out, 1 << 20);
+        plot_axis_draw(&out, &a, 0, 100, 0);
+        assert_in_range(count(out.at, "<line "), 2, 12);
+        for (char *at = strstr(out.at, "end>"); at; at = strstr(at + 1, "end>")) {
+            char text[64];
+            snprintf(text, sizeof(text), "%.*s", (int)(strchr(at, '<') + 1 - at), at);
+            if (count(out.at, text) != 1) {
+                fail_msg("from %g, %gx: %s", lo, spans[i % ARRAY_LEN(spans)], out.at);
+            }
+        }
+    }
+}
+
 static char *write_page(const struct tune_page *page)
 {
     char path[] = "/tmp/warpsmith-test-XXXXXX";
@@ -263,7 +287,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_component), cmocka_unit_test(test_components),
         cmocka_unit_test(test_every_sample_once), cmocka_unit_test(test_what_mattered),
-        cmocka_unit_test(test_curves), cmocka_unit_test(test_pages), cmocka_unit_test(test_report),
+        cmocka_unit_test(test_curves), cmocka_unit_test(test_ticks),
+        cmocka_unit_test(test_pages), cmocka_unit_test(test_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
