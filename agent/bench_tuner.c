@@ -2,6 +2,7 @@
 /*
  * bench tuner FOLDER|FILE...: every algorithm on every recorded space, 20 seeds, at 200 and at 400
  * evaluations, each budget a run of its own. A config counts once, and one that failed counts, too.
+ * --full: the default also where it doesn't see the list of configs, as in a space too large to list.
  */
 #include "agent/bench.h"
 #include "agent/tune/tune_replay.h"
@@ -42,6 +43,7 @@ struct tuner_bench {
     const struct options *options;
     struct bench_report *report;
     size_t seeds, n; /* n: spaces done */
+    size_t n_entries;
     struct result results[SPACES_MAX][ENTRIES];
 };
 
@@ -81,7 +83,7 @@ static void take_result(const struct tune_replay_job *jobs, size_t seeds, size_t
 static int run_space(struct tuner_bench *b, const struct recorded *recorded, struct result *ret,
                      struct err *err)
 {
-    size_t n = (size_t)ENTRIES * BUDGETS * b->seeds;
+    size_t n = b->n_entries * BUDGETS * b->seeds;
     auto_free struct tune_replay_job *jobs = xcalloc(n, sizeof(*jobs));
     for (size_t i = 0; i < n; i++) {
         jobs[i].recorded = recorded;
@@ -122,7 +124,7 @@ static void print_space(struct tuner_bench *b, const char *name, const struct re
                 recorded->space->n_listed, recorded->n_failed, "", "@200", "worst", "@400", "worst",
                 "to .95", "ms/eval");
     }
-    for (size_t e = 0; e < ENTRIES; e++) {
+    for (size_t e = 0; e < b->n_entries; e++) {
         const struct result *r = &results[e];
         if (out) {
             fprintf(out, "%-16s%10.4f%8.4f%10.4f%8.4f%10.0f%9.2f\n", entries[e].label, r->mean[0],
@@ -231,7 +233,7 @@ static void report_all(struct tuner_bench *b)
     static const double bars[BUDGETS] = { 0.980, 0.995 };
     size_t best_lfbo = mean_of(b, LFBO_TREE, 0) > mean_of(b, LFBO_PATTERN, 0) ? LFBO_TREE
                                                                              : LFBO_PATTERN;
-    for (size_t e = 0; e < ENTRIES; e++) {
+    for (size_t e = 0; e < b->n_entries; e++) {
         for (size_t k = 0; k < BUDGETS; k++) {
             double bar = e == AUTO ? bars[k] : 0.960;
             bool held = e == AUTO || (e == best_lfbo && k == 0);
@@ -257,6 +259,7 @@ static int run(const struct options *o, struct bench_report *report, struct err 
     b->options = o;
     b->report = report;
     b->seeds = o->seeds > 0 ? (size_t)o->seeds : SEEDS;
+    b->n_entries = o->full ? ENTRIES : AUTO_UNLISTED;
     if (o->n_args < 2) {
         return err_set(err, ERR_INVALID, "name folders of recorded spaces (*.json, *.json.gz), or files");
     }
