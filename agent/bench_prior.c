@@ -8,94 +8,15 @@
 #include "agent/bench.h"
 #include "agent/tune/prior.h"
 #include "agent/tune/tune_replay.h"
+#include "agent/tune_earlier.h"
 #include "base/util.h"
 
-#include <glob.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPACES_MAX = 64, FIRST = 5, SHORT = 40, BUDGET = 200, SEEDS = 20 };
+enum { FIRST = 5, SHORT = 40, BUDGET = 200, SEEDS = 20 };
 #define GOOD 0.95 /* whose evaluations are counted */
-
-/* Of data sheets: multiprocessors or compute units, GB/s, f32 TFLOP/s, L2 in MB, shared KB each. */
-static const struct device {
-    const char *name, *vendor, *arch;
-    double sm_count, bandwidth, flops, l2, shared;
-} devices[] = {
-    { "A100", "nvidia", "ampere", 108, 1555, 19.5, 40, 164 },
-    { "A4000", "nvidia", "ampere", 48, 448, 19.2, 4, 100 },
-    { "A6000", "nvidia", "ampere", 84, 768, 38.7, 6, 100 },
-    { "RTX_3090", "nvidia", "ampere", 82, 936, 35.6, 6, 100 },
-    { "RTX_3060_laptop", "nvidia", "ampere", 30, 336, 10.9, 3, 100 },
-    { "RTX_2080_Ti", "nvidia", "turing", 68, 616, 13.4, 5.5, 64 },
-    { "RTX_Titan", "nvidia", "turing", 72, 672, 16.3, 6, 64 },
-    { "MI250X", "amd", "cdna", 110, 1638, 23.9, 8, 64 },
-    { "W6600", "amd", "rdna", 28, 224, 10.4, 2, 64 },
-    { "W7800", "amd", "rdna", 70, 576, 45.2, 6, 64 },
-};
-
-struct space {
-    char *kernel, *device;
-    struct recorded *recorded;
-    struct prior_place place;
-};
-
-static void place_it(struct space *space)
-{
-    space->place = (struct prior_place) { .kernel = space->kernel, .family = space->kernel };
-    for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
-        const struct device *d = &devices[i];
-        if (str_eq(d->name, space->device)) {
-            space->place.vendor = d->vendor;
-            space->place.arch = d->arch;
-            space->place.sm_count = d->sm_count;
-            space->place.bandwidth = d->bandwidth;
-            space->place.flops = d->flops;
-            space->place.l2 = d->l2;
-            space->place.shared = d->shared;
-        }
-    }
-}
-
-static int read_space(const char *path, struct space *ret, struct err *err)
-{
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    size_t kernel = strcspn(name, "."), device = strcspn(name + kernel + (name[kernel] != 0), ".");
-    if (!name[kernel] || device == 0) {
-        return err_set(err, ERR_INVALID, "%s: expected a name like KERNEL.DEVICE.json.gz", path);
-    }
-    int r = recorded_read(path, &ret->recorded, err);
-    if (r < 0) {
-        return err_wrap(err, "%s", path);
-    }
-    ret->kernel = xprintf("%.*s", (int)kernel, name);
-    ret->device = xprintf("%.*s", (int)device, name + kernel + 1);
-    place_it(ret);
-    return 0;
-}
-
-static int read_spaces(const struct options *o, struct space *spaces, size_t *ret_n, struct err *err)
-{
-    int r = 0;
-    for (size_t i = 1; i < o->n_args && r == 0; i++) {
-        char *pattern = xprintf("%s/*.json.gz", o->args[i]);
-        glob_t found = { 0 };
-        if (glob(pattern, 0, NULL, &found) == 0) {
-            for (size_t k = 0; k < found.gl_pathc && r == 0; k++) {
-                r = *ret_n == SPACES_MAX
-                        ? err_set(err, ERR_TOOBIG, "more than %d recorded spaces", SPACES_MAX)
-                        : read_space(found.gl_pathv[k], &spaces[*ret_n], err);
-                *ret_n += r == 0;
-            }
-            globfree(&found);
-        } else {
-            r = err_set(err, ERR_NOTFOUND, "%s: no recorded spaces (*.json.gz) there", o->args[i]);
-        }
-        free(pattern);
-    }
-    return r;
-}
 
 static double speed_of(const struct recorded *recorded, const uint16_t *config)
 {
@@ -135,7 +56,7 @@ static int64_t same_row(const struct tune_space *space, const struct tune_space 
 }
 
 /* The five with the best mean of relative speed on the other devices. */
-static double baseline(const struct space *spaces, size_t n, size_t target)
+static double baseline(const struct tune_earlier_space *spaces, size_t n, size_t target)
 {
     const struct recorded *here = spaces[target].recorded;
     size_t rows = here->space->n_listed;
@@ -199,7 +120,7 @@ static double one_by_one(struct prior_guide *guide, const struct recorded *recor
     return best;
 }
 
-static int try_space(const struct space *spaces, size_t n, size_t target, double ret[KINDS],
+static int try_space(const struct tune_earlier_space *spaces, size_t n, size_t target, double ret[KINDS],
                      double *ret_ms, struct err *err)
 {
     const struct recorded *here = spaces[target].recorded;
@@ -262,7 +183,7 @@ static void figures(const double *mean, const double *worst, double spaces, doub
     bench_figure(report, "time for five", ms, "ms", BENCH_BAR_NONE, 0);
 }
 
-static void show_space(const struct space *space, const double *got, struct bench_report *report)
+static void show_space(const struct tune_earlier_space *space, const double *got, struct bench_report *report)
 {
     char *name = xprintf("%s.%s: five at once", space->kernel, space->device);
     bench_figure(report, name, got[AT_ONCE], "of the optimum", BENCH_BAR_NONE, 0);
@@ -276,7 +197,7 @@ static void show_space(const struct space *space, const double *got, struct benc
     }
 }
 
-static int measure(const struct space *spaces, size_t n, struct bench_report *report, struct err *err)
+static int measure(const struct tune_earlier_space *spaces, size_t n, struct bench_report *report, struct err *err)
 {
     double sum[KINDS] = { 0 }, worst[KINDS], ms = 0, tried = 0;
     for (int k = 0; k < KINDS; k++) {
@@ -314,17 +235,18 @@ static int measure(const struct space *spaces, size_t n, struct bench_report *re
 
 static int run(const struct options *o, struct bench_report *report, struct err *err)
 {
-    struct space spaces[SPACES_MAX] = { { 0 } };
+    struct tune_earlier_space spaces[TUNE_EARLIER_MAX];
     size_t n = 0;
     if (o->n_args < 2) {
         return err_set(err, ERR_INVALID, "name folders with recorded spaces: bench prior FOLDER...");
     }
-    int r = read_spaces(o, spaces, &n, err);
+    int r = 0;
+    for (size_t i = 1; i < o->n_args && r == 0; i++) {
+        r = tune_earlier_folder(o->args[i], NULL, NULL, spaces, &n, err);
+    }
     r = r < 0 ? r : measure(spaces, n, report, err);
     for (size_t i = 0; i < n; i++) {
-        recorded_free(spaces[i].recorded);
-        free(spaces[i].kernel);
-        free(spaces[i].device);
+        tune_earlier_done(&spaces[i]);
     }
     return r;
 }

@@ -34,6 +34,11 @@ static int run_tune(const struct options *o)
                         "see warpsmith tune --help\n");
         return EXIT_USAGE;
     }
+    if (o->earlier && (!o->replay || o->unlisted)) {
+        fprintf(stderr, "warpsmith tune: --earlier is for --replay, without --unlisted; what was tuned here "
+                        "before is found in the store\n");
+        return EXIT_USAGE;
+    }
     return o->replay ? tune_replayed(o) : tune_live(o);
 }
 
@@ -53,8 +58,9 @@ const struct command command_tune = {
       "  warpsmith tune softmax ./mine --algorithm exhaustive --evals 4000 --t4 softmax.json.gz\n"
       "  warpsmith tune matmul 05_pipeline --algorithm hybrid --llm anthropic:MODEL --usd 1\n"
       "  warpsmith tune --replay convolution.A100.json.gz --evals 200 --seeds 20 --out page\n"
+      "  warpsmith tune --replay spaces/gemm.A100.json.gz --earlier spaces --algorithm prior --evals 5\n"
       "  warpsmith tune --replay space.json --algorithm lfbo --flags form=tree,copies=3 --noise --json -",
-    .takes = "replay algorithm flags evals seeds seed batch threads noise unlisted pin json out gpu store t4 "
+    .takes = "replay earlier algorithm flags evals seeds seed batch threads noise unlisted pin json out gpu store t4 "
              "runs deadline jobs fresh quiet verbose llm model base-url key-file ca proxy prices max-tokens "
              "temperature llm-timeout usd tokens no-wait",
     .args_min = 0,

@@ -4,6 +4,7 @@
 #include "agent/cmd_tune_replay.h"
 #include "agent/command.h"
 #include "agent/tune/tune_config.h"
+#include "agent/tune_earlier.h"
 #include "base/util.h"
 
 #include <math.h>
@@ -170,6 +171,9 @@ static void print_notes(const struct replayed *t)
     if (proposed && !t->ask) {
         printf("no model was asked (--llm): the search went on without proposals\n");
     }
+    if (algorithm && str_eq(algorithm, "prior") && !t->prior) {
+        printf("nothing was tuned before: --earlier FOLDER names recorded spaces of other devices\n");
+    }
     for (size_t i = 0; i < t->n && t->ask; i++) {
         if (*replayed_ask_note(t->ask, i)) {
             printf("search %zu: %s\n", i + 1, replayed_ask_note(t->ask, i));
@@ -178,6 +182,25 @@ static void print_notes(const struct replayed *t)
 }
 
 /* --- The run --- */
+
+/* A guide a search, as each keeps state of its own. */
+static int guide(struct replayed *t, struct err *err)
+{
+    const struct options *o = t->options;
+    struct tune_earlier_space here = { 0 };
+    int r = tune_earlier_prior(o->earlier, o->replay, &t->prior, &here, err);
+    t->guides = xcalloc(t->n, sizeof(struct prior_guide *));
+    for (size_t i = 0; i < t->n && r == 0; i++) {
+        t->guides[i] = prior_guide_new(t->prior, &here.place, t->recorded->space,
+                                       (uint64_t)o->seed + i);
+        if (!t->guides[i]) {
+            r = err_set(err, ERR_NOTFOUND, "%s: no parameter of its spaces is one of %s", o->earlier,
+                        o->replay);
+        }
+    }
+    tune_earlier_done(&here);
+    return r;
+}
 
 static int search(struct replayed *t, struct err *err)
 {
@@ -188,7 +211,7 @@ static int search(struct replayed *t, struct err *err)
         t->jobs[i].options = (struct tune_replay_options) {
             .tuner = { .algorithm = o->algorithm, .budget = t->evals,
                        .seed = (uint64_t)o->seed + i, .flags = o->flags, .n_pinned = t->n_pins,
-                       .pinned = t->pins },
+                       .pinned = t->pins, .guide = t->guides ? t->guides[i] : NULL },
             .batch = given(o->batch, 1), .noise = o->noise, .unlisted = o->unlisted,
         };
     }
@@ -215,6 +238,9 @@ int tune_replayed(const struct options *options)
     if (r == 0 && options->pin) {
         r = tune_pins(options, t.recorded->space, &t.pins, &t.n_pins, &err);
     }
+    if (r == 0 && options->earlier) {
+        r = guide(&t, &err);
+    }
     r = r < 0 ? r : search(&t, &err);
     if (r == 0 && !str_eq(options->json, "-")) {
         print_result(&t);
@@ -236,6 +262,11 @@ int tune_replayed(const struct options *options)
     replayed_ask_close(t.ask);
     free(t.jobs);
     free(t.pins);
+    for (size_t i = 0; t.guides && i < t.n; i++) {
+        prior_guide_free(t.guides[i]);
+    }
+    free(t.guides);
+    prior_free(t.prior);
     recorded_free(t.recorded);
     return waiting ? EXIT_DONE : r < 0 ? options_fail(&err) : EXIT_DONE;
 }

@@ -18,6 +18,8 @@ struct replayed {
     struct tune_replay_job *jobs;
     uint16_t *pins;
     size_t n_pins;
+    struct prior *prior; /* of --earlier; NULL: none */
+    struct prior_guide **guides; /* a seed */
     struct replayed_ask *ask; /* NULL: no model is asked */
 };
 

@@ -55,6 +55,8 @@ static const struct option_entry entries[] = {
       AT(tune_budget), 0, 1e6 },
     { "replay", "FILE", "a recorded space: a cache of Kernel Tuner or a T4 file, plain or gzip",
       OPTION_TEXT, AT(replay), 0, 0 },
+    { "earlier", "FOLDER", "recorded spaces of the kernel on other devices, KERNEL.DEVICE.json.gz: a prior "
+      "learned from them begins a replay", OPTION_TEXT, AT(earlier), 0, 0 },
     { "algorithm", "NAME", "how configs are searched; a wrong name lists them", OPTION_TEXT,
       AT(algorithm), 0, 0 },
     { "flags", "K=V,..", "of the algorithm; a wrong one lists them", OPTION_TEXT, AT(flags), 0, 0 },

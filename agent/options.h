@@ -29,7 +29,7 @@ struct options {
     const char *tuner;    /* --tuner random|exhaustive|none */
     const char *record;   /* --record FILE */
     const char *suite, *levels, *problems, *candidates, *pytorch; /* of kernelbench */
-    const char *replay, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
+    const char *replay, *earlier, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
     int64_t evals, seeds, batch, threads; /* of tune; -1: not given */
