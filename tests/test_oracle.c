@@ -253,9 +253,19 @@ static void test_task_alone(void **state)
 
 static void on_late(uv_timer_t *timer)
 {
-    int *pid = timer->data;
+    const int *pid = timer->data;
     kill(*pid, SIGKILL);
     uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* Judges the slow problem, whose oracle is busy for seconds, and ends a process in the middle. */
+static void judge_and_kill(struct fixture *f, const struct task *task, int pid, struct outcome *ret)
+{
+    uv_timer_t timer = { .data = &pid };
+    assert_true(pid > 0);
+    uv_timer_init(&f->loop, &timer);
+    uv_timer_start(&timer, on_late, 200, 0);
+    judge(f, task, "level2/4/right", ret);
 }
 
 /* Either process may die in the middle: the next judgement finds both again. */
@@ -263,25 +273,17 @@ static void test_deaths(void **state)
 {
     struct fixture *f = *state;
     struct outcome o;
-    struct task *task = task_of(f, 2, 1, &o);
-    int pid[1];
+    struct task *task = task_of(f, 2, 4, &o);
+    int pid = 0;
     assert_non_null(task);
-    assert_int_equal(evaluator_pids(f->evaluator, pid, 1), 1);
-    uv_timer_t timer = { .data = pid };
-    uv_timer_init(&f->loop, &timer);
-    uv_timer_start(&timer, on_late, 20, 0);
-    judge(f, task, "level2/1/right", &o); /* a device worker that dies gets a second try */
+    assert_int_equal(evaluator_pids(f->evaluator, &pid, 1), 1);
+    judge_and_kill(f, task, pid, &o); /* a device worker that dies gets a second try */
     assert_int_equal(o.code, 0);
     assert_int_equal(o.status, VERDICT_STATUS_ACCEPTED);
-    pid[0] = pytorch_pid(evaluator_oracle(f->evaluator));
-    assert_true(pid[0] > 0);
-    timer = (uv_timer_t) { .data = pid };
-    uv_timer_init(&f->loop, &timer);
-    uv_timer_start(&timer, on_late, 20, 0);
-    judge(f, task, "level2/1/right", &o);
+    judge_and_kill(f, task, pytorch_pid(evaluator_oracle(f->evaluator)), &o);
     assert_int_equal(o.code, ERR_ENVIRONMENT);
     assert_non_null(strstr(o.detail, "oracle"));
-    judge(f, task, "level2/1/right", &o);
+    judge(f, task, "level2/4/right", &o);
     assert_int_equal(o.code, 0);
     assert_int_equal(o.status, VERDICT_STATUS_ACCEPTED);
     task_free(task);
