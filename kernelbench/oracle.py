@@ -419,7 +419,7 @@ class Server:
 def hello(device):
     out = {"role": "oracle", "python": sys.version.split()[0], "program": sys.executable}
     if torch is None:
-        return {**out, "error": f"{sys.executable} has no PyTorch ({torch_error}); install it (Debian: "
+        return {**out, "error": f"{sys.executable} has no PyTorch, 1.13 or newer ({torch_error}); install it (Debian: "
                 "python3-torch) or name a Python that has it: WARPSMITH_PYTHON=/path/to/python3"}
     if device != "cpu" and not torch.cuda.is_available():
         return {**out, "error": f"the PyTorch of {sys.executable} ({torch.__version__}) can't use the GPU"}
