@@ -13,24 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_LEAST = 4, WINDOW_MOST = 32, TRIALS_FIRST = 64 };
-
-bool tuning_ran(const struct trial *trial)
-{
-    return trial->told && str_eq(trial->sample.status, "accepted") && trial->sample.time_us > 0;
-}
-
-void tuning_rank(struct tuning *t)
-{
-    t->fastest = NULL;
-    for (size_t i = 0; i < t->n_trials; i++) {
-        struct trial *trial = t->trials[i];
-        if (tuning_ran(trial)
-            && (!t->fastest || trial->sample.time_us < t->fastest->sample.time_us)) {
-            t->fastest = trial;
-        }
-    }
-}
+enum { WINDOW_LEAST = 4, WINDOW_MOST = 32 };
 
 int tuning_candidate(const struct tuning *t, const char *config, struct candidate **ret,
                      struct err *err)
@@ -58,16 +41,6 @@ void tuning_fail(struct tuning *t, int code, const char *error)
         t->error = xstrdup(error ? error : err_name(code));
     }
     tuning_wake(t);
-}
-
-void tuning_say(struct tuning *t, const char *text)
-{
-    if (t->note && strstr(t->note, text)) {
-        return;
-    }
-    char *note = t->note ? xprintf("%s; %s", t->note, text) : xstrdup(text);
-    free(t->note);
-    t->note = note;
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -150,20 +123,6 @@ static bool is_pinned(const struct tuning *t, const uint16_t *config)
         pinned = pinned || memcmp(config, t->pinned + i * t->space->n, size) == 0;
     }
     return pinned;
-}
-
-struct trial *tuning_add(struct tuning *t, const char *config)
-{
-    struct trial *trial = arena_alloc(t->arena, 1, sizeof(*trial));
-    *trial = (struct trial) { .tuning = t, .number = t->n_trials,
-                              .sample = { .config = arena_strdup(t->arena, config), .status = "",
-                                          .detail = "", .time_us = (double)NAN } };
-    if (t->n_trials == t->room) {
-        t->room = t->room ? 2 * t->room : TRIALS_FIRST;
-        t->trials = xrealloc(t->trials, t->room, sizeof(struct trial *));
-    }
-    t->trials[t->n_trials++] = trial;
-    return trial;
 }
 
 static struct trial *add_config(struct tuning *t, const uint16_t *config)

@@ -91,13 +91,15 @@ struct tuning {
 /* Turns the state on the loop's next turn. */
 void tuning_wake(struct tuning *tuning);
 void tuning_fail(struct tuning *tuning, int code, const char *error);
+/* The candidate with a config's values. */
+int tuning_candidate(const struct tuning *tuning, const char *config, struct candidate **ret,
+                     struct err *err);
+
+/* tuning_trials.c. */
 /* A trial at the end of the list. */
 struct trial *tuning_add(struct tuning *tuning, const char *config);
 /* Adds to the note, once. */
 void tuning_say(struct tuning *tuning, const char *text);
-/* The candidate with a config's values. */
-int tuning_candidate(const struct tuning *tuning, const char *config, struct candidate **ret,
-                     struct err *err);
 /* Was it accepted, and told? */
 bool tuning_ran(const struct trial *trial);
 /* Sets `fastest` anew: times have changed. */
