@@ -30,7 +30,7 @@ import time
 
 try:
     import torch
-    from oracle_inputs import MODES
+    from oracle_inputs import MODES, seed_all
     from oracle_problem import (DTYPES, Problem, Trouble, call, describe, hash_of, is_memory, said,
                                 spread_constants, state_of)
 except ImportError as problem:  # said in the hello, where the user sees it
@@ -163,11 +163,26 @@ class Judgement:
         self.parts = [views[sum(counts[:i]):sum(counts[:i + 1])] for i in range(4)]
         self.units = not self.finite(False) and self.finite(True)
 
+    def twice(self, tensors):
+        """Two runs of the same must agree, or no candidate could."""
+        runs = []
+        for seed in (3, 4):
+            self.make({"inputs": 2, "weights": 2, "inout": 2})
+            seed_all(seed)
+            self.as_is()
+            runs.append([t.clone() for t in tensors])
+        for a, b in zip(*runs):
+            if a.is_floating_point() and a.numel() and bool(b.isfinite().all()):
+                if float((a - b).abs().max()) > 1e-2 * float(b.abs().max()):
+                    raise Trouble("two runs on the same inputs differ: forward draws random numbers, or keeps a "
+                                  "state that is no buffer")
+
     def own_error(self):
         """For inout and outputs: by how much the run as it is misses the one in double, at most and as RMS,
         as shares of the RMS, over the distributions. What f32 itself can't keep isn't asked of anyone."""
         tensors = self.parts[2] + self.parts[3]
         off = [[0.0, 0.0] for _ in tensors]
+        self.twice(tensors)
         began = time.monotonic()
         for mode in MODES:
             if mode not in TELLING and time.monotonic() - began > DEAR:
@@ -347,6 +362,7 @@ class Server:
     def __init__(self, device):
         self.device, self.judgement, self.serial = device, None, 0
         self.described, self.off = {}, {}
+        self.broken = False  # the GPU's context is: only a new process can go on
 
     def describe(self, path):
         if self.described.get(path, {}).get("hash") != hash_of(path):
@@ -410,6 +426,7 @@ class Server:
             return {"ok": False, "error": str(trouble)}
         except Exception as trouble:
             text = f"{type(trouble).__name__}: {trouble}"[:600]
+            self.broken = "CUDA error" in text
             if is_memory(trouble):
                 text = "it needs more memory than there is: " + text
                 self.close()
@@ -438,6 +455,8 @@ def serve(device):
         if frame is None:
             return 0
         write_frame(3, RESULT, frame[0], server.safely(frame[1]))
+        if server.broken:
+            return 4
 
 
 if __name__ == "__main__":

@@ -3,11 +3,22 @@
 Inputs for the oracle: the gate's distributions, and the replacement of a problem's own random sources
 by draws from them, on a device and by a seed.
 """
+import random
+import sys
+
 import torch
 from torch.overrides import TorchFunctionMode
 
 # The gate's distributions, in its order (evaluator/worker/gate.h).
 MODES = ("own", "offset", "outliers", "integers", "rows", "edges", "impulses", "negative", "positive")
+
+
+def seed_all(seed):
+    """Whatever else a problem draws from follows from the seed, too."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % (1 << 32))
 
 
 def rows_of(t):
@@ -90,6 +101,7 @@ class Sources:
     def __init__(self, device, seed, mode, units):
         self.device, self.mode, self.units = device, mode, units
         self.generator = None
+        seed_all(seed)
         if device != "meta":
             self.generator = torch.Generator(device).manual_seed(seed)
         self.kept = {}
@@ -114,6 +126,7 @@ class Sources:
         return self.kept[name](*args, generator=self.generator, **how)
 
     def number(self, size, how, units):
+        size = size or how.get("size", ())
         shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
         dtype = how.get("dtype") or torch.float32
         t = self.call("rand" if units else "randn", tuple(shape), dtype=dtype, device=self.device)
@@ -124,8 +137,8 @@ class Sources:
         return t
 
     def whole(self, low, high=None, size=None, **how):
-        if size is None:  # randint(high, size)
-            low, high, size = 0, low, high
+        if not isinstance(high, int):  # randint(high, size)
+            low, high, size = 0, low, size if high is None else high
         dtype = how.get("dtype") or torch.int64
         return self.call("randint", low, high, tuple(size), dtype=dtype, device=self.device)
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 import torch
-from oracle_inputs import Sources, on
+from oracle_inputs import Sources, on, seed_all
 
 DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64",
           "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool"}
@@ -70,7 +70,7 @@ class Problem:
     def model(self, device, seed=0):
         try:
             with on(device):
-                torch.manual_seed(seed)
+                seed_all(seed)
                 model = self.module.Model(*self.module.get_init_inputs())
             return model if device == "meta" else model.to(device)
         except Exception as problem:

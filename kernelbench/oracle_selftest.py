@@ -66,6 +66,22 @@ class Distributions(unittest.TestCase):
             raise ValueError
         self.assertIs(torch.rand, before)
 
+    def test_forms_of_calls(self):
+        with Sources("cpu", 1, "own", False) as sources:
+            self.assertEqual(torch.rand(size=(2, 3)).shape, (2, 3))
+            self.assertEqual(torch.randn([2, 3]).shape, (2, 3))
+            self.assertEqual(torch.rand(2, 3, dtype=torch.float64).dtype, torch.float64)
+            self.assertEqual(torch.randint(5, (7,)).shape, (7,))
+            self.assertEqual(torch.randint(5, size=(7,)).shape, (7,))
+            low = torch.randint(3, 5, (70,))
+            self.assertTrue(bool((low >= 3).all() and (low < 5).all()))
+            self.assertEqual(int(torch.randperm(9).sum()), 36)
+            self.assertEqual(sources.drawn, 7)
+            other = torch.empty(4).normal_()
+        with Sources("cpu", 1, "own", False):
+            torch.rand(size=(2, 3))
+            self.assertTrue(torch.equal(other, torch.empty(4).normal_()))
+
     def test_few_elements(self):
         for mode in MODES:
             for shape in ((), (1,), (1, 1), (3, 2)):
@@ -136,6 +152,14 @@ class Problems(unittest.TestCase):
         j = opened(problem(self.folder.name, body, "[torch.rand(30, 500)]"))
         (worst, whole), = j.own_error()
         self.assertTrue(0 < whole <= worst < 1e-3, (worst, whole))
+        j.close()
+
+    def test_state_is_seen(self):
+        body = ("    def __init__(self):\n        super().__init__()\n        self.calls = 0\n"
+                "    def forward(self, x):\n        self.calls += 1\n        return x * self.calls")
+        j = opened(problem(self.folder.name, body, "[torch.rand(5, 6)]"))
+        with self.assertRaisesRegex(Trouble, "two runs on the same inputs differ"):
+            j.own_error()
         j.close()
 
     def test_refusals(self):
