@@ -59,7 +59,7 @@ static struct tune_prompt_input prompt_input(const struct tune_model *m)
     };
     in.n_samples = tuner_samples(m->tuner, &in.samples);
     in.left = o->budget > in.n_samples ? o->budget - in.n_samples : 0;
-    in.most = MIN(o->per_round ? o->per_round : TUNE_MODEL_CONFIGS, in.left);
+    in.most = MIN(tuner_wants(m->tuner), in.left);
     return in;
 }
 

@@ -16,7 +16,7 @@
 
 struct tune_model;
 
-enum { TUNE_MODEL_CONFIGS = 15, TUNE_MODEL_FIRST_CALL = 50 }; /* far behind those of a sample's talk */
+enum { TUNE_MODEL_FIRST_CALL = 50 }; /* far behind those of a sample's talk */
 
 /* All of it must live as long as the tune_model. */
 struct tune_model_options {
@@ -33,7 +33,6 @@ struct tune_model_options {
     const void *why_ud;
     bool modelled;
     size_t budget;     /* the tuner's */
-    size_t per_round;  /* configs; 0: TUNE_MODEL_CONFIGS */
 };
 
 struct tune_proposals {

@@ -67,7 +67,7 @@ static void run_search(struct campaign_rig *rig, struct search *s)
     }
     const struct tune_model_options o = { .desk = tune_desk_model(desk), .task_name = "rig", .seq = 2,
                                           .first_call = 10, .space = space, .about = "the rig's space",
-                                          .unit = "us", .budget = s->budget, .per_round = 6 };
+                                          .unit = "us", .budget = s->budget };
     struct tune_model *model = tune_model_new(&o);
     s->err = (struct err) { 0 };
     s->code = drive(s, rig, space, tuner, model);
@@ -102,7 +102,7 @@ static const char *question(struct campaign_rig *rig, const char *id, int64_t nu
 static void test_rounds_through_a_spool(void **state)
 {
     struct campaign_rig *rig = *state;
-    struct search s = { .algorithm = "llm", .flags = "random=4", .budget = 40 };
+    struct search s = { .algorithm = "llm", .flags = "random=4,configs=6", .budget = 40 };
     struct ledger_line cost;
     static const char *const answers[] = { NEAR, BEST, NEAR };
     rig->options.llm = rig->spool;
@@ -133,11 +133,12 @@ static void test_rounds_through_a_spool(void **state)
     assert_non_null(strstr(first, "BLOCK (powers of two): 64, 128, 256, 512, 1024\n"));
     assert_non_null(strstr(first, "{\"BLOCK\":256,\"VEC\":1,\"UNROLL\":1,\"STAGED\":0,\"MODE\":\"plain\"}"));
     assert_null(strstr(first, "# Passed over"));
+    assert_non_null(strstr(first, "Up to 6 configs"));
     assert_non_null(strstr(second, "BLOCK=512 VEC=4\n")); /* what it proposed, with its time */
     assert_non_null(strstr(second, "{\"BLOCK\":96}: BLOCK: 96 is not one of"));
     assert_non_null(strstr(question(rig, s.id, 15, arena), "it was tried already"));
     campaign_rig_verify(rig);
-    struct search again = { .algorithm = "llm", .flags = "random=4", .budget = 40 };
+    struct search again = { .algorithm = "llm", .flags = "random=4,configs=6", .budget = 40 };
     campaign_rig_reopen(rig);
     run_search(rig, &again); /* nothing is asked a second time */
     assert_int_equal(again.code, 0);

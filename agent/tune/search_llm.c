@@ -11,10 +11,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { FLAG_ROUNDS, FLAG_RANDOM, FLAG_DELTA, FLAG_STAGNANT };
+enum { FLAG_ROUNDS, FLAG_CONFIGS, FLAG_RANDOM, FLAG_DELTA, FLAG_STAGNANT };
 
 static const struct tuner_flag llm_flags[] = {
     [FLAG_ROUNDS] = { "rounds", 4, 1, 1000, NULL, "of proposals" },
+    [FLAG_CONFIGS] = { "configs", 15, 1, 100, NULL, "that are asked for in a round" },
     [FLAG_RANDOM] = { "random", 10, 0, 1e5, NULL, "random configs beside the first round" },
     [FLAG_DELTA] = { "delta", 0.005, 0, 1, NULL, "a round that improves by less is stagnant" },
     [FLAG_STAGNANT] = { "stagnant", 2, 1, 1000, NULL, "stagnant rounds in a row that end it" },
@@ -23,6 +24,7 @@ static const struct tuner_flag llm_flags[] = {
 
 static const struct tuner_flag hybrid_flags[] = {
     [FLAG_ROUNDS] = { "rounds", 1, 1, 1000, NULL, "of proposals before the search" },
+    [FLAG_CONFIGS] = { "configs", 15, 1, 100, NULL, "that are asked for in a round" },
     [FLAG_RANDOM] = { "random", 10, 0, 1e5, NULL, "random configs beside the first round" },
     [FLAG_DELTA] = { "delta", 0.005, 0, 1, NULL, "a round that improves by less is stagnant" },
     [FLAG_STAGNANT] = { "stagnant", 2, 1, 1000, NULL, "stagnant rounds in a row that end it" },
@@ -73,9 +75,15 @@ static unsigned stagnant(const struct tuner *t, const struct llm *s)
     return s->round == 0 || better ? 0 : s->stagnant + 1;
 }
 
+/* Nothing is asked for that will be measured anyway. */
+static bool measures_all(const struct tuner *t)
+{
+    return t->space->n_listed && t->space->n_listed <= t->budget;
+}
+
 static bool proposals_over(const struct tuner *t, const struct llm *s)
 {
-    return s->failed || s->round >= t->flags[FLAG_ROUNDS]
+    return s->failed || measures_all(t) || s->round >= t->flags[FLAG_ROUNDS]
         || stagnant(t, s) >= t->flags[FLAG_STAGNANT];
 }
 
@@ -87,6 +95,11 @@ static int waits(const struct tuner *t)
         return -1;
     }
     return s->round;
+}
+
+size_t tuner_wants(const struct tuner *t)
+{
+    return t->algorithm->waits ? (size_t)t->flags[FLAG_CONFIGS] : 0;
 }
 
 static size_t offer(struct tuner *t, const uint16_t *configs, size_t n)
@@ -130,7 +143,7 @@ static bool next(struct tuner *t, uint16_t *ret_config)
     if (!s->after && (waits(t) >= 0 || t->n_told < t->n)) {
         return false;
     }
-    if (!s->hybrid && !s->failed) {
+    if (!s->hybrid && !s->failed && !measures_all(t)) {
         return false; /* the proposer is done */
     }
     if (!s->after) {

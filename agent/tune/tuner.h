@@ -64,6 +64,7 @@ int tuner_tell(struct tuner *tuner, const uint16_t *config, double time, struct 
  * proposer failed, and the search goes on without it.
  */
 int tuner_waits(const struct tuner *tuner);
+size_t tuner_wants(const struct tuner *tuner); /* configs a round; 0: it never waits */
 size_t tuner_offer(struct tuner *tuner, const uint16_t *configs, size_t n);
 
 struct tuner_sample {
