@@ -196,6 +196,8 @@ static void test_finalists_are_paired(void **state)
     rig_tune(f, candidate, 100, &seen);
     assert_int_equal(seen.finals, 4);
     int64_t first = rig_param(seen.best, "BLOCK");
+    auto_free char *config = xprintf("{\"BLOCK\":%lld}", (long long)first);
+    assert_string_equal(seen.at[rig_find_fastest(&seen)].config, config); /* also where all are "same" */
     candidate_free(seen.best);
     auto_free char *order = xprintf("worse \"block\":[%lld", (long long)first);
     setenv("WARPSMITH_FAKE_JUDGE", order, 1);
