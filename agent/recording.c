@@ -172,6 +172,18 @@ static int put_calls(struct writer *w, struct err *err)
     return r < 0 ? r : put_prefix(w, STORE_DB_CALLS, prefix, err);
 }
 
+/* A tuned form that lost wasn't always kept (replay_ended_as). */
+static int put_judged(struct writer *w, const json_t *one, const struct attempt_record *a,
+                      struct err *err)
+{
+    const char *candidate = json_string_value(json_array_get(one, 0));
+    int r = put_key(w, STORE_DB_CANDIDATES, candidate, err);
+    if (r == ERR_NOTFOUND && candidate && !str_eq(candidate, a->candidate)) {
+        return 0;
+    }
+    return r < 0 ? r : put_key(w, STORE_DB_VERDICTS, json_string_value(json_array_get(one, 1)), err);
+}
+
 /* What one attempt stands on: its candidates and verdicts. What its tuning brought is its own. */
 static int put_attempt(struct writer *w, const struct attempt_record *a, struct err *err)
 {
@@ -181,9 +193,7 @@ static int put_attempt(struct writer *w, const struct attempt_record *a, struct 
     int r = put_key(w, STORE_DB_CANDIDATES, a->candidate, err);
     r = r < 0 ? r : put_key(w, STORE_DB_VERDICTS, a->verdict, err);
     json_array_foreach(judged, i, one) {
-        const char *candidate = json_string_value(json_array_get(one, 0));
-        r = r < 0 ? r : put_key(w, STORE_DB_CANDIDATES, candidate, err);
-        r = r < 0 ? r : put_key(w, STORE_DB_VERDICTS, json_string_value(json_array_get(one, 1)), err);
+        r = r < 0 ? r : put_judged(w, one, a, err);
     }
     json_decref(extra);
     return r;

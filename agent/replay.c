@@ -266,6 +266,35 @@ int replay_check_attempt(struct run *run, int64_t seq)
     return r;
 }
 
+const char *replay_verdict_key(const struct run *run, int64_t seq, const struct id *candidate,
+                               struct arena *arena)
+{
+    json_t *extra = extra_of(find(run->campaign->replay->recording->attempts, run, seq));
+    const char *found = NULL;
+    char hex[ID_HEX];
+    size_t i;
+    json_t *one;
+    id_hex(candidate, hex);
+    json_array_foreach(json_object_get(extra, "judged"), i, one) {
+        const char *judged = json_string_value(json_array_get(one, 0));
+        const char *key = json_string_value(json_array_get(one, 1));
+        if (judged && key && str_eq(judged, hex)) {
+            found = arena_strdup(arena, key);
+        }
+    }
+    json_decref(extra);
+    return found;
+}
+
+bool replay_ended_as(const struct run *run, int64_t seq, const struct id *candidate)
+{
+    const json_t *was = find(run->campaign->replay->recording->attempts, run, seq);
+    const char *ended = json_string_value(json_object_get(was, "candidate"));
+    char hex[ID_HEX];
+    id_hex(candidate, hex);
+    return ended && str_eq(ended, hex);
+}
+
 json_t *replay_tuning(struct run *run, int64_t seq)
 {
     json_t *extra = extra_of(find(run->campaign->replay->recording->attempts, run, seq));

@@ -39,6 +39,13 @@ int64_t replay_order(const struct run *run);
 /* ERR_INVALID: they differ; said with campaign_fail. */
 int replay_check_choice(struct run *run, const char *text);
 int replay_check_attempt(struct run *run, int64_t seq);
+/* The key under which the record has an attempt's verdict of this candidate: a campaign that moved
+ * between machines has them of several devices. NULL: it has none. In `arena`. */
+const char *replay_verdict_key(const struct run *run, int64_t seq, const struct id *candidate,
+                               struct arena *arena);
+/* Did the record's attempt end as this candidate? Where the tuned form lost, records of 0.1 lack its
+ * verdict, and this says that it lost. */
+bool replay_ended_as(const struct run *run, int64_t seq, const struct id *candidate);
 /* What the tuner did for an attempt (tuning_json); the caller owns it. NULL: nothing. */
 json_t *replay_tuning(struct run *run, int64_t seq);
 /* Sets the session's device. */

@@ -147,16 +147,22 @@ static void restore_untuned(struct sample *s)
     s->verdict_key = s->untuned_key;
 }
 
-static void on_verdict(struct sample *s)
+static void note_judgement(struct sample *s)
 {
-    bool good = s->verdict.status == VERDICT_STATUS_ACCEPTED;
     char hex[ID_HEX];
     id_hex(&s->candidate->id, hex);
     s->judgements = s->judgements ? s->judgements : json_array();
     json_array_append_new(s->judgements, json_pack("[s, s]", hex, s->verdict_key));
     s->judged = true;
+}
+
+static void on_verdict(struct sample *s)
+{
+    bool good = s->verdict.status == VERDICT_STATUS_ACCEPTED;
+    note_judgement(s);
     if (s->untuned) {
         if (!good || s->verdict.time.median_us > s->untuned_verdict.time.median_us) {
+            run_keep_verdict(s); /* the attempt's record names it */
             restore_untuned(s);
         }
         settle(s);
@@ -204,8 +210,18 @@ static void begin_judging(struct sample *s)
     }
     s->verdict_key = session_verdict_key(c->session, run->step.arena, run->task, s->candidate,
                                          baseline);
+    if (c->replay) {
+        const char *key = replay_verdict_key(run, s->ask.seq, &s->candidate->id, run->step.arena);
+        s->verdict_key = key ? key : s->verdict_key;
+    }
     if (run_known_verdict(s)) {
         on_verdict(s);
+        return;
+    }
+    if (c->replay && s->untuned && replay_ended_as(run, s->ask.seq, &s->untuned->id)) {
+        note_judgement(s);
+        restore_untuned(s);
+        settle(s);
         return;
     }
     if (c->replay) {
