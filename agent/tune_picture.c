@@ -42,7 +42,8 @@ static void draw_line(struct buf *out, const struct plot_axis *a, const double *
         if (!(best[i] > 0) || best[i] == at) {
             continue;
         }
-        buf_printf(out, at > 0 ? "H%.1fV%.1f" : "M%.1f %.1f", x_of(i, of), plot_axis_y(a, best[i]));
+        buf_printf(out, at > 0 ? "H%.1fV%.1f" : "M%.1f %.1f", x_of(i, of),
+                   fmax(plot_axis_y(a, best[i]), a->top));
         at = best[i];
     }
     if (at > 0) {
@@ -66,7 +67,8 @@ void tune_picture_samples(struct buf *out, const struct tune_picture *p)
         worst = p->us[i] > 0 ? fmax(worst, p->us[i]) : worst;
         curve[i] = isfinite(best) ? best : (double)NAN;
     }
-    struct plot_axis a = plot_axis_over(best, worst, PLOT_TOP, HEIGHT - PLOT_BOTTOM - 14);
+    double top = tune_picture_top(best, worst);
+    struct plot_axis a = plot_axis_over(best, top, PLOT_TOP, HEIGHT - PLOT_BOTTOM - 14);
     plot_begin(out, PLOT_WIDTH, HEIGHT, "time of each config that was tried, and the best so far");
     plot_axis_draw(out, &a, PLOT_LEFT, right, 0);
     draw_line(out, &a, curve, p->n, p->n, "best");
@@ -78,8 +80,8 @@ void tune_picture_samples(struct buf *out, const struct tune_picture *p)
         tune_picture_label(p, i, &label);
         if (p->us[i] > 0) {
             snprintf(class, sizeof(class), "dot t%zu", tune_picture_class(p->us[i], best));
-            plot_dot(out, x_of(i, p->n), plot_axis_y(&a, p->us[i]), p->us[i] == best ? 5 : 3, class,
-                     text_of(&label));
+            plot_dot(out, x_of(i, p->n), plot_axis_y(&a, fmin(p->us[i], top)), p->us[i] == best ? 5 : 3,
+                     class, text_of(&label));
         } else {
             plot_cross(out, x_of(i, p->n), HEIGHT - PLOT_BOTTOM - 6, text_of(&label));
         }
@@ -124,7 +126,7 @@ void tune_picture_curves(struct buf *out, const double *const *curves, const siz
         }
     }
     double *median = xcalloc(most + 1, sizeof(*median));
-    struct plot_axis a = plot_axis_over(lo, hi, PLOT_TOP, HEIGHT - PLOT_BOTTOM);
+    struct plot_axis a = plot_axis_over(lo, tune_picture_top(lo, hi), PLOT_TOP, HEIGHT - PLOT_BOTTOM);
     find_median(curves, lengths, n, most, median);
     plot_begin(out, PLOT_WIDTH, HEIGHT, "the best so far of each search, and their median");
     plot_axis_draw(out, &a, PLOT_LEFT, right, 0);
@@ -135,7 +137,7 @@ void tune_picture_curves(struct buf *out, const double *const *curves, const siz
     if (optimum_us > 0) {
         double y = plot_axis_y(&a, optimum_us);
         buf_printf(out, "<line class=goal x1=%d x2=%.0f y1=%.1f y2=%.1f />", PLOT_LEFT, right, y, y);
-        plot_text(out, PLOT_LEFT + 4, y - 5, "start", "optimum");
+        plot_text(out, PLOT_LEFT + 4, y + 12, "start", "optimum");
     }
     draw_counts(out, most);
     buf_puts(out, "</svg>");
@@ -152,7 +154,8 @@ void tune_picture_figures(struct buf *out, const struct tune_picture *p, bool mo
     buf_puts(out, "<figure>");
     tune_picture_samples(out, p);
     buf_printf(out, "<figcaption>%s time of every config, in the order in which they were taken. The line "
-                    "is the best so far, crosses failed.</figcaption></figure>",
+                    "is the best so far, crosses failed; what took five times as long as the best, or longer, "
+                    "stands at the upper edge.</figcaption></figure>",
                modelled ? "Modelled" : "Measured");
     if (drawable && p->n >= TUNE_PICTURE_MIN && ran) {
         buf_puts(out, "<figure>");

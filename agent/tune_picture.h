@@ -47,5 +47,8 @@ size_t tune_picture_class(double us, double best_us);
 /* "best to 1.05x", one a class. */
 const char *tune_picture_class_text(size_t class);
 double tune_picture_best(const struct tune_picture *picture); /* INFINITY: none ran */
+/* The upper end of an axis from `best`: slower ones than that stand at its edge, so that a few very slow
+   ones don't press the rest together. */
+double tune_picture_top(double best, double worst);
 /* "BLOCK=512 VEC=4: 66.1 µs", or "... failed". */
 void tune_picture_label(const struct tune_picture *picture, size_t i, struct buf *out);

@@ -104,6 +104,12 @@ static double value_x(const struct panel *p, uint32_t rank)
     return p->left + (p->right - p->left) * ((double)rank + 0.5) / n;
 }
 
+/* Those over the axis stand at its edge. */
+static double time_y(const struct panel *p, double us)
+{
+    return fmax(plot_axis_y(&p->axis, us), p->axis.top);
+}
+
 /* Apart from each other by a little, the same every time. */
 static double nudge(const struct panel *p, size_t i)
 {
@@ -147,7 +153,7 @@ static void draw_best(struct buf *out, const struct panel *p)
     buf_puts(out, "<path class=best d=\"");
     for (uint32_t k = 0; k < n; k++) {
         if (best[k] > 0) {
-            buf_printf(out, "%s%.1f %.1f", to, value_x(p, k), plot_axis_y(&p->axis, best[k]));
+            buf_printf(out, "%s%.1f %.1f", to, value_x(p, k), time_y(p, best[k]));
             to = "L";
         }
     }
@@ -162,7 +168,7 @@ static void draw_panel(struct buf *out, const struct panel *p)
         double x = value_x(p, t->configs[i * t->space->n + p->param]) + nudge(p, i);
         if (t->us[i] > 0) {
             buf_printf(out, "<circle class=\"dot t%zu\" cx=%.1f cy=%.1f r=2.2 />",
-                       tune_picture_class(t->us[i], p->best), x, plot_axis_y(&p->axis, t->us[i]));
+                       tune_picture_class(t->us[i], p->best), x, time_y(p, t->us[i]));
         } else {
             buf_printf(out, "<path class=fail d=\"M%.1f %.1fl5 5m0-5l-5 5\" />", x - 2.5,
                        p->bottom - 7);
@@ -184,7 +190,7 @@ void tune_picture_matter(struct buf *out, const struct tune_picture *p)
     }
     plot_begin(out, PLOT_WIDTH, top + PANEL + 44, "which parameters mattered");
     draw_bars(out, p, weights, bars);
-    struct plot_axis axis = plot_axis_over(best, hi, top, top + PANEL - 12);
+    struct plot_axis axis = plot_axis_over(best, tune_picture_top(best, hi), top, top + PANEL - 12);
     plot_axis_draw(out, &axis, PLOT_LEFT, PLOT_WIDTH - 10, 0);
     double width = (PLOT_WIDTH - 10 - PLOT_LEFT - GAP * (double)(panels - 1)) / (double)panels;
     for (size_t k = 0; k < panels; k++) {

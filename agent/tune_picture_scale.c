@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+static const double edge = 5; /* times the best */
+
 static const struct {
     double most;
     const char *text;
@@ -35,6 +37,11 @@ double tune_picture_best(const struct tune_picture *p)
         best = p->us[i] > 0 ? fmin(best, p->us[i]) : best;
     }
     return best;
+}
+
+double tune_picture_top(double best, double worst)
+{
+    return fmin(worst, edge * best);
 }
 
 void tune_picture_label(const struct tune_picture *p, size_t i, struct buf *out)

@@ -33,6 +33,7 @@ static int setup(void **state)
     snprintf(f->folder, sizeof(f->folder), "/tmp/warpsmith-ask-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     unsetenv("OPENAI_API_KEY");
+    setenv("WARPSMITH_WORKER", WS_BIN_DIR "/fake_worker", 1);
     *state = f;
     return 0;
 }
@@ -130,7 +131,7 @@ static void test_resume(void **state)
     char id[14] = "";
     snprintf(id, sizeof(id), "%s", f->out);
     assert_int_equal(id[0], 't');
-    auto_free char *resume = xprintf("resume %s --gpu sim", id);
+    auto_free char *resume = xprintf("resume %s --gpu 0", id);
     assert_int_equal(call(f, resume), 2);
     assert_says(f->err, "is a tuning: give its command again");
 }
