@@ -10,7 +10,7 @@ warpsmith starts this program once and talks to it in frames (base/frame.h) on d
   open      shared memory for one judgement; its descriptor goes to the device worker over 4
   make      weights and inputs into the shared memory, by seed and distribution
   run       the reference on what lies there, in double where PyTorch can; outputs into the memory
-  close     gives the memory back
+  close     gives the memory back, unless it is little
   baseline  how long PyTorch itself takes: eager with TF32 off and on, torch.compile
 
 Every failure is an answer with "error"; a crash ends the problem's judgement, never the campaign.
@@ -40,6 +40,7 @@ HELLO, JOB, RESULT = 1, 2, 4
 HEADER = struct.Struct("<IHHQIIQ")
 MAGIC, VERSION = 0x4D535057, 1
 DEAR = 0.2  # seconds after which only the telling distributions are tried
+SMALL = 1 << 28  # bytes that may stay
 TELLING = ("own", "offset", "edges")
 # ---- frames
 
@@ -161,7 +162,11 @@ class Judgement:
         views = [self.arena.view(at, t["shape"], self.dtype(t)) for at, t in zip(places, want)]
         counts = [len(part) for part in parts]
         self.parts = [views[sum(counts[:i]):sum(counts[:i + 1])] for i in range(4)]
-        self.units = not self.finite(False) and self.finite(True)
+        try:
+            self.units = not self.finite(False) and self.finite(True)
+        except BaseException:
+            self.close()
+            raise
 
     def twice(self, tensors):
         """Two runs of the same must agree, or no candidate could."""
@@ -376,11 +381,14 @@ class Server:
         clean(self.device)
 
     def open(self, job):
-        self.close()
         described = self.describe(job["problem"])
         if described["unsupported"]:
             raise Trouble(described["unsupported"])
-        self.judgement = Judgement(job, self.device, described)
+        key = (job["problem"], job.get("hash"), described["hash"], job["tensors"])
+        if not self.judgement or self.judgement.key != key:
+            self.close()
+            self.judgement = Judgement(job, self.device, described)
+            self.judgement.key = key
         j = self.judgement
         known = (j.problem.hash, j.method)
         if known not in self.off:
@@ -401,8 +409,9 @@ class Server:
             return self.open(job)
         if kind == "baseline":
             return baseline(job, self.device)
-        if kind == "close":
-            self.close()
+        if kind == "close":  # a small one is kept: the next candidate is often for the same problem
+            if self.judgement and self.judgement.arena.size > SMALL:
+                self.close()
             return {}
         if kind in ("make", "run") and not self.judgement:
             raise Trouble("nothing is open: the oracle was restarted meanwhile")
