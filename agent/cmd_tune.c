@@ -22,8 +22,23 @@ int tune_pins(const struct options *options, const struct tune_space *space, uin
     return r;
 }
 
-static int run_tune(const struct options *o)
+/* A model is for the algorithms that ask one; without a name, for the one that goes on by itself. */
+static bool settle_algorithm(struct options *o)
 {
+    if (str_eq(o->llm, "offline")) {
+        return true;
+    }
+    o->algorithm = o->algorithm ? o->algorithm : "hybrid";
+    if (str_eq(o->algorithm, "hybrid") || str_eq(o->algorithm, "llm")) {
+        return true;
+    }
+    fprintf(stderr, "warpsmith tune: --algorithm %s asks no model; --llm is for llm and hybrid\n", o->algorithm);
+    return false;
+}
+
+static int run_tune(const struct options *given)
+{
+    struct options settled = *given, *o = &settled;
     if (o->replay && o->n_args > 0) {
         fprintf(stderr, "warpsmith tune: --replay takes its space from the file, not from \"%s\"\n",
                 o->args[0]);
@@ -37,6 +52,9 @@ static int run_tune(const struct options *o)
     if (o->earlier && (!o->replay || o->unlisted)) {
         fprintf(stderr, "warpsmith tune: --earlier is for --replay, without --unlisted; what was tuned here "
                         "before is found in the store\n");
+        return EXIT_USAGE;
+    }
+    if (!settle_algorithm(o)) {
         return EXIT_USAGE;
     }
     return o->replay ? tune_replayed(o) : tune_live(o);

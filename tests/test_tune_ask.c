@@ -143,6 +143,10 @@ static void test_nobody_to_ask(void **state)
     assert_says(f->out, "no model was asked (--llm)");
     assert_int_equal(call(f, "tune --replay " SPACE " --algorithm llm --evals 30 --seeds 2 --llm openai:m"), 0);
     assert_says(f->out, "search 2: asked for configs, round 0: openai needs a key");
+    assert_int_equal(call(f, "tune --replay " SPACE " --evals 30 --seeds 1 --llm openai:m"), 0);
+    assert_says(f->out, "hybrid, 1 search");
+    assert_int_equal(call(f, "tune --replay " SPACE " --algorithm rank --llm openai:m"), 2);
+    assert_says(f->err, "rank asks no model");
     assert_int_equal(call(f, "tune --replay " SPACE " --algorithm llm --llm oracle"), 2);
 }
 
