@@ -83,22 +83,24 @@ static void take_result(const struct tune_replay_job *jobs, size_t seeds, size_t
 static int run_space(struct tuner_bench *b, const struct recorded *recorded, struct result *ret,
                      struct err *err)
 {
-    size_t n = b->n_entries * BUDGETS * b->seeds;
+    size_t blocks = b->n_entries * BUDGETS, n = blocks * b->seeds;
     auto_free struct tune_replay_job *jobs = xcalloc(n, sizeof(*jobs));
+    /* The last entries take longest, so they come first and no core waits for them in the end. */
     for (size_t i = 0; i < n; i++) {
+        size_t block = blocks - 1 - i / b->seeds;
         jobs[i].recorded = recorded;
-        jobs[i].options = replay_options(b, i / b->seeds / BUDGETS, i / b->seeds % BUDGETS,
-                                         i % b->seeds);
+        jobs[i].options = replay_options(b, block / BUDGETS, block % BUDGETS, i % b->seeds);
     }
     tune_replay_many(jobs, n, b->options->threads > 0 ? (unsigned)b->options->threads : 0);
     int r = 0;
-    for (size_t i = 0; i < n; i += b->seeds) {
+    for (size_t block = 0; block < blocks; block++) {
+        struct tune_replay_job *of = jobs + (blocks - 1 - block) * b->seeds;
         for (size_t k = 0; r == 0 && k < b->seeds; k++) {
-            r = jobs[i + k].code;
-            *err = r < 0 ? jobs[i + k].err : *err;
+            r = of[k].code;
+            *err = r < 0 ? of[k].err : *err;
         }
         if (r == 0) {
-            take_result(jobs + i, b->seeds, i / b->seeds % BUDGETS, &ret[i / b->seeds / BUDGETS]);
+            take_result(of, b->seeds, block % BUDGETS, &ret[block / BUDGETS]);
         }
     }
     for (size_t i = 0; i < n; i++) {
