@@ -185,4 +185,5 @@ static bool next_genetic(struct tuner *t, uint16_t *ret_config)
     return tuner_draw(t, ret_config);
 }
 
-const struct algorithm search_genetic = { "genetic", flags, open_genetic, next_genetic, NULL, NULL };
+const struct algorithm search_genetic = { "genetic",    flags, open_genetic,
+                                          next_genetic, NULL,  NULL };

@@ -24,7 +24,7 @@ static const struct tuner_flag flags[] = {
 };
 
 struct rank {
-    struct pool *pool;
+    struct tuner_pool *pool;
     uint16_t *batch;
     size_t n, at, told;
 };
@@ -51,8 +51,8 @@ static int by_p(const void *a, const void *b)
 }
 
 /* The most probable of those left, in their order, copied into ret. */
-static size_t keep_top(const struct tuner *t, const struct pool *pool, const float *p, size_t most,
-                       uint16_t *ret_configs, float *ret_p)
+static size_t keep_top(const struct tuner *t, const struct tuner_pool *pool, const float *p,
+                       size_t most, uint16_t *ret_configs, float *ret_p)
 {
     auto_free struct ranked *ranked = xcalloc(pool->n + 1, sizeof(*ranked));
     size_t n = 0;
@@ -63,7 +63,7 @@ static size_t keep_top(const struct tuner *t, const struct pool *pool, const flo
     }
     qsort(ranked, n, sizeof(*ranked), by_p);
     for (size_t i = 0; i < MIN(n, most); i++) {
-        memcpy(ret_configs + i * t->space->n, pool_config(t, pool, ranked[i].row),
+        memcpy(ret_configs + i * t->space->n, tuner_pool_config(t, pool, ranked[i].row),
                tuner_row_bytes(t));
         ret_p[i] = ranked[i].p;
     }
@@ -81,9 +81,10 @@ static void rank(struct tuner *t, struct rank *s)
     if (!forest) {
         return;
     }
-    pool_refresh(t, s->pool);
+    tuner_pool_refresh(t, s->pool);
     size_t most = (size_t)t->flags[FLAG_TOP];
-    auto_free float *p = xcalloc(s->pool->n + 1, sizeof(*p)), *top_p = xcalloc(most, sizeof(*top_p));
+    auto_free float *p = xcalloc(s->pool->n + 1, sizeof(*p));
+    auto_free float *top_p = xcalloc(most, sizeof(*top_p));
     auto_free uint16_t *top = xcalloc(most * t->space->n, sizeof(*top));
     auto_free uint32_t *picks = xcalloc((size_t)t->flags[FLAG_BATCH], sizeof(*picks));
     learn_rank(t, forest, s->pool->configs, s->pool->n, p);

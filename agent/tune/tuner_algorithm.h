@@ -51,8 +51,8 @@ struct tuner_part;
 struct tuner_part *tuner_part_new(struct tuner *t, const struct algorithm *algorithm);
 bool tuner_part_next(struct tuner *t, struct tuner_part *part, uint16_t *ret_config);
 
-/* tuner_guided.c: the prior's proposals, until `most` configs were asked for. */
-void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t most);
+/* tuner_guided.c: the prior's proposals; all of the first `alone` configs, then every other one. */
+void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t alone);
 bool tuner_guided_next(struct tuner *t, uint16_t *ret_config);
 
 /* Whether a config was asked for. */

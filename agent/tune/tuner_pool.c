@@ -20,7 +20,7 @@ static float twos(double value)
     return n;
 }
 
-static void make_tables(struct tuner *t, struct pool *pool)
+static void make_tables(struct tuner *t, struct tuner_pool *pool)
 {
     const struct tune_space *s = t->space;
     size_t *ordered = arena_alloc(t->arena, ORDERED_MAX, sizeof(*ordered));
@@ -47,8 +47,8 @@ static void make_tables(struct tuner *t, struct pool *pool)
     pool->d = s->n_features + pool->n_ordered * pool->n_ordered;
 }
 
-void pool_features(const struct tuner *t, const struct pool *pool, const uint16_t *config,
-                   float *ret)
+void tuner_pool_features(const struct tuner *t, const struct tuner_pool *pool,
+                         const uint16_t *config, float *ret)
 {
     tune_space_features(t->space, config, ret);
     ret += t->space->n_features;
@@ -64,16 +64,16 @@ void pool_features(const struct tuner *t, const struct pool *pool, const uint16_
     }
 }
 
-static void fill_features(const struct tuner *t, struct pool *pool)
+static void fill_features(const struct tuner *t, struct tuner_pool *pool)
 {
     for (size_t i = 0; i < pool->n; i++) {
-        pool_features(t, pool, pool_config(t, pool, i), pool->own_x + i * pool->d);
+        tuner_pool_features(t, pool, tuner_pool_config(t, pool, i), pool->own_x + i * pool->d);
     }
 }
 
-struct pool *tuner_pool_new(struct tuner *t, bool whole)
+struct tuner_pool *tuner_pool_new(struct tuner *t, bool whole)
 {
-    struct pool *pool = arena_alloc(t->arena, 1, sizeof(*pool));
+    struct tuner_pool *pool = arena_alloc(t->arena, 1, sizeof(*pool));
     size_t listed = t->space->n_listed;
     pool->whole = whole && listed > 0 && listed <= POOL_LISTED_MAX;
     make_tables(t, pool);
@@ -109,7 +109,7 @@ static int by_bytes(const void *a, const void *b, void *bytes)
     return memcmp(a, b, *(size_t *)bytes);
 }
 
-static void draw_anew(struct tuner *t, struct pool *pool)
+static void draw_anew(struct tuner *t, struct tuner_pool *pool)
 {
     const struct tuner_sample *best[BEST];
     size_t row = t->space->n, bytes = tuner_row_bytes(t), n = 0;
@@ -133,7 +133,7 @@ static void draw_anew(struct tuner *t, struct pool *pool)
     fill_features(t, pool);
 }
 
-void pool_refresh(struct tuner *t, struct pool *pool)
+void tuner_pool_refresh(struct tuner *t, struct tuner_pool *pool)
 {
     for (; pool->whole && pool->synced < t->n; pool->synced++) {
         int64_t row = tune_space_find(t->space, t->samples[pool->synced].config);
@@ -144,12 +144,12 @@ void pool_refresh(struct tuner *t, struct pool *pool)
     }
 }
 
-void pool_take(struct pool *pool, size_t row, bool taken)
+void tuner_pool_take(struct tuner_pool *pool, size_t row, bool taken)
 {
     pool->own_taken[row] = taken;
 }
 
-const uint16_t *pool_config(const struct tuner *t, const struct pool *pool, size_t row)
+const uint16_t *tuner_pool_config(const struct tuner *t, const struct tuner_pool *pool, size_t row)
 {
     return pool->configs + row * t->space->n;
 }

@@ -13,11 +13,11 @@
 
 enum { POOL_LISTED_MAX = 20000 };
 
-struct pool {
+struct tuner_pool {
     size_t n, d;
     const uint16_t *configs; /* n rows */
     const float *x;          /* n rows of d */
-    const bool *taken;       /* asked for, or pool_take */
+    const bool *taken;       /* asked for, or tuner_pool_take */
     /* How they're made. */
     size_t n_ordered;
     const size_t *ordered;
@@ -30,11 +30,11 @@ struct pool {
 };
 
 /* `whole`: the listed configs, if there are not too many. */
-struct pool *tuner_pool_new(struct tuner *t, bool whole);
+struct tuner_pool *tuner_pool_new(struct tuner *t, bool whole);
 /* Before a ranking: marks what was asked for meanwhile, or draws anew. */
-void pool_refresh(struct tuner *t, struct pool *pool);
+void tuner_pool_refresh(struct tuner *t, struct tuner_pool *pool);
 /* No further pick of it until the next refresh (forever, once it's asked for). */
-void pool_take(struct pool *pool, size_t row, bool taken);
-const uint16_t *pool_config(const struct tuner *t, const struct pool *pool, size_t row);
-void pool_features(const struct tuner *t, const struct pool *pool, const uint16_t *config,
-                   float *ret);
+void tuner_pool_take(struct tuner_pool *pool, size_t row, bool taken);
+const uint16_t *tuner_pool_config(const struct tuner *t, const struct tuner_pool *pool, size_t row);
+void tuner_pool_features(const struct tuner *t, const struct tuner_pool *pool,
+                         const uint16_t *config, float *ret);
