@@ -24,8 +24,8 @@ struct tuner_options {
     const uint16_t *pinned;
     size_t n_proposed; /* asked for next, best first */
     const uint16_t *proposed;
-    /* What earlier tunings say (prior.h): it proposes until n_guided configs were asked for (0: 40), then
-       the algorithm goes on from all that was measured. NULL: none. Must outlive the tuner. */
+    /* What earlier tunings say (prior.h): it proposes the first n_guided configs (0: 40; with the
+       algorithm `prior` all), and every other one after that. NULL: none. Must outlive the tuner. */
     struct prior_guide *guide;
     size_t n_guided;
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a prior proposes, before an algorithm takes over: a handful at once, then, with every
- * measurement, what it holds for best. Now and then a config is drawn at random: a prior that is wrong
+ * What a prior proposes: a handful at once, then, with every measurement, what it holds for best. Later an
+ * algorithm has every other config: the two search in different ways, and each learns from what the
+ * other found. At first, now and then a config is drawn at random: a prior that is wrong
  * finds its worst configs much alike, and only a control shows that there are better ones.
  */
 #include "agent/tune/prior.h"
@@ -17,16 +18,16 @@ enum {
 
 struct tuner_guided {
     struct prior_guide *guide;
-    size_t most; /* evaluations of the tuner until it stops */
+    size_t alone; /* configs of the tuner until an algorithm takes every other one */
     uint16_t *ahead;
     size_t n, at, told;
 };
 
-void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t most)
+void tuner_guided_open(struct tuner *t, struct prior_guide *guide, size_t alone)
 {
     t->guided = arena_alloc(t->arena, 1, sizeof(*t->guided));
     *t->guided = (struct tuner_guided) {
-        .guide = guide, .most = most,
+        .guide = guide, .alone = alone,
         .ahead = arena_alloc(t->arena, AHEAD * t->space->n, sizeof(uint16_t)),
     };
 }
@@ -45,10 +46,11 @@ static void look(struct tuner *t, struct tuner_guided *g)
 bool tuner_guided_next(struct tuner *t, uint16_t *ret_config)
 {
     struct tuner_guided *g = t->guided;
-    if (!g || t->n >= g->most) {
+    bool alone = g && t->n < g->alone;
+    if (!g || (!alone && t->n % 2)) {
         return false;
     }
-    if (t->n % CONTROL == CONTROL - 1) {
+    if (alone && t->n % CONTROL == CONTROL - 1) {
         return tuner_draw(t, ret_config);
     }
     if (g->at == g->n || t->n_told > g->told) {
