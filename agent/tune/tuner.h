@@ -5,9 +5,10 @@
  * device, the simulator, a recorded space) is outside.
  *
  * Rules for every algorithm: the space's own config comes first, then the pinned ones, then the
- * proposed ones, then a guide's; no config comes twice; a failure is told as NAN and counts as an evaluation; at
- * most `budget` configs are asked for; only allowed configs are. Configs may be asked for before
- * earlier ones are told. Every algorithm but `prior` goes on until the budget or the space is used.
+ * proposed ones, then a guide's; no config comes twice; a failure is told as NAN and counts as an
+ * evaluation; at most `budget` configs are asked for; only allowed configs are. Configs may be asked
+ * for before earlier ones are told. Every algorithm but `prior` goes on until the budget or the space
+ * is used.
  */
 #include "agent/tune/tune_space.h"
 
