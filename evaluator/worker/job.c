@@ -440,6 +440,8 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
               struct job *ret, struct err *err)
 {
     const json_t *cases = NULL;
+    const char *kind = json_string_value(json_object_get(json, "kind"));
+    bool task_alone = kind && str_eq(kind, "task"); /* no candidate runs */
     memset(ret, 0, sizeof(*ret));
     int r = read_head(json, arena, ret, err);
     r = r < 0 ? r : read_images(json, blob, blob_len, ret, err);
@@ -448,6 +450,9 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
     for (size_t i = 0; r == 0 && i < json_array_size(cases); i++) {
         struct jpath here = { &list, NULL, i };
         r = read_case(json_array_get(cases, i), &here, ret, arena, &ret->cases[i], err);
+        if (r == 0 && ret->cases[i].candidate.image == JOB_NO_IMAGE && !task_alone) {
+            r = jread_fail(&here, err, "the candidate has no image");
+        }
         r = r < 0 ? r : read_aliases(json, arena, &ret->cases[i], err);
         ret->n_cases++;
     }

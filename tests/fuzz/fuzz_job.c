@@ -10,7 +10,10 @@ static void check_side(const struct job *job, const struct job_case *one,
                        const struct job_side *side)
 {
     const struct bound *b = side->bound;
-    require(side->image < job->n_images && b->n_tensors <= b->n_buffers);
+    bool empty = b->n_launches + b->n_prepare == 0;
+    require(side->image < job->n_images || (side->image == JOB_NO_IMAGE && empty));
+    require(side->image != JOB_NO_IMAGE || side != &one->reference || job->problem);
+    require(b->n_tensors <= b->n_buffers);
     for (size_t i = 0; i < b->n_launches; i++) {
         const struct bound_launch *l = &b->launches[i];
         if (!l->kernel) {
