@@ -237,7 +237,7 @@ static void test_told_without_asking(void **state)
     tune_space_free(s);
 }
 
-/* Every landscape is learnable enough that chance is beaten: the optimum of 1,000 within 150. */
+/* Who learns ends near the optimum of some 2,000 configs within 200. */
 static void test_finds_the_optimum(void **state)
 {
     (void)state;
@@ -247,13 +247,16 @@ static void test_finds_the_optimum(void **state)
     for (size_t i = 0; i < s->n_listed; i++) {
         best = fmin(best, sample_time(s, s->listed + i * s->n));
     }
-    const char *const learners[] = { "auto", "rank", "lfbo", "genetic" };
+    const struct {
+        const char *name;
+        double most; /* `rank` alone stays on the second-best hill, 1.4 */
+    } learners[] = { { "auto", 1.05 }, { "lfbo", 1.2 }, { "genetic", 1.45 }, { "rank", 1.45 } };
     for (size_t i = 0; i < ARRAY_LEN(learners); i++) {
         for (uint64_t seed = 1; seed <= 2; seed++) {
-            struct tuner *tuner = open_with(s, learners[i], 200, seed, NULL);
+            struct tuner *tuner = open_with(s, learners[i].name, 200, seed, NULL);
             run_all(s, tuner, 1, 0, run);
-            if (tuner_best(tuner)->time > 1.45 * best) {
-                fail_msg("%s, seed %d: %.3f, the optimum is %.3f", learners[i], (int)seed,
+            if (tuner_best(tuner)->time > learners[i].most * best) {
+                fail_msg("%s, seed %d: %.3f, the optimum is %.3f", learners[i].name, (int)seed,
                          tuner_best(tuner)->time, best);
             }
             tuner_free(tuner);
