@@ -258,7 +258,6 @@ static void on_tuned(void *ud, const struct tuning_result *result)
         campaign_fail(s->run->campaign, result->code, result->error);
         return;
     }
-    charge(s, result->device_s);
     s->tuned = result->n;
     s->tuning_text = tuning_text(s, result);
     if (s->judged && (!result->best || id_eq(&result->best->id, &s->candidate->id))) {
@@ -279,6 +278,14 @@ static void on_tuned(void *ud, const struct tuning_result *result)
     begin_judging(s);
 }
 
+static bool on_spent(void *ud, double device_s)
+{
+    struct sample *s = ud;
+    const char *why;
+    charge(s, device_s);
+    return !campaign_over_budget(s->run->campaign, &why);
+}
+
 static void begin_tuning(struct sample *s)
 {
     struct campaign *c = s->run->campaign;
@@ -294,7 +301,7 @@ static void begin_tuning(struct sample *s)
                                           .seed = o->seed ^ (uint64_t)s->ask.seq << 32,
                                           .deadline_ms = (uint64_t)(o->deadline_s * 1000),
                                           .desk = provider->desk ? provider->desk(provider) : NULL,
-                                          .seq = s->ask.seq, .record = record };
+                                          .seq = s->ask.seq, .record = record, .spend = on_spent };
         r = c->replay && !record ? ERR_NOTFOUND
                                  : tuning_start(c->session, &options, on_tuned, s, &s->tuning, NULL);
         json_decref(record);

@@ -43,6 +43,17 @@ void tuning_fail(struct tuning *t, int code, const char *error)
     tuning_wake(t);
 }
 
+void tuning_spend(struct tuning *t, const struct verdict *v)
+{
+    t->device_s += v->device_s;
+    t->compile_s += v->compile_s;
+    if (t->options.spend && !t->options.spend(t->ud, v->device_s) && !t->spent) {
+        t->spent = true;
+        tuning_say(t, "the budget ended the search");
+        tuning_wake(t);
+    }
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct tuning *t = handle->data;
@@ -90,7 +101,7 @@ static void finish(struct tuning *t)
     }
     struct tuning_result result = {
         .code = t->code, .error = t->error, .algorithm = t->tuner ? tuner_name(t->tuner) : t->recorded, .space = t->space,
-        .n = t->code < 0 ? t->n_told : t->n_trials, .samples = samples, .best_sample = -1,
+        .n = t->code < 0 || t->spent ? t->n_told : t->n_trials, .samples = samples, .best_sample = -1,
         .n_finals = t->n_finals, .finals = t->finals, .note = t->note ? t->note : "",
         .device_s = t->device_s, .compile_s = t->compile_s,
         .wall_s = (double)(clock_ns() - t->started) * 1e-9, .confirmed = t->confirmed,
@@ -222,6 +233,13 @@ static bool search(struct tuning *t)
 static void step(struct tuning *t)
 {
     if (t->code < 0 || t->record) {
+        finish(t);
+        return;
+    }
+    if (t->spent) {
+        while (tell(t)) {
+        }
+        t->best = t->fastest;
         finish(t);
         return;
     }

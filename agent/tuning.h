@@ -39,6 +39,9 @@ struct tuning_options {
     int64_t seq;
     const json_t *record; /* a replay: what tuning_json said; nothing is measured. NULL: none */
     void (*progress)(void *ud, const struct tuning_progress *progress); /* may be NULL */
+    /* Device seconds as they are spent; false: the budget is used up, and the search ends at once with
+     * what it has. May be NULL. */
+    bool (*spend)(void *ud, double device_s);
 };
 
 struct tuning_sample {

@@ -139,8 +139,7 @@ static void on_pair(void *ud, int code, const struct verdict *v, const char *err
         tuning_fail(t, code, error);
         return;
     }
-    t->device_s += v->device_s;
-    t->compile_s += v->compile_s;
+    tuning_spend(t, v);
     bool good = v->status == VERDICT_STATUS_ACCEPTED && v->speedup > 0;
     if (good && !c->again && v->time.median_us < suspicious * trial->sample.time_us) {
         c->again = true; /* too good: once more before it counts */
@@ -236,8 +235,7 @@ static void on_verified(void *ud, int code, const struct verdict *v, const char 
         tuning_fail(t, code, error);
         return;
     }
-    t->device_s += v->device_s;
-    t->compile_s += v->compile_s;
+    tuning_spend(t, v);
     if (v->status == VERDICT_STATUS_ACCEPTED) {
         t->passed = true;
     } else {

@@ -76,6 +76,7 @@ struct tuning {
     bool passed;     /* the best did */
     struct tune_model *model; /* NULL: nobody to ask */
     bool searched, asked_model, ended;
+    bool spent; /* the caller's budget is */
     size_t confirmed, retimed;
     uv_timer_t later;
     uint64_t started;
@@ -91,6 +92,8 @@ struct tuning {
 /* Turns the state on the loop's next turn. */
 void tuning_wake(struct tuning *tuning);
 void tuning_fail(struct tuning *tuning, int code, const char *error);
+/* What a verdict cost. */
+void tuning_spend(struct tuning *tuning, const struct verdict *verdict);
 /* The candidate with a config's values. */
 int tuning_candidate(const struct tuning *tuning, const char *config, struct candidate **ret,
                      struct err *err);

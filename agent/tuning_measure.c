@@ -116,8 +116,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
         && v->time.median_us > 0;
     s->compile_s += v->compile_s;
     s->device_s += v->device_s;
-    t->compile_s += v->compile_s;
-    t->device_s += v->device_s;
+    tuning_spend(t, v);
     learn_costs(t, v);
     s->status = verdict_status_name(v->status);
     s->detail = ran ? "" : arena_strdup(t->arena, v->detail);

@@ -65,6 +65,33 @@ static void test_budget(void **state)
     candidate_free(seen.best);
 }
 
+static bool spend_seven(void *ud, double device_s)
+{
+    struct seen *seen = ud;
+    assert_true(device_s >= 0);
+    return ++seen->paid < 7;
+}
+
+/* The caller's budget ends it at once: what was told stands, the rest isn't waited for. */
+static void test_spent(void **state)
+{
+    struct fixture *f = *state;
+    struct seen seen;
+    struct tuning_options options = { .candidate = rig_variant(f, "05_online_vector"), .budget = 100,
+                                      .hopeless = -1, .spend = spend_seven };
+    rig_tune_as(f, options, &seen);
+    assert_int_equal(seen.code, 0);
+    assert_true(seen.samples >= 1 && seen.samples <= 7);
+    assert_int_equal(seen.finals, 0);
+    assert_non_null(seen.best);
+    assert_non_null(strstr(seen.note, "budget"));
+    for (size_t i = 0; i < seen.samples; i++) {
+        assert_string_equal(seen.at[i].status, "accepted");
+    }
+    assert_true(rig_find_fastest(&seen) < seen.samples);
+    candidate_free(seen.best);
+}
+
 static void overwrite(struct fixture *f, const char *key, const char *text)
 {
     struct store_batch *batch = store_batch_new();
@@ -233,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_whole_space),
         T(test_budget),
+        T(test_spent),
         T(test_kept_samples_are_not_measured_again),
         T(test_samples_belong_to_a_candidate),
         T(test_cancel),

@@ -22,6 +22,7 @@ struct seen {
     int n, code;
     char algorithm[32], error[512], note[512], record[SAMPLES_MAX * 128];
     size_t samples, finals, confirmed, retimed, earlier;
+    size_t paid; /* for options.spend */
     double wall_s, device_s;
     struct {
         char config[128], status[32];
