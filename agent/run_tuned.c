@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TUNED_SHOWN = 3, TUNED_WORDS_MAX = 64 << 10 };
+enum { TUNED_SHOWN = 3, TUNED_VALUES_MAX = 8, TUNED_WORDS_MAX = 64 << 10 };
 
 struct tuned {
     const char *config;
@@ -32,6 +32,33 @@ static void add_config(struct buf *out, const struct tuned *t)
     }
     buf_printf(out, "%.4g us", t->us);
     json_decref(json);
+}
+
+/* "; VEC=1 80.2, VEC=4 67.1": the fastest with each value of one tunable, the fastest value first. */
+static void add_values(struct buf *out, const char *name, const struct tuned *ran, size_t n)
+{
+    int64_t shown[TUNED_VALUES_MAX];
+    size_t n_shown = 0;
+    auto_buf struct buf line;
+    buf_init(&line, TUNED_WORDS_MAX);
+    for (size_t i = 0; i < n && n_shown < TUNED_VALUES_MAX; i++) { /* fastest first */
+        json_t *json = json_loads(ran[i].config, 0, NULL);
+        const json_t *of = json_object_get(json, name);
+        int64_t value = json_is_true(of) ? 1 : json_integer_value(of);
+        bool known = false;
+        for (size_t k = 0; k < n_shown; k++) {
+            known = known || shown[k] == value;
+        }
+        if (!known) {
+            shown[n_shown++] = value;
+            buf_printf(&line, "%s%s=%lld %.4g", n_shown > 1 ? ", " : "; ", name, (long long)value,
+                       ran[i].us);
+        }
+        json_decref(json);
+    }
+    if (n_shown > 1) {
+        buf_puts(out, line.at);
+    }
 }
 
 const char *run_tuning_words(const json_t *tuning, bool modelled, struct arena *arena)
@@ -62,6 +89,13 @@ const char *run_tuning_words(const json_t *tuning, bool modelled, struct arena *
     if (n > TUNED_SHOWN) {
         buf_puts(&out, "; slowest ");
         add_config(&out, &ran[n - 1]);
+        buf_puts(&out, "; the fastest with each value");
+        json_t *json = json_loads(ran[0].config, 0, NULL), *value;
+        const char *name;
+        json_object_foreach(json, name, value) {
+            add_values(&out, name, ran, n);
+        }
+        json_decref(json);
     }
     free(ran);
     return arena_strdup(arena, out.at);
