@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -104,6 +105,31 @@ static void parse_frames(struct pool_worker *w)
     }
 }
 
+static void keep_log(struct pool_worker *w, const char *bytes, size_t n)
+{
+    size_t len = MIN(n, sizeof(w->log_tail) - 1);
+    size_t keep = MIN(w->log_len, sizeof(w->log_tail) - 1 - len);
+    memmove(w->log_tail, w->log_tail + (w->log_len - keep), keep);
+    memcpy(w->log_tail + keep, bytes + (n - len), len);
+    w->log_len = keep + len;
+    w->log_tail[w->log_len] = '\0';
+}
+
+/* Its last words may lie in the pipe still when the connection ends. */
+static void drain_log(struct pool_worker *w)
+{
+    uv_os_fd_t fd;
+    char bytes[4096];
+    ssize_t n;
+    if (uv_is_closing((uv_handle_t *)&w->log) || uv_fileno((uv_handle_t *)&w->log, &fd) < 0) {
+        return;
+    }
+    for (size_t all = 0; all < POOL_LOG_MAX && (n = read(fd, bytes, sizeof(bytes))) > 0;
+         all += (size_t)n) { /* libuv's pipes don't block */
+        keep_log(w, bytes, (size_t)n);
+    }
+}
+
 static void on_proto_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct pool_worker *w = stream->data;
@@ -123,6 +149,7 @@ static void on_proto_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         } else {
             snprintf(why, sizeof(why), "it closed the connection");
         }
+        drain_log(w);
         pool_lost(w, ERR_CRASH, why);
         worker_kill(w);
         maybe_close_process(w);
@@ -137,13 +164,7 @@ static void on_log_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         maybe_close_process(w);
         return;
     }
-    size_t len = MIN((size_t)n, sizeof(w->log_tail) - 1);
-    const char *at = buf->base + ((size_t)n - len);
-    size_t keep = MIN(w->log_len, sizeof(w->log_tail) - 1 - len);
-    memmove(w->log_tail, w->log_tail + (w->log_len - keep), keep);
-    memcpy(w->log_tail + keep, at, len);
-    w->log_len = keep + len;
-    w->log_tail[w->log_len] = '\0';
+    keep_log(w, buf->base, (size_t)n);
 }
 
 static void spawn_failed(struct pool_worker *w, int r)
