@@ -262,6 +262,8 @@ int campaign_resume(struct session *session, const char *id, const struct campai
         r = run_load(&c->runs[i], &pending, err);
         c->runs[i].phase = pending ? RUN_PHASE_SAMPLES : RUN_PHASE_NEXT;
     }
+    /* A step that the budget ended has no attempt: its seconds are spent all the same. */
+    c->device_s = MAX(c->device_s, c->earlier_device_s);
     r = r < 0 ? r : ledger_budget(session->store, c->id, &c->budget, err);
     r = r < 0 ? r : campaign_save(c, "running", err);
     r = r < 0 ? r : replay_keep(c, err);

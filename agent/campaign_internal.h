@@ -38,6 +38,7 @@ struct campaign {
     uint64_t began_ns;
     int64_t started_s;
     double earlier_s; /* of earlier processes, when resumed */
+    double earlier_device_s; /* the same, steps that stayed open included */
     bool stopping;
     size_t looks, awaited; /* no_wait: looks in a row with nothing but replies to come; those */
     int code;

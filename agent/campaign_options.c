@@ -62,7 +62,7 @@ char *campaign_options_text(const struct campaign *c)
 {
     const struct campaign_options *o = &c->options;
     json_t *json = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, "
-                             "s:f, s:I, s:f, s:o, s:b}",
+                             "s:f, s:I, s:f, s:o, s:b, s:f}",
                              "start", o->start, "baseline", o->baseline, "llm", o->llm, "tuner",
                              o->tuner, "ablate", o->ablate, "tune_budget",
                              (json_int_t)o->tune_budget, "samples", (json_int_t)o->samples,
@@ -70,7 +70,8 @@ char *campaign_options_text(const struct campaign *c)
                              "deadline_s", o->deadline_s, "wall_s", o->wall_s, "gpu_s", o->gpu_s,
                              "until_sol", o->until_sol, "usd", o->usd, "tokens",
                              (json_int_t)o->tokens, "seconds", campaign_seconds(c), "model",
-                             model_json(o->model), "profile", o->profile);
+                             model_json(o->model), "profile", o->profile,
+                             "device_s", c->device_s);
     json_t *names = json_array(); /* what the tasks' records stand under */
     for (size_t i = 0; i < c->n_runs; i++) {
         json_array_append_new(names, json_string(c->runs[i].task->name));
@@ -168,6 +169,7 @@ int campaign_options_read(struct campaign *c, const struct campaign_record *reco
         .model = &model,
     };
     c->earlier_s = json_number_value(json_object_get(json, "seconds"));
+    c->earlier_device_s = json_number_value(json_object_get(json, "device_s"));
     if (changes) {
         change(&o, &model, changes);
     }

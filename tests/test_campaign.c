@@ -234,6 +234,38 @@ static void test_steps_and_budgets_end_it(void **state)
     campaign_free(c);
 }
 
+static void count_judging(void *ud, const struct campaign_event *event)
+{
+    *(size_t *)ud += event->kind == CAMPAIGN_EVENT_JUDGING;
+}
+
+/* What is spent stays spent: a resume within the same budget measures nothing more. */
+static void test_device_seconds_are_hard(void **state)
+{
+    struct fixture *f = *state;
+    struct campaign_options o = options_for(one_task, 1);
+    struct campaign_result r;
+    struct err err = { 0 };
+    char id[32];
+    o.gpu_s = 1e-6;
+    struct campaign *c = start(f, &o);
+    snprintf(id, sizeof(id), "%s", campaign_id(c));
+    assert_int_equal(campaign_run(c, NULL), 0);
+    campaign_result(c, 0, &r);
+    assert_non_null(strstr(r.why, "device seconds"));
+    int64_t attempts = r.attempts;
+    campaign_free(c);
+    size_t judged = 0;
+    assert_int_equal(campaign_resume(&f->session, id, NULL, NULL, &c, &err), 0);
+    campaign_on_event(c, count_judging, &judged);
+    assert_int_equal(campaign_run(c, NULL), 0);
+    campaign_result(c, 0, &r);
+    assert_non_null(strstr(r.why, "device seconds"));
+    assert_int_equal(r.attempts, attempts);
+    assert_int_equal(judged, 0);
+    campaign_free(c);
+}
+
 static void test_experience_is_kept_and_frozen_learns_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +429,7 @@ int main(int argc, char **argv)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_many_tasks_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_steps_and_budgets_end_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_device_seconds_are_hard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_experience_is_kept_and_frozen_learns_nothing, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_bad_options, setup, teardown),
