@@ -37,7 +37,7 @@ const struct command command_kernelbench = {
             "  warpsmith kernelbench run --suite KernelBench --levels 1 --problems 1-20,36 \\\n"
             "      --candidates mine --out runs/mine --gpu 0\n"
             "  warpsmith kernelbench score --out runs/mine --json -",
-    .takes = "suite levels problems candidates pytorch out gpu store jobs json deadline fresh verbose",
+    .takes = "suite levels problems candidates mapped precision pytorch out gpu store jobs json deadline fresh verbose",
     .args_min = 1,
     .args_max = 1,
     .run = run_kernelbench,

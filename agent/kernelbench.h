@@ -15,6 +15,7 @@
 #include "agent/options.h"
 #include "base/arena.h"
 #include "evaluator/pytorch.h"
+#include "kernelbench/candidate.h"
 #include "kernelbench/problem.h"
 
 int kernelbench_import(const struct options *options);
@@ -35,6 +36,24 @@ int kernelbench_ask(uv_loop_t *loop, struct pytorch *pytorch, json_t *question, 
  * description, if any, goes to *ret_described, which may be NULL. */
 int kernelbench_describe(uv_loop_t *loop, struct pytorch *pytorch, const struct problem *problem,
                          struct task **ret, json_t **ret_described, struct err *err);
+
+/*
+ * Problems that a shipped family computes, by kernels/FAMILY/problems.json. `document` turns a problem's
+ * document (problem_document) into the family's words, `start` is the variant to take first, with the
+ * parameters that were tuned for the problem; the caller frees it. ERR_NOTFOUND: no family has it.
+ */
+struct kernelbench_maps;
+int kernelbench_maps_open(struct kernelbench_maps **ret, struct err *err);
+void kernelbench_maps_close(struct kernelbench_maps *maps); /* NULL is fine */
+const char *kernelbench_map_family(const struct kernelbench_maps *maps, const struct problem *problem);
+int kernelbench_map_document(struct kernelbench_maps *maps, const struct problem *problem, json_t *doc,
+                             struct err *err);
+int kernelbench_map_start(const struct kernelbench_maps *maps, const struct problem *problem,
+                          struct candidate **ret, struct err *err);
+
+/* A problem's document as the options want it: --precision, and in a family's words where `maps` is given. */
+int kernelbench_document(const struct options *options, struct kernelbench_maps *maps,
+                         const struct problem *problem, const json_t *described, json_t **ret, struct err *err);
 
 /* "48x100 f32, 20 i64": of a list of the oracle's; the caller frees. */
 char *kernelbench_tensors(const json_t *list);

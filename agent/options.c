@@ -96,6 +96,10 @@ static const struct option_entry entries[] = {
     { "candidates", "DIR", "DIR/level1/19_ReLU/kernel.cu and so on", OPTION_TEXT, AT(candidates), 0, 0 },
     { "pytorch", "LIST", "which of PyTorch's own times are measured: eager, eager_tf32, compile, max_autotune, or none "
       "(default: eager,eager_tf32)", OPTION_TEXT, AT(pytorch), 0, 0 },
+    { "mapped", NULL, "in the words of the shipped family that computes it (kernels/*/problems.json), whose variants "
+      "then run on it", OPTION_FLAG, AT(mapped), 0, 0 },
+    { "precision", "NAME", "of products' operands, which the strict gate holds candidates to: f32 (default), tf32, bf16, "
+      "f16", OPTION_TEXT, AT(precision), 0, 0 },
     { "record", "FILE", "write all that a replay needs", OPTION_TEXT, AT(record), 0, 0 },
     { "until-sol", "SHARE", "stop at this share of the speed of light", OPTION_REAL, AT(until_sol),
       0, 1 },

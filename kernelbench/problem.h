@@ -43,6 +43,9 @@ int problem_task(const struct problem *problem, const json_t *described, struct 
 /* The task's document alone, as task.json has it; the caller's. */
 int problem_document(const struct problem *problem, const json_t *described, json_t **ret,
                      struct err *err);
+/* The task of such a document, which may have been changed meanwhile (mapping.h). */
+int problem_document_task(const struct problem *problem, const json_t *document, struct task **ret,
+                          struct err *err);
 
 /* Is `n` in "1-3,7"? ERR_INVALID says what can't be read. NULL is all. */
 int problem_listed(const char *list, int n, bool *ret, struct err *err);

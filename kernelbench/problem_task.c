@@ -240,19 +240,13 @@ int problem_document(const struct problem *problem, const json_t *described, jso
     return 0;
 }
 
-int problem_task(const struct problem *problem, const json_t *described, struct task **ret,
-                 struct err *err)
+int problem_document_task(const struct problem *problem, const json_t *document, struct task **ret,
+                          struct err *err)
 {
-    json_t *doc = NULL;
     struct task *task = NULL;
-    int r = problem_document(problem, described, &doc, err);
-    if (r < 0) {
-        return r;
-    }
-    auto_free char *text = json_dumps(doc, JSON_COMPACT);
-    json_decref(doc);
-    r = text ? task_parse(text, strlen(text), NULL, &task, err)
-             : err_set(err, ERR_INVALID, "the oracle's answer can't be written as a task");
+    auto_free char *text = json_dumps(document, JSON_COMPACT);
+    int r = text ? task_parse(text, strlen(text), NULL, &task, err)
+                 : err_set(err, ERR_INVALID, "the oracle's answer can't be written as a task");
     if (r < 0) {
         err_wrap(err, "%s", problem->name);
         return r;
@@ -260,4 +254,14 @@ int problem_task(const struct problem *problem, const json_t *described, struct 
     task->oracle = arena_strdup(task->arena, problem->path);
     *ret = task;
     return 0;
+}
+
+int problem_task(const struct problem *problem, const json_t *described, struct task **ret,
+                 struct err *err)
+{
+    json_t *doc = NULL;
+    int r = problem_document(problem, described, &doc, err);
+    r = r < 0 ? r : problem_document_task(problem, doc, ret, err);
+    json_decref(doc);
+    return r;
 }
