@@ -130,7 +130,9 @@ static void test_refused(void **state)
     struct err err = { 0 };
     assert_int_equal(apply("{\"format\": 1, \"task\": \"scaled\", \"problems\": {\"1/1_A\": {\"begin\": \"x\"}}}", NULL, &err),
                      ERR_INVALID);
-    assert_non_null(strstr(err_text(&err), "problems.1/1_A: unknown key \"begin\""));
+    if (!strstr(err_text(&err), "problems.1/1_A") || !strstr(err_text(&err), "begin")) {
+        fail_msg("%s", err_text(&err));
+    }
 }
 
 /* Every member that can be checked without the problems' files. */
