@@ -36,7 +36,7 @@ static int read_symbols(json_t *value, const struct jpath *at, struct arena *are
         struct jpath here = { at, name, 0 };
         int r = field_name(name, "a symbol", &here, err);
         if (r == 0) {
-            r = jread_int(value, name, true, 1, symbol_max, at, &symbols[i].value, err);
+            r = jread_int(value, name, true, 0, symbol_max, at, &symbols[i].value, err);
         }
         if (r < 0) {
             return r;
