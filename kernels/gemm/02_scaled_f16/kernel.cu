@@ -1,0 +1,637 @@
+/* SPDX-License-Identifier: MIT */
+/* C = A @ B, f32, for each of a batch. 02: f16 operands with a power of two for each row.
+ *
+ * TF32 has an 11-bit significand and so has f16, which the tensor cores take at twice the rate and
+ * half the bytes; what it lacks is range. So `measure` and `pack` scale each row of A and each column
+ * of B by the power of two that brings its largest element just below 2^15, round it to f16, and
+ * write it as tiles of 64 k in the order and the 128-byte swizzle that the products want, with zeros
+ * beyond the edges: alignment and transposition are settled here, the main loop knows neither. Sums
+ * are f32, the epilogue takes the powers of two out again, exactly. Elements smaller than 2^-29 of
+ * the largest of their row lose digits, where TF32 would keep them; no such digit reaches the sum.
+ *
+ * An operand with contiguous k is packed in one go, a row held in registers. The other kind needs the
+ * largest of its columns first: `measure` reads it, then `pack` in reverse order, what L2 still holds first.
+ *
+ * WGMMA 1: a warp feeds a ring of stages by bulk copies, two warpgroups multiply from shared memory
+ * (sm_90a). WGMMA 0: the same tiles by cp.async, ldmatrix and mma.sync, which every GPU since sm_80 has. */
+#define BM 128
+#define BN 256
+#define BK 64
+#define A_BYTES (BM * BK * 2)
+#define STAGE_BYTES ((BM + BN) * BK * 2)
+#define KEEP_A PART
+#define KEEP_B (PART == 1 ? 2 : PART == 2 ? 1 : 0)
+#define FULL_MASK 0xffffffffu
+
+typedef long long i64;
+typedef unsigned short half; /* an f16's bits; without CUDA's header this compiles in half the time */
+
+/* One operand as rows of k, wherever they lie: row r, column i is at[r*row_step + i*k_step]. */
+struct operand {
+    const float *at;
+    half *tiles;
+    unsigned *marks; /* of each row, padded: the bits of its largest |element| */
+    int rows, k;
+};
+
+/* Rows of k, or of columns when they lie transposed: how many there are with those up to a tile's end. */
+template <int TILE> static __device__ __forceinline__ int padded(int rows)
+{
+    return (rows + TILE - 1) / TILE * TILE;
+}
+
+/* Does element i of row r count? KEEP 1: where i >= r, 2: where i <= r. */
+template <int KEEP> static __device__ __forceinline__ bool counts(int r, int i)
+{
+    return KEEP == 0 || (KEEP == 1 ? i >= r : i <= r);
+}
+
+/* Nobody reads a tile that lies wholly beyond the diagonal. */
+template <int KEEP, int TILE> static __device__ __forceinline__ bool unread(int r, int i)
+{
+    int r0 = r / TILE * TILE, i0 = i / BK * BK;
+    return KEEP == 1 ? i0 + BK <= r0 : KEEP == 2 ? i0 >= r0 + TILE : false;
+}
+
+/* 2^e that brings the largest of a row just below 2^15, as the exponent's field; rows that hold no
+ * finite largest are left as they are. */
+static __device__ __forceinline__ unsigned scale_field(unsigned mark)
+{
+    unsigned e = max(mark >> 23, 1u);
+    return e == 255 ? 127 : min(268 - e, 253u);
+}
+
+static __device__ __forceinline__ float scale_of(unsigned mark)
+{
+    return __uint_as_float(scale_field(mark) << 23);
+}
+
+static __device__ __forceinline__ float unscale_of(unsigned mark)
+{
+    return __uint_as_float((254 - scale_field(mark)) << 23);
+}
+
+static __device__ __forceinline__ unsigned bits_of(float x)
+{
+    return __float_as_uint(x) & 0x7fffffffu;
+}
+
+/* Up to four consecutive floats, `valid` of them there, the rest zero. */
+template <bool VEC> static __device__ __forceinline__ float4 load4(const float *p, int valid)
+{
+    float4 v = make_float4(0, 0, 0, 0);
+
+    if (VEC) {
+        if (valid > 0)
+            v = __ldg(reinterpret_cast<const float4 *>(p));
+    } else {
+        v.x = valid > 0 ? __ldg(p) : 0;
+        v.y = valid > 1 ? __ldg(p + 1) : 0;
+        v.z = valid > 2 ? __ldg(p + 2) : 0;
+        v.w = valid > 3 ? __ldg(p + 3) : 0;
+    }
+    return v;
+}
+
+static __device__ __forceinline__ unsigned largest(float4 v, unsigned mark)
+{
+    return max(max(max(bits_of(v.x), bits_of(v.y)), max(bits_of(v.z), bits_of(v.w))), mark);
+}
+
+static __device__ __forceinline__ unsigned two(float lo, float hi)
+{
+    unsigned pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+/* Four elements of row r from i on, as the row has them. */
+template <int KEEP, bool VEC>
+static __device__ __forceinline__ float4 row4(const struct operand &o, int r, int i)
+{
+    if (r >= o.rows || (KEEP == 1 && i + 3 < r) || (KEEP == 2 && i > r))
+        return make_float4(0, 0, 0, 0);
+    float4 v = load4<VEC>(o.at + (i64)r * o.k + i, o.k - i);
+    if (KEEP) {
+        v.x = counts<KEEP>(r, i) ? v.x : 0;
+        v.y = counts<KEEP>(r, i + 1) ? v.y : 0;
+        v.z = counts<KEEP>(r, i + 2) ? v.z : 0;
+        v.w = counts<KEEP>(r, i + 3) ? v.w : 0;
+    }
+    return v;
+}
+
+/* The tile of row r and element i; `tiles_k` of them make up TILE rows. */
+template <int TILE>
+static __device__ __forceinline__ half *tile_at(half *tiles, int r, int i, int tiles_k)
+{
+    return tiles + ((i64)(r / TILE) * tiles_k + i / BK) * (TILE * BK) + r % TILE * BK;
+}
+
+template <int KEEP, int TILE>
+static __device__ __forceinline__ void put4(const struct operand &o, int r, int i, float4 v, float s)
+{
+    half *row = tile_at<TILE>(o.tiles, r, i, (o.k + BK - 1) / BK);
+    int place = ((i % BK / 8) ^ (r % 8)) * 8 + i % 8;
+
+    if (!unread<KEEP, TILE>(r, i))
+        *reinterpret_cast<uint2 *>(row + place) = make_uint2(two(v.x * s, v.y * s), two(v.z * s, v.w * s));
+}
+
+/* The largest of ROW_THREADS threads that share a row. */
+static __device__ __forceinline__ unsigned largest_of_row(unsigned mark)
+{
+    __shared__ unsigned part[8];
+    const int width = ROW_THREADS < 32 ? ROW_THREADS : 32, warps = ROW_THREADS / 32;
+
+#pragma unroll
+    for (int d = width / 2; d; d /= 2)
+        mark = max(mark, __shfl_xor_sync(FULL_MASK, mark, d));
+    if (ROW_THREADS > 32) {
+        if (threadIdx.x % 32 == 0)
+            part[threadIdx.x / 32] = mark;
+        __syncthreads();
+#pragma unroll
+        for (int w = 0; w < warps; w++)
+            mark = max(mark, part[threadIdx.x / ROW_THREADS * warps + w]);
+    }
+    return mark;
+}
+
+/* Rows that lie contiguous: ROW_THREADS threads a row, ROW_QUADS times four elements each. Where
+ * these are few they stay in registers, else the second reading finds them in the caches. */
+template <int KEEP, bool VEC, int TILE>
+static __device__ __forceinline__ void pack_rows(const struct operand &o, int block)
+{
+    constexpr bool held = ROW_QUADS <= 8;
+    constexpr int turns = held ? ROW_QUADS : 4;
+    int r = block * (256 / ROW_THREADS) + threadIdx.x / ROW_THREADS, t = threadIdx.x % ROW_THREADS;
+    int end = (o.k + BK - 1) / BK * BK;
+    float4 v[held ? ROW_QUADS : 1];
+    unsigned mark = 0;
+
+    if (held) {
+#pragma unroll
+        for (int q = 0; q < ROW_QUADS; q++)
+            v[q] = row4<KEEP, VEC>(o, r, (t + q * ROW_THREADS) * 4);
+#pragma unroll
+        for (int q = 0; q < ROW_QUADS; q++)
+            mark = largest(v[q], mark);
+    } else {
+#pragma unroll 8
+        for (int q = 0; q < ROW_QUADS; q++)
+            mark = largest(row4<KEEP, VEC>(o, r, (t + q * ROW_THREADS) * 4), mark);
+    }
+    mark = largest_of_row(mark);
+    if (t == 0 && r < o.rows)
+        o.marks[r] = mark;
+    float s = scale_of(mark);
+#pragma unroll(turns)
+    for (int q = 0; q < ROW_QUADS; q++) {
+        int i = (t + q * ROW_THREADS) * 4;
+        if (i < end && r < padded<TILE>(o.rows))
+            put4<KEEP, TILE>(o, r, i, held ? v[held ? q : 0] : row4<KEEP, VEC>(o, r, i), s);
+    }
+}
+
+/* Rows that lie as columns: the largest of 128 of them, over 128 of k, into their marks. */
+template <int KEEP, bool VEC>
+static __device__ __forceinline__ void measure_columns(const struct operand &o, int block)
+{
+    __shared__ unsigned part[8][128];
+    int wide = (o.rows + 127) / 128, r = block % wide * 128 + threadIdx.x % 32 * 4;
+    int first = block / wide * 128 + threadIdx.x / 32;
+    uint4 m = make_uint4(0, 0, 0, 0);
+
+#pragma unroll 8
+    for (int j = 0; j < 16; j++) {
+        int i = first + j * 8;
+        float4 v = load4<VEC>(o.at + (i64)i * o.rows + r, i < o.k ? o.rows - r : 0);
+        m.x = counts<KEEP>(r, i) ? max(m.x, bits_of(v.x)) : m.x;
+        m.y = counts<KEEP>(r + 1, i) ? max(m.y, bits_of(v.y)) : m.y;
+        m.z = counts<KEEP>(r + 2, i) ? max(m.z, bits_of(v.z)) : m.z;
+        m.w = counts<KEEP>(r + 3, i) ? max(m.w, bits_of(v.w)) : m.w;
+    }
+    *reinterpret_cast<uint4 *>(&part[threadIdx.x / 32][threadIdx.x % 32 * 4]) = m;
+    __syncthreads();
+    int column = block % wide * 128 + threadIdx.x;
+    if (threadIdx.x < 128 && column < o.rows) {
+        unsigned mark = 0;
+#pragma unroll
+        for (int w = 0; w < 8; w++)
+            mark = max(mark, part[w][threadIdx.x]);
+        if (mark)
+            atomicMax(&o.marks[column], mark);
+    }
+}
+
+/* 64 of k by 64 rows that lie as columns, turned round in shared memory. */
+template <int KEEP, bool VEC, int TILE>
+static __device__ __forceinline__ void pack_columns(const struct operand &o, int block)
+{
+    __shared__ float turn[64][64];
+    int wide = padded<TILE>(o.rows) / 64, r0 = block % wide * 64, k0 = block / wide * 64;
+    int t = threadIdx.x;
+
+    if (unread<KEEP, TILE>(r0, k0))
+        return;
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        int i = j * 16 + t / 16, c = t % 16 * 4;
+        /* Moved by eight-row bands, so that eight bands of one column lie in different banks. */
+        *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) =
+            load4<VEC>(o.at + (i64)(k0 + i) * o.rows + r0 + c, k0 + i < o.k ? o.rows - r0 - c : 0);
+    }
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < 2; j++) {
+        int c = t % 8, r = j * 32 + t / 8, row = r0 + r;
+        float s = row < o.rows ? scale_of(o.marks[row]) : 0, v[8];
+#pragma unroll
+        for (int e = 0; e < 8; e++)
+            v[e] = counts<KEEP>(row, k0 + c * 8 + e) ? turn[c * 8 + e][r ^ (c * 4)] * s : 0;
+        half *to = tile_at<TILE>(o.tiles, row, k0, (o.k + BK - 1) / BK);
+        *reinterpret_cast<uint4 *>(to + (c ^ (row % 8)) * 8) =
+            make_uint4(two(v[0], v[1]), two(v[2], v[3]), two(v[4], v[5]), two(v[6], v[7]));
+    }
+}
+
+static __device__ __forceinline__ struct operand one(const float *at, half *tiles, unsigned *marks,
+                                                     int rows, int k, int tile, i64 batch)
+{
+    i64 high = (rows + tile - 1) / tile * tile, wide = (k + BK - 1) / BK * BK;
+    struct operand o = {at + batch * rows * k, tiles + batch * high * wide, marks + batch * high,
+                        rows, k};
+    return o;
+}
+
+/* Blocks of one operand and one of the batch in `measure`: whole rows, or 128 columns by 128 of k. */
+static __device__ __forceinline__ int first_blocks(bool turned, int rows, int k, int tile)
+{
+    return turned ? ((rows + 127) / 128) * ((k + 127) / 128)
+                  : (rows + tile - 1) / tile * tile / (256 / ROW_THREADS);
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    measure(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a,
+            unsigned *marks_b, int batch, int m, int n, int k)
+{
+    int per_a = first_blocks(TA, m, k, BM), per_b = first_blocks(!TB, n, k, BN);
+    i64 block = blockIdx.x;
+
+    if (block < (i64)batch * per_a) {
+        struct operand o = one(a, pa, marks_a, m, k, BM, block / per_a);
+        if (TA)
+            measure_columns<KEEP_A, A_VEC>(o, block % per_a);
+        else
+            pack_rows<KEEP_A, A_VEC, BM>(o, block % per_a);
+    } else if ((block -= (i64)batch * per_a) < (i64)batch * per_b) {
+        struct operand o = one(b, pb, marks_b, n, k, BN, block / per_b);
+        if (TB)
+            pack_rows<KEEP_B, B_VEC, BN>(o, block % per_b);
+        else
+            measure_columns<KEEP_B, B_VEC>(o, block % per_b);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a,
+         unsigned *marks_b, int batch, int m, int n, int k)
+{
+    int tiles_k = (k + 63) / 64;
+    int per_a = TA ? padded<BM>(m) / 64 * tiles_k : 0, per_b = TB ? 0 : padded<BN>(n) / 64 * tiles_k;
+    i64 block = (i64)batch * (per_a + per_b) - 1 - blockIdx.x;
+
+    if (TA && block >= 0 && block < (i64)batch * per_a)
+        pack_columns<KEEP_A, A_VEC, BM>(one(a, pa, marks_a, m, k, BM, block / per_a), block % per_a);
+    block -= (i64)batch * per_a;
+    if (!TB && block >= 0)
+        pack_columns<KEEP_B, B_VEC, BN>(one(b, pb, marks_b, n, k, BN, block / per_b), block % per_b);
+}
+
+/* An output tile: which of the batch, its first row and column, its tiles of k from `first` to `end`. */
+struct place {
+    int batch, row, col, first, end;
+};
+
+/* Down GROUP tiles, then one to the right, so that blocks running together share rows of A and columns
+ * of B in L2. Of triangles the tiles with the longest sums come first, and those without any last. */
+static __device__ __forceinline__ struct place place_of(int t, int m, int n, int k)
+{
+    int tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, per = tiles_m * tiles_n;
+    int in = t % per, band = in / (GROUP * tiles_n), rest = in % (GROUP * tiles_n);
+    int height = min(GROUP, tiles_m - band * GROUP);
+    struct place p = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0, 0};
+
+    p.end = (k + BK - 1) / BK;
+    if (PART == 1) {
+        p.row = in % tiles_m * BM;
+        p.col = (tiles_n - 1 - in / tiles_m) * BN;
+        p.first = p.row / BK;
+        p.end = min(p.end, (p.col + BN) / BK);
+    }
+    if (PART == 2) {
+        p.row = (tiles_m - 1 - in / tiles_n) * BM;
+        p.col = in % tiles_n * BN;
+        p.first = p.col / BK;
+        p.end = min(p.end, (p.row + BM) / BK);
+    }
+    return p;
+}
+
+/* Two neighbours of a row. */
+static __device__ __forceinline__ void put2(float *row, int col, int n, float x, float y)
+{
+    if (n % 2 == 0) {
+        if (col < n)
+            *reinterpret_cast<float2 *>(row + col) = make_float2(x, y);
+    } else {
+        if (col < n)
+            row[col] = x;
+        if (col + 1 < n)
+            row[col + 1] = y;
+    }
+}
+
+/* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
+ * each eighth column of rows `row` and row + 8. */
+template <int COLUMNS>
+static __device__ __forceinline__ void put_rows(float *c, const float *d, const unsigned *marks_a,
+                                                const unsigned *marks_b, int row, int col, int m,
+                                                int n)
+{
+    float s0 = unscale_of(marks_a[row]), s1 = unscale_of(marks_a[row + 8]);
+
+#pragma unroll
+    for (int j = 0; j < COLUMNS; j++) {
+        uint2 mark = *reinterpret_cast<const uint2 *>(marks_b + col + j * 8);
+        float sx = unscale_of(mark.x), sy = unscale_of(mark.y);
+        if (row < m)
+            put2(c + (i64)row * n, col + j * 8, n, d[j * 4] * (s0 * sx), d[j * 4 + 1] * (s0 * sy));
+        if (row + 8 < m)
+            put2(c + (i64)(row + 8) * n, col + j * 8, n, d[j * 4 + 2] * (s1 * sx),
+                 d[j * 4 + 3] * (s1 * sy));
+    }
+}
+
+extern __shared__ __align__(1024) unsigned char shared[];
+
+#if WGMMA
+
+static __device__ __forceinline__ void barrier_wait(unsigned bar, unsigned parity)
+{
+    unsigned ok;
+    do {
+        asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;"
+                     "selp.u32 %0, 1, 0, p;}"
+                     : "=r"(ok)
+                     : "r"(bar), "r"(parity)
+                     : "memory");
+    } while (!ok);
+}
+
+static __device__ __forceinline__ void barrier_arrive(unsigned bar)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
+}
+
+static __device__ __forceinline__ void copy_bulk(unsigned to, const void *from, unsigned bytes,
+                                                 unsigned bar)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, "
+                 "[%3];" ::"r"(to),
+                 "l"(from), "r"(bytes), "r"(bar)
+                 : "memory");
+}
+
+/* The compiler must not move the sums while products are under way. */
+static __device__ __forceinline__ void keep(float (&d)[128])
+{
+#pragma unroll
+    for (int i = 0; i < 128; i++)
+        asm volatile("" : "+f"(d[i])::"memory");
+}
+
+/* d += 64 rows of A by 256 rows of B, 16 of k, both by descriptor. */
+static __device__ __forceinline__ void multiply64(float (&d)[128], unsigned long long da,
+                                                  unsigned long long db)
+{
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
+        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+        "}, %128, %129, 1, 1, 1, 0, 0;"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
+          "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
+          "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
+          "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
+          "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),
+          "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),
+          "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
+          "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]),
+          "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67]), "+f"(d[68]), "+f"(d[69]), "+f"(d[70]), "+f"(d[71]),
+          "+f"(d[72]), "+f"(d[73]), "+f"(d[74]), "+f"(d[75]), "+f"(d[76]), "+f"(d[77]), "+f"(d[78]), "+f"(d[79]),
+          "+f"(d[80]), "+f"(d[81]), "+f"(d[82]), "+f"(d[83]), "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]),
+          "+f"(d[88]), "+f"(d[89]), "+f"(d[90]), "+f"(d[91]), "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95]),
+          "+f"(d[96]), "+f"(d[97]), "+f"(d[98]), "+f"(d[99]), "+f"(d[100]), "+f"(d[101]), "+f"(d[102]), "+f"(d[103]),
+          "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]), "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),
+          "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),
+          "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])
+        : "l"(da), "l"(db)
+        : "memory");
+}
+
+/* A tile's descriptor: 128-byte swizzle, groups of eight rows 1024 bytes apart. */
+static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
+{
+    return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
+}
+
+static __device__ __forceinline__ void feed(const half *pa, const half *pb, unsigned base, int tiles,
+                                            int m, int n, int k)
+{
+    unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 1;
+    int tiles_k = (k + BK - 1) / BK, s = 0;
+
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place p = place_of(t, m, n, k);
+        const half *a = pa + ((i64)p.batch * padded<BM>(m) + p.row) * tiles_k * BK;
+        const half *b = pb + ((i64)p.batch * padded<BN>(n) + p.col) * tiles_k * BK;
+#pragma unroll 1
+        for (int i = p.first; i < p.end; i++) {
+            unsigned stage = base + s * STAGE_BYTES, bar = full + s * 8;
+            barrier_wait(empty + s * 8, phase);
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar),
+                         "r"(STAGE_BYTES)
+                         : "memory");
+            copy_bulk(stage, a + (i64)i * (BM * BK), A_BYTES, bar);
+            copy_bulk(stage + A_BYTES, b + (i64)i * (BN * BK), STAGE_BYTES - A_BYTES, bar);
+            phase ^= s + 1 == STAGES;
+            s = s + 1 == STAGES ? 0 : s + 1;
+        }
+    }
+}
+
+static __device__ __forceinline__ void consume(float *c, const unsigned *marks_a,
+                                               const unsigned *marks_b, unsigned base, int tiles, int m,
+                                               int n, int k)
+{
+    unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 0;
+    int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32, s = 0;
+    float d[128];
+
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place p = place_of(t, m, n, k);
+        int previous = -1;
+#pragma unroll
+        for (int i = 0; i < 128; i++)
+            d[i] = 0.0f;
+        keep(d);
+#pragma unroll 1
+        for (int i = p.first; i < p.end; i++) {
+            unsigned stage = base + s * STAGE_BYTES;
+            unsigned long long da = descriptor(stage + group * 8192), db = descriptor(stage + A_BYTES);
+            barrier_wait(full + s * 8, phase);
+            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+            for (int q = 0; q < BK / 16; q++)
+                multiply64(d, da + q * 2, db + q * 2);
+            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+            asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+            if (previous >= 0 && lane == 0)
+                barrier_arrive(empty + previous * 8);
+            previous = s;
+            phase ^= s + 1 == STAGES;
+            s = s + 1 == STAGES ? 0 : s + 1;
+        }
+        asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+        keep(d);
+        if (previous >= 0 && lane == 0)
+            barrier_arrive(empty + previous * 8);
+        put_rows<BN / 8>(c + (i64)p.batch * m * n, d, marks_a + (i64)p.batch * padded<BM>(m),
+                         marks_b + (i64)p.batch * padded<BN>(n),
+                         p.row + group * 64 + warp * 16 + lane / 4, p.col + lane % 4 * 2, m, n);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(288, 1)
+    multiply(const half *pa, const half *pb, const unsigned *marks_a, const unsigned *marks_b,
+             float *c, int batch, int m, int n, int k)
+{
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared), full = base + STAGES * STAGE_BYTES;
+    int tiles = batch * ((m + BM - 1) / BM) * ((n + BN - 1) / BN);
+
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < STAGES; s++) {
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full + s * 8) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 8;" ::"r"(full + (STAGES + s) * 8)
+                         : "memory");
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        asm volatile("fence.proxy.async;" ::: "memory");
+    }
+    __syncthreads();
+    if (threadIdx.x < 256)
+        consume(c, marks_a, marks_b, base, tiles, m, n, k);
+    else if (threadIdx.x == 256)
+        feed(pa, pb, base, tiles, m, n, k);
+}
+
+#else
+
+/* A stage, as it lies in memory. */
+static __device__ __forceinline__ void copy_stage(const half *a, const half *b, int i, unsigned stage)
+{
+#pragma unroll
+    for (int x = threadIdx.x; x < STAGE_BYTES / 16; x += 256) {
+        const half *from = x < A_BYTES / 16 ? a + (i64)i * (BM * BK) + x * 8
+                                              : b + (i64)i * (BN * BK) + (x - A_BYTES / 16) * 8;
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(stage + x * 16), "l"(from)
+                     : "memory");
+    }
+}
+
+/* 16 rows by 16 of k from a tile; the first of the rows is a multiple of 8. */
+static __device__ __forceinline__ void load16(unsigned r[4], unsigned tile, int row, int kk)
+{
+    int at = row + threadIdx.x % 16, chunk = kk * 2 + threadIdx.x / 16 % 2;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(tile + at * 128 + (chunk ^ (at % 8)) * 16)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* 64 of k by a warp: 64 rows by 64 columns. */
+static __device__ __forceinline__ void multiply_stage(float sum[4][32], unsigned stage, int wm, int wn)
+{
+#pragma unroll
+    for (int kk = 0; kk < BK / 16; kk++) {
+        unsigned fa[4][4], fb[4][4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            load16(fa[i], stage, wm + i * 16, kk);
+            load16(fb[i], stage + A_BYTES, wn + i * 16, kk);
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+#pragma unroll
+            for (int j = 0; j < 8; j++)
+                mma(sum[i] + j * 4, fa[i], fb[j / 2][j % 2], fb[j / 2][j % 2 + 2]);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256, 1)
+    multiply(const half *pa, const half *pb, const unsigned *marks_a, const unsigned *marks_b,
+             float *c, int batch, int m, int n, int k)
+{
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared);
+    int tiles = batch * ((m + BM - 1) / BM) * ((n + BN - 1) / BN), tiles_k = (k + BK - 1) / BK;
+    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, wm = warp / 4 * 64, wn = warp % 4 * 64;
+
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place p = place_of(t, m, n, k);
+        const half *a = pa + ((i64)p.batch * padded<BM>(m) + p.row) * tiles_k * BK;
+        const half *b = pb + ((i64)p.batch * padded<BN>(n) + p.col) * tiles_k * BK;
+        float sum[4][32] = {};
+#pragma unroll 1
+        for (int i = p.first; i < p.end + STAGES - 1; i++) {
+            int now = i - (STAGES - 1);
+            /* The barrier says that the stage is there for every warp, and that every warp has read the
+             * one that is filled next. */
+            if (now >= p.first)
+                asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+            __syncthreads();
+            if (i < p.end)
+                copy_stage(a, b, i, base + (i - p.first) % STAGES * STAGE_BYTES);
+            asm volatile("cp.async.commit_group;" ::: "memory");
+            if (now >= p.first)
+                multiply_stage(sum, base + (now - p.first) % STAGES * STAGE_BYTES, wm, wn);
+        }
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            put_rows<8>(c + (i64)p.batch * m * n, sum[i], marks_a + (i64)p.batch * padded<BM>(m),
+                        marks_b + (i64)p.batch * padded<BN>(n), p.row + wm + i * 16 + lane / 4,
+                        p.col + wn + lane % 4 * 2, m, n);
+    }
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+#endif
