@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Scan 4: one warp a row again, but with ITEMS packs of 16 bytes a lane and the next ones already loading.
+   Blocks meet at a barrier for every tile, and in a block all wait for its slowest warp. A warp alone needs no barrier:
+   the carry is in every lane, and 2,000 lanes a multiprocessor with ITEMS packs each keep memory busy.
+   OP: 1 sum, 2 product, 3 sum from the right, 4 sum without the element itself.
+   Loses: as many rows as warps are open at a time, in memory a row apart; short of rows, most of the device idles. */
+
+#if OP == 2
+#define NEUTRAL 1.0f
+/* Once a running product is 0 it stays so, though what follows may overflow on its own. */
+static __device__ __forceinline__ float join(float a, float b) { return a == 0.0f ? 0.0f : a * b; }
+#else
+#define NEUTRAL 0.0f
+static __device__ __forceinline__ float join(float a, float b) { return a + b; }
+#endif
+
+/* Joins of lanes 0..lane. */
+static __device__ __forceinline__ float warp_scan(float v, int lane)
+{
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    float left = __shfl_up_sync(0xffffffffu, v, step);
+    v = lane >= step ? join(left, v) : v;
+  }
+  return v;
+}
+
+/* LOAD: 0 plain, 1 streaming, 2 past L1. STORE: 0 plain, 1 streaming. OP 3 walks from the right: packs in mirrored order,
+   each turned round. */
+static __device__ __forceinline__ void get(float (&v)[VEC], const float *row, long long pack, long long packs)
+{
+  const long long at = OP == 3 ? packs - 1 - pack : pack;
+#if VEC == 4
+  float4 t;
+#if LOAD == 0
+  t = __ldg((const float4 *)row + at);
+#elif LOAD == 1
+  t = __ldcs((const float4 *)row + at);
+#else
+  asm("ld.global.nc.L1::no_allocate.v4.f32 {%0, %1, %2, %3}, [%4];"
+      : "=f"(t.x), "=f"(t.y), "=f"(t.z), "=f"(t.w) : "l"((const float4 *)row + at));
+#endif
+  v[0] = OP == 3 ? t.w : t.x, v[1] = OP == 3 ? t.z : t.y, v[2] = OP == 3 ? t.y : t.z, v[3] = OP == 3 ? t.x : t.w;
+#else
+  v[0] = __ldg(row + at);
+#endif
+}
+static __device__ __forceinline__ void put(float *row, long long pack, long long packs, const float (&v)[VEC])
+{
+  const long long at = OP == 3 ? packs - 1 - pack : pack;
+#if VEC == 4
+  float4 t = OP == 3 ? make_float4(v[3], v[2], v[1], v[0]) : make_float4(v[0], v[1], v[2], v[3]);
+#if STORE
+  __stcs((float4 *)row + at, t);
+#else
+  ((float4 *)row)[at] = t;
+#endif
+#else
+  row[at] = v[0];
+#endif
+}
+
+/* A warp's tile, pack k of lane l standing at k * 32 + l: leaves running joins in v, and what comes before each pack
+   within the tile in `before`; gives the whole tile's join. The ITEMS scans are independent. */
+static __device__ __forceinline__ float scan_tile(float (&v)[ITEMS][VEC], float (&before)[ITEMS], int lane)
+{
+  float total = NEUTRAL;
+#pragma unroll
+  for (int k = 0; k < ITEMS; k++) {
+#pragma unroll
+    for (int i = 1; i < VEC; i++)
+      v[k][i] = join(v[k][i - 1], v[k][i]);
+    float sum = warp_scan(v[k][VEC - 1], lane), left = __shfl_up_sync(0xffffffffu, sum, 1);
+    before[k] = lane ? join(total, left) : total;
+    total = join(total, __shfl_sync(0xffffffffu, sum, 31));
+  }
+  return total;
+}
+
+/* The results of one pack, given everything to its left. */
+static __device__ __forceinline__ void finish(float (&v)[VEC], float left)
+{
+#pragma unroll
+  for (int i = VEC - 1; i >= 0; i--)
+    v[i] = OP != 4 ? join(left, v[i]) : i ? join(left, v[i - 1]) : left;
+}
+
+static __device__ __forceinline__ void fetch(float (&v)[ITEMS][VEC], const float *in, long long first, long long packs)
+{
+#pragma unroll
+  for (int k = 0; k < ITEMS; k++) {
+#pragma unroll
+    for (int i = 0; i < VEC; i++)
+      v[k][i] = NEUTRAL;
+    if (first + k * 32 < packs)
+      get(v[k], in, first + k * 32, packs);
+  }
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK)
+scan(const float *__restrict__ x, float *__restrict__ y, long long rows, long long cols)
+{
+  const int lane = threadIdx.x % 32;
+  const long long packs = cols / VEC, row = (long long)blockIdx.x * (BLOCK / 32) + threadIdx.x / 32;
+  if (row >= rows)
+    return;
+  const float *in = x + row * cols;
+  float *out = y + row * cols;
+  float carry = NEUTRAL, next[ITEMS][VEC];
+  fetch(next, in, lane, packs);
+  for (long long first = lane; first - lane < packs; first += 32 * ITEMS) {
+    float v[ITEMS][VEC], before[ITEMS];
+#pragma unroll
+    for (int k = 0; k < ITEMS; k++)
+#pragma unroll
+      for (int i = 0; i < VEC; i++)
+        v[k][i] = next[k][i];
+    fetch(next, in, first + 32 * ITEMS, packs);
+    float total = scan_tile(v, before, lane);
+#pragma unroll
+    for (int k = 0; k < ITEMS; k++) {
+      finish(v[k], join(carry, before[k]));
+      if (first + k * 32 < packs)
+        put(out, first + k * 32, packs, v[k]);
+    }
+    carry = join(carry, total);
+  }
+}
