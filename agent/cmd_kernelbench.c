@@ -13,31 +13,37 @@ static int run_kernelbench(const struct options *o)
         int (*run)(const struct options *);
     } parts[] = { { "list", kernelbench_list }, { "check", kernelbench_check }, { "import", kernelbench_import },
                   { "run", kernelbench_run },
-                  { "score", kernelbench_score } };
+                  { "score", kernelbench_score }, { "export", kernelbench_export } };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (str_eq(o->args[0], parts[i].name)) {
             return parts[i].run(o);
         }
     }
-    fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, check, import, run, score\n", o->args[0]);
+    fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, check, import, run, score, export\n", o->args[0]);
     return EXIT_USAGE;
 }
 
 const struct command command_kernelbench = {
     .name = "kernelbench",
     .summary = "real KernelBench problems: what they are, candidates judged on them, scores",
-    .usage = "kernelbench list|check|import|run|score [options]",
+    .usage = "kernelbench list|check|import|run|score|export [options]",
     .help = "list says of every problem of a checkout what it takes and gives, and which can't be judged.\n"
             "check asks whether they are fit to judge by: no trivial candidate may pass, PyTorch's f32 must.\n"
             "import writes each as a task's folder (task.json and a copy of the file), for optimize, eval and tune.\n"
             "run judges the candidates of a folder (DIR/level1/19_ReLU/kernel.cu and plan.json, or one more\n"
             "folder each below that) strictly, with PyTorch as the oracle; started again, it asks only for\n"
-            "what is missing. score reads what a run left. The Python is $WARPSMITH_PYTHON, else python3.\n\n"
+            "what is missing. score reads what a run left; export makes files of it that other programs take:\n"
+            "KernelBench's own (ModelNew, eval_results.json, baselines), Python modules, C. The\n"
+            "Python is $WARPSMITH_PYTHON, else python3.\n\n"
             "  warpsmith kernelbench list --suite KernelBench --levels 1\n"
             "  warpsmith kernelbench run --suite KernelBench --levels 1 --problems 1-20,36 \\\n"
             "      --candidates mine --out runs/mine --gpu 0\n"
-            "  warpsmith kernelbench score --out runs/mine --json -",
-    .takes = "suite levels problems candidates mapped precision pytorch out gpu store jobs json deadline fresh verbose",
+            "  warpsmith kernelbench score --out runs/mine --json -\n"
+            "  warpsmith kernelbench export --suite KernelBench --out runs/mine --to upstream",
+    .takes = "suite levels problems candidates mapped precision pytorch out gpu store jobs json deadline wall fresh "
+             "to format against check html all from-source verbose llm provider model base-url key-file ca "
+             "proxy prices max-tokens temperature llm-timeout samples repairs usd tokens gpu-seconds until-sol "
+             "no-wait tuner tune seed steps profile ablate quiet",
     .args_min = 1,
     .args_max = 1,
     .run = run_kernelbench,

@@ -23,6 +23,7 @@ int kernelbench_list(const struct options *options);
 int kernelbench_check(const struct options *options);
 int kernelbench_run(const struct options *options);
 int kernelbench_score(const struct options *options);
+int kernelbench_export(const struct options *options);
 
 /* The problems that --suite, --levels and --problems name. */
 int kernelbench_problems(const struct options *options, struct arena *arena, struct problem **ret,

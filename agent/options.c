@@ -27,6 +27,7 @@ static const struct option_entry entries[] = {
     { "json", "FILE", "write the result as JSON; - is stdout", OPTION_TEXT, AT(json), 0, 0 },
     { "llm", "PROVIDER", "who proposes candidates: offline (the shipped variants), openai:MODEL, "
       "anthropic:MODEL, spool:DIR, replay:FILE", OPTION_TEXT, AT(llm), 0, 0 },
+    { "provider", "PROVIDER", "the same as --llm", OPTION_TEXT, AT(llm), 0, 0 },
     { "model", "NAME", "the model, where --llm doesn't say it", OPTION_TEXT, AT(model), 0, 0 },
     { "base-url", "URL", "of a server with the provider's interface (default: the provider's own)",
       OPTION_TEXT, AT(base_url), 0, 0 },
@@ -100,6 +101,16 @@ static const struct option_entry entries[] = {
       "then run on it", OPTION_FLAG, AT(mapped), 0, 0 },
     { "precision", "NAME", "of products' operands, which the strict gate holds candidates to: f32 (default), tf32, bf16, "
       "f16", OPTION_TEXT, AT(precision), 0, 0 },
+    { "to", "DIR", "where exported files go", OPTION_TEXT, AT(to), 0, 0 },
+    { "format", "NAME", "of an export: upstream (KernelBench's files, ModelNew), torch (a Python module), c (launcher and "
+      "image)", OPTION_TEXT, AT(format), 0, 0 },
+    { "against", "RUN", "another run's folder, to say what differs", OPTION_TEXT, AT(against), 0, 0 },
+    { "check", "DIR", "what `kernelbench check` left: problems that are degenerate are listed apart", OPTION_TEXT,
+      AT(check), 0, 0 },
+    { "html", "FILE", "write a page that any browser shows", OPTION_TEXT, AT(html), 0, 0 },
+    { "all", NULL, "every candidate, not only each problem's best", OPTION_FLAG, AT(all), 0, 0 },
+    { "from-source", NULL, "leave the compiled image out: it is compiled where it runs", OPTION_FLAG,
+      AT(from_source), 0, 0 },
     { "record", "FILE", "write all that a replay needs", OPTION_TEXT, AT(record), 0, 0 },
     { "until-sol", "SHARE", "stop at this share of the speed of light", OPTION_REAL, AT(until_sol),
       0, 1 },

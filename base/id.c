@@ -55,6 +55,13 @@ bool id_eq(const struct id *a, const struct id *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+char *bytes_base64(const void *at, size_t len)
+{
+    size_t room = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = xcalloc(1, room);
+    return sodium_bin2base64(text, room, at, len, sodium_base64_VARIANT_ORIGINAL);
+}
+
 void random_bytes(void *at, size_t len)
 {
     randombytes_buf(at, len);

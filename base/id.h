@@ -30,3 +30,6 @@ bool id_eq(const struct id *a, const struct id *b);
 
 /* Bytes that nobody outside can guess (a salt, a campaign's id). */
 void random_bytes(void *at, size_t len);
+
+/* Bytes as text: RFC 4648's base64, padded, on one line. The caller frees. */
+char *bytes_base64(const void *at, size_t len);

@@ -4,60 +4,11 @@
 #include "base/util.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SHARED_PLAIN = 48 << 10 }; /* dynamic shared memory that needs no asking for */
-
-/* A scalar argument of a narrow type, rounded to nearest even. `most` is what larger numbers become:
- * infinity, or 448 where there is none. */
-static uint16_t narrow_bits(double value, int exponent_bits, int mantissa_bits, uint16_t most,
-                            uint16_t nan)
-{
-    int bias = (1 << (exponent_bits - 1)) - 1, exponent;
-    uint16_t sign = (uint16_t)(signbit(value) ? 1u << (exponent_bits + mantissa_bits) : 0);
-    double a = fabs(value);
-    if (isnan(value)) {
-        return nan;
-    }
-    if (a == 0 || isinf(a)) {
-        return (uint16_t)(sign | (a == 0 ? 0 : most));
-    }
-    frexp(a, &exponent);
-    exponent = MAX(exponent - 1, 1 - bias);
-    /* Steps of the exponent's last place; a carry runs into the exponent as it should. */
-    double steps = nearbyint(ldexp(a, mantissa_bits - exponent));
-    double whole = ldexp(1, mantissa_bits), place = ldexp(exponent + bias - 1, mantissa_bits);
-    double bits = steps < whole ? steps : place + steps;
-    return (uint16_t)(sign | (uint16_t)fmin(bits, most));
-}
-
-static bool scalar_bits(const struct scalar *scalar, uint64_t *ret)
-{
-    double v = scalar->value;
-    float f = (float)v;
-    int64_t whole = v >= -9.2e18 && v <= 9.2e18 ? (int64_t)v : 0;
-    uint64_t bits = 0;
-    switch (scalar->dtype) {
-    case DTYPE_F64: memcpy(&bits, &v, 8); break;
-    case DTYPE_F32: memcpy(&bits, &f, 4); break;
-    case DTYPE_F16: bits = narrow_bits(v, 5, 10, 0x7c00, 0x7e00); break;
-    case DTYPE_BF16: bits = narrow_bits(v, 8, 7, 0x7f80, 0x7fc0); break;
-    case DTYPE_F8E5M2: bits = narrow_bits(v, 5, 2, 0x7c, 0x7e); break;
-    case DTYPE_F8E4M3: bits = narrow_bits(v, 4, 3, 0x7e, 0x7f); break;
-    case DTYPE_I64:
-    case DTYPE_I32:
-    case DTYPE_I16:
-    case DTYPE_I8:
-    case DTYPE_U8: bits = (uint64_t)whole; break;
-    case DTYPE_BOOL: bits = v != 0; break;
-    default: return false;
-    }
-    *ret = bits;
-    return true;
-}
 
 static bool fits(int64_t value, size_t size)
 {
@@ -80,7 +31,7 @@ static int pack(const struct bound *bound, const struct job_case *one, const str
                                    index, bound->buffers[arg->value].name, size);
     case BOUND_ARG_KIND_SCALAR: {
         const struct scalar *scalar = &one->scalars[arg->value];
-        if (size != dtype_size(scalar->dtype) || !scalar_bits(scalar, ret)) {
+        if (size != dtype_size(scalar->dtype) || !dtype_bits(scalar->dtype, scalar->value, ret)) {
             return err_set(err, ERR_INVALID,
                            "args[%zu]: the scalar \"%s\" is %s, the parameter has %zu bytes", index,
                            scalar->name, dtype_name(scalar->dtype), size);

@@ -1,0 +1,229 @@
+
+
+class WarpsmithKernel:
+    """Launches the plan above through the CUDA driver, on PyTorch's current stream.
+
+    The plan is bound to the shapes it names; other shapes are refused. Scratch memory and what `prepare`
+    makes of the weights are kept for each stream; the weights are prepared again when they change."""
+
+    def __init__(self):
+        import threading
+        self.lock, self.cuda, self.devices = threading.Lock(), None, {}
+
+    # ---- the driver
+
+    def driver(self):
+        """libcuda, with the types of the calls that the fast path makes."""
+        import ctypes
+        if self.cuda is None:
+            self.cuda = ctypes.CDLL(WARPSMITH_DRIVER)
+            pointer, number = ctypes.c_void_p, ctypes.c_uint
+            self.cuda.cuLaunchKernelEx.argtypes = [pointer, pointer, pointer, pointer]
+            self.cuda.cuMemsetD8Async.argtypes = [ctypes.c_uint64, ctypes.c_ubyte, ctypes.c_size_t, pointer]
+            self.cuda.cuGraphLaunch.argtypes = [pointer, pointer]
+            self.cuda.cuModuleGetFunction.argtypes = [pointer, pointer, ctypes.c_char_p]
+            self.cuda.cuFuncGetAttribute.argtypes = [pointer, ctypes.c_int, pointer]
+            self.cuda.cuFuncSetAttribute.argtypes = [pointer, ctypes.c_int, ctypes.c_int]
+            self.cuda.cuStreamBeginCapture_v2.argtypes = [pointer, ctypes.c_int]
+            self.cuda.cuStreamEndCapture.argtypes = [pointer, pointer]
+            self.cuda.cuGraphInstantiateWithFlags.argtypes = [pointer, pointer, ctypes.c_ulonglong]
+            self.cuda.cuGraphExecDestroy.argtypes = self.cuda.cuGraphDestroy.argtypes = [pointer]
+            self.cuda.cuStreamCreate.argtypes = [pointer, number]
+        return self.cuda
+
+    def check(self, code, what):
+        import ctypes
+        if code:
+            name = ctypes.c_char_p()
+            self.cuda.cuGetErrorName(code, ctypes.byref(name))
+            raise RuntimeError(f"{WARPSMITH_NAME}: {what}: {(name.value or b'error').decode()} ({code})")
+
+    def load(self, index):
+        """The module on a device: the image, or the source compiled anew where there is none for it."""
+        import base64
+        import ctypes
+        module, code = ctypes.c_void_p(), 209  # CUDA_ERROR_NO_BINARY_FOR_GPU
+        if WARPSMITH_IMAGE:
+            image = base64.b64decode(WARPSMITH_IMAGE) + bytes(64)
+            code = self.cuda.cuModuleLoadData(ctypes.byref(module), image)
+        if code in (209, 218, 222):  # another architecture, or PTX that this driver can't take
+            image = self.compile(index)
+            code = self.cuda.cuModuleLoadData(ctypes.byref(module), image)
+        self.check(code, "loading the kernels")
+        return module
+
+    def compile(self, index):
+        """WARPSMITH_SOURCE by NVRTC, for the device at hand."""
+        import ctypes
+        import torch
+        nvrtc = self.nvrtc()
+        major, minor = torch.cuda.get_device_capability(index)
+        options = ["-std=c++17", f"-arch=sm_{major}{minor}{'a' if major >= 9 else ''}"]
+        options += [f"--include-path={folder}" for folder in self.includes()] + list(WARPSMITH_OPTIONS)
+        program, size = ctypes.c_void_p(), ctypes.c_size_t()
+        nvrtc.nvrtcCreateProgram(ctypes.byref(program), WARPSMITH_SOURCE, b"kernel.cu", 0, None, None)
+        texts = (ctypes.c_char_p * len(options))(*[option.encode() for option in options])
+        failed = nvrtc.nvrtcCompileProgram(program, len(options), texts)
+        if failed:
+            nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+            log = ctypes.create_string_buffer(size.value)
+            nvrtc.nvrtcGetProgramLog(program, log)
+            raise RuntimeError(f"{WARPSMITH_NAME}: the source doesn't compile:\n{log.value.decode(errors='replace')}")
+        nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size))
+        image = ctypes.create_string_buffer(size.value)
+        nvrtc.nvrtcGetCUBIN(program, image)
+        nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+        return image.raw
+
+    @staticmethod
+    def nvrtc():
+        import ctypes
+        for name in ("libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"):
+            try:
+                return ctypes.CDLL(name)
+            except OSError:
+                pass
+        raise RuntimeError(f"{WARPSMITH_NAME}: there is no image for this device, and no libnvrtc.so to make one")
+
+    @staticmethod
+    def includes():
+        import glob
+        import os
+        import torch
+        site = os.path.dirname(os.path.dirname(torch.__file__))
+        homes = [os.environ.get("CUDA_HOME", ""), "/usr/local/cuda", *glob.glob(site + "/nvidia/cuda_runtime"),
+                 *glob.glob(site + "/nvidia/cu1*")]
+        found = [home + "/include" for home in homes if home and os.path.exists(home + "/include/cuda_fp16.h")]
+        return [folder for top in found[:1] for folder in (top, top + "/cccl")]
+
+    # ---- what is kept for a device: the steps, with their arguments' places
+
+    def step(self, module, launch, first):
+        """[function, parameters, values, places of pointers in them, launch configuration, what it refers to]"""
+        import ctypes
+        import struct
+        if launch[0] == "memset":
+            return [None, launch[1], launch[2], launch[3]]
+        _, name, grid, block, shared, cluster, cooperative, programmatic, arguments = launch
+        function, fixed = ctypes.c_void_p(), ctypes.c_int()
+        self.check(self.cuda.cuModuleGetFunction(ctypes.byref(function), module, name.encode()), name)
+        self.check(self.cuda.cuFuncGetAttribute(ctypes.byref(fixed), 1, function), name)  # static shared memory
+        if shared and fixed.value + shared > 48 << 10:
+            self.check(self.cuda.cuFuncSetAttribute(function, 8, shared), f"{name}: {shared} bytes of shared memory")
+        values = (ctypes.c_uint64 * max(1, len(arguments)))()
+        for i, (kind, value) in enumerate(arguments):
+            values[i] = 0 if kind == "buffer" else value & (1 << 64) - 1
+        parameters = (ctypes.c_void_p * max(1, len(arguments)))(
+            *[ctypes.addressof(values) + 8 * i for i in range(len(arguments))])
+        attributes = b""  # CUlaunchAttribute: id, padding, 64 bytes
+        if cluster:
+            attributes += struct.pack("<IIIII52x", 4, 0, *cluster)
+        if cooperative:
+            attributes += struct.pack("<IIi60x", 2, 0, 1)
+        if programmatic and not first:
+            attributes += struct.pack("<IIi60x", 6, 0, 1)
+        kept = ctypes.create_string_buffer(attributes, max(1, len(attributes)))
+        # CUlaunchConfig: grid, block, shared memory, stream (at 32), attributes
+        config = ctypes.create_string_buffer(struct.pack(
+            "<7I4xQQI4x", *grid, *block, shared, 0, ctypes.addressof(kept) if attributes else 0,
+            len(attributes) // 72))
+        pointers = [(i, value) for i, (kind, value) in enumerate(arguments) if kind == "buffer"]
+        stream = ctypes.c_uint64.from_buffer(config, 32)
+        return [function, parameters, values, pointers, config, stream, name, kept]
+
+    def device(self, index):
+        if index not in self.devices:
+            self.driver()
+            module = self.load(index)
+            self.devices[index] = {
+                "launches": [self.step(module, one, i == 0) for i, one in enumerate(WARPSMITH_PLAN["launches"])],
+                "prepare": [self.step(module, one, i == 0) for i, one in enumerate(WARPSMITH_PLAN["prepare"])],
+                "streams": {}}
+        return self.devices[index]
+
+    def enqueue(self, steps, at, stream):
+        """Queues the steps; at[i] is the address of the plan's buffer i."""
+        launch = self.cuda.cuLaunchKernelEx
+        for step in steps:
+            if step[0] is None:
+                self.check(self.cuda.cuMemsetD8Async(at[step[1]], step[2], step[3], stream), "memset")
+                continue
+            function, parameters, values, pointers, config, to, name, _ = step
+            to.value = stream
+            for i, buffer in pointers:
+                values[i] = at[buffer]
+            code = launch(config, function, parameters, None)
+            if code:
+                self.check(code, name)
+
+    def graph(self, own, at):
+        """The launches as one CUDA graph, kept for the addresses it was recorded with; the last few."""
+        import ctypes
+        key, graphs = tuple(at), own.setdefault("graphs", {})
+        if key not in graphs:
+            if len(graphs) >= 4:
+                self.check(self.cuda.cuGraphExecDestroy(graphs.pop(next(iter(graphs)))), "graph")
+            side, graph, ready = own.get("side"), ctypes.c_void_p(), ctypes.c_void_p()
+            if side is None:  # the default stream can't be recorded
+                side = own["side"] = ctypes.c_void_p()
+                self.check(self.cuda.cuStreamCreate(ctypes.byref(side), 1), "a stream to record on")
+            self.check(self.cuda.cuStreamBeginCapture_v2(side, 1), "recording a graph")
+            self.enqueue(own["launches"], at, side.value)
+            self.check(self.cuda.cuStreamEndCapture(side, ctypes.byref(graph)), "recording a graph")
+            self.check(self.cuda.cuGraphInstantiateWithFlags(ctypes.byref(ready), graph, 0), "the graph")
+            self.check(self.cuda.cuGraphDestroy(graph), "the graph")
+            graphs[key] = ready
+        return graphs[key]
+
+    # ---- on PyTorch's tensors
+
+    def scratch(self, torch, own, stream, device):
+        """This stream's scratch memory: [tensors, their addresses, what was prepared in them]"""
+        kept = own["streams"].get(stream)
+        if kept is None:
+            made = [torch.empty(max(size, 1), dtype=torch.uint8, device=device)
+                    for _, size in WARPSMITH_PLAN["scratch"]]
+            kept = own["streams"][stream] = [made, [one.data_ptr() for one in made], None]
+        return kept
+
+    def refuse(self, tensor, spec):
+        name, dtype, shape = spec[:3]
+        raise ValueError(f"{WARPSMITH_NAME}: {name} must be a contiguous {dtype} tensor of {tuple(shape)} on a GPU, the "
+                         f"kernels were bound to that; got {tensor.dtype} of {tuple(tensor.shape)} on {tensor.device}")
+
+    def __call__(self, given):
+        """`given`: inputs, weights and updated tensors in the plan's order. Returns the outputs, a tensor or a tuple."""
+        import torch
+        specs = WARPSMITH_PLAN["tensors"]
+        wanted = len([spec for spec in specs if spec[3] != "output"])
+        if len(given) != wanted:
+            raise ValueError(f"{WARPSMITH_NAME}: {wanted} tensors go in, got {len(given)}")
+        device, ready = given[0].device if given else torch.device("cuda"), []
+        for tensor, spec in zip(given, specs):
+            if not tensor.is_contiguous() and spec[3] != "inout":
+                tensor = tensor.contiguous()
+            if tensor.shape != spec[2] or tensor.dtype != getattr(torch, spec[1]) or tensor.device != device \
+                    or not tensor.is_cuda or not tensor.is_contiguous():
+                self.refuse(tensor, spec)
+            ready.append(tensor)
+        with self.lock, torch.cuda.device(device):
+            for spec in specs[wanted:]:
+                ready.append(ready[spec[4]].view(spec[2]) if len(spec) > 4 else
+                             torch.empty(spec[2], dtype=getattr(torch, spec[1]), device=device))
+            own, stream = self.device(device.index or 0), torch.cuda.current_stream(device).cuda_stream
+            kept = self.scratch(torch, own, stream, device)
+            at = [tensor.data_ptr() for tensor in ready] + kept[1]
+            if own["prepare"]:
+                version = [(t.data_ptr(), t._version) for t, spec in zip(ready, specs) if spec[3] == "weight"]
+                if kept[2] != version:
+                    self.enqueue(own["prepare"], at, stream)
+                    kept[2] = version
+            if WARPSMITH_PLAN["graph"] and not torch.cuda.is_current_stream_capturing():
+                self.check(self.cuda.cuGraphLaunch(self.graph(own, at), stream), "the graph")
+            else:
+                self.enqueue(own["launches"], at, stream)
+        outputs = ready[wanted:]
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+warpsmith_kernel = WarpsmithKernel()

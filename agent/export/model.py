@@ -1,0 +1,33 @@
+
+
+class ModelNew(Model):
+    """The problem's Model, which makes the same weights in the same order; forward is Warpsmith's kernels."""
+
+    def _warpsmith_slots(self):
+        """Where the weights and the buffers that forward updates are found, in the plan's order."""
+        norms = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.instancenorm._InstanceNorm)
+        weights, buffers, updated = [], [], []
+        seen = set()
+        for module in self.modules():
+            changes = isinstance(module, norms) and module.training and module.track_running_stats
+            for held, found in ((module._parameters, weights), (module._buffers, updated if changes else buffers)):
+                for name, tensor in held.items():
+                    if tensor is not None and id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        found.append((held, name))
+        return weights + buffers + updated
+
+    def forward(self, *args):
+        scalars = [a for a in args if isinstance(a, (bool, int, float))]
+        if scalars != WARPSMITH_SCALARS:
+            raise ValueError(f"{WARPSMITH_NAME}: the kernels were bound to the numbers {WARPSMITH_SCALARS}, got {scalars}")
+        if "_warpsmith_found" not in self.__dict__:
+            self.__dict__["_warpsmith_found"] = self._warpsmith_slots()
+        tensors = [a for a in args if torch.is_tensor(a)]
+        for i, (_, dtype, *_) in enumerate(WARPSMITH_PLAN["tensors"][:len(tensors)]):
+            whole = getattr(torch, dtype)
+            if not whole.is_floating_point and tensors[i].dtype != whole:
+                tensors[i] = tensors[i].to(whole)  # KernelBench's evaluation makes floats of every input
+        tensors += [held[name] for held, name in self._warpsmith_found]
+        with torch.no_grad():
+            return warpsmith_kernel(tensors)

@@ -1,0 +1,59 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run's results (agent/kernelbench.h has their form), read back: one entry a problem, by level and
+ * number. What counts is the same everywhere: under a rule, a candidate is correct or not and has a
+ * time or not, and a problem stands by its fastest correct candidate.
+ *
+ * Rules are strict (the gate), kb (KernelBench's own) and verified (KernelBench-Verified's); the last
+ * two are there if a run was asked for them. Times in microseconds.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/err.h"
+
+enum { RESULTS_MAX = 1024, RESULTS_BASELINES_MAX = 8 };
+
+enum rule { RULE_STRICT, RULE_KB, RULE_VERIFIED, RULE_COUNT };
+
+struct result {
+    int level, id;
+    const char *name, *family; /* "19_ReLU", "activation" */
+    const json_t *doc;         /* the whole; the results' */
+    const json_t *candidates;  /* an array, maybe empty */
+    const char *degenerate;    /* which trivial candidates pass; NULL: none, or nobody looked */
+    const char *reason;        /* why nobody could be judged; NULL: they could */
+    bool modelled;
+};
+
+struct results {
+    json_t *documents;
+    size_t n;
+    struct result at[RESULTS_MAX];
+    size_t n_baselines;
+    const char *baselines[RESULTS_BASELINES_MAX]; /* PyTorch's, in the order they were first seen */
+    bool rules[RULE_COUNT];                       /* which were applied to anything */
+    bool modelled;
+    const char *device, *torch; /* of the first one; "" */
+};
+
+/* "strict", "kb", "verified" */
+const char *rule_name(enum rule rule);
+
+/* OUT/results. `check` is a folder that `kernelbench check` wrote, for degenerate problems, or NULL.
+ * ERR_NOTFOUND: there is none. */
+int results_read(const char *out, const char *check, struct results **ret, struct err *err);
+void results_free(struct results *results); /* NULL is fine */
+
+/* Was this candidate judged by the rule at all; is it correct; its time (0: none) and what ran it. */
+bool result_judged(const json_t *candidate, enum rule rule);
+bool result_correct(const json_t *candidate, enum rule rule);
+double result_us(const json_t *candidate, enum rule rule);
+
+/* Index of the fastest correct candidate, the first where none has a time; SIZE_MAX: none is correct. */
+size_t result_best(const struct result *result, enum rule rule);
+
+/* What PyTorch took: 0 if it wasn't measured. A rule that times its own baseline has its own time of it
+ * (eager in kb, eager_tf32 in verified); others are taken from the run's baselines. */
+double result_baseline_us(const struct result *result, enum rule rule, const char *baseline);

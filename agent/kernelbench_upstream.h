@@ -1,0 +1,16 @@
+#pragma once
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run in the files of KernelBench itself (commit 423217d): runs/NAME/eval_results.json beside the
+ * exported kernels, and results/timing/HARDWARE/baseline_time_torch*.json, so that its scripts score
+ * what was judged here. A result that KernelBench's own rules gave ("kb") is taken as it is; where there is
+ * none, the strict verdict stands in, and its metadata says so. Times there are in milliseconds.
+ */
+#include "agent/kernelbench_results.h"
+
+/* TO/runs/NAME, NAME the last part of `out`; with several levels NAME_levelL, since upstream's file
+ * of results knows no levels. The caller frees. */
+char *upstream_folder(const struct results *results, const char *out, const char *to, int level);
+
+int upstream_results(const struct results *results, const char *out, const char *to, struct err *err);
+int upstream_baselines(const struct results *results, const char *to, struct err *err);
