@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* Row norm 3: a team of TEAM blocks holds a row.
+   One block holds 65,000 elements, reads a longer row twice, and walks a tensor that is one row alone. Here as many blocks as
+   a row needs share it, all of the device if it must be. Each posts its sum as one 8-byte word to its box in `mail`, which
+   starts as a pattern that no sum has, and asks the boxes of its team until they are full: no fence, no counter, one trip
+   through L2. Everybody adds the words in the same order. The launch is cooperative, so that all blocks are there.
+   What even all blocks don't hold is read again, the last part first, since L2 still has that.
+   Loses: where a row fits into one block, the memset and the exchange bring nothing. */
+
+#define THREAD ((int)threadIdx.x)
+#define EMPTY 0xffffffffffffffffull
+typedef unsigned long long word;
+constexpr long long SHARE = (COLS / 4 + TEAM - 1) / TEAM; /* packs of a block */
+constexpr long long ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
+constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
+constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
+constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int UNROLL = 4;
+
+struct slice {
+  const float4 *in;
+  float4 *out;
+  long long edge; /* the element that this thread takes alone, or -1 */
+  long long packs; /* of this block */
+};
+
+static __device__ __forceinline__ slice slice_of(const float *x, float *y, long long r, int member)
+{
+  const long long start = r * COLS;
+  const long long head = min(-start & 3, (long long)COLS), packs = (COLS - head) / 4, tail = COLS - head - 4 * packs;
+  const long long from = member * SHARE;
+  slice s = {(const float4 *)(x + start + head) + from, (float4 *)(y + start + head) + from, -1, min(SHARE, packs - from)};
+  if (COLS % 4 && member == 0 && THREAD < head)
+    s.edge = start + THREAD;
+  else if (COLS % 4 && member == 0 && THREAD >= 4 && THREAD < 4 + tail)
+    s.edge = start + head + 4 * packs + THREAD - 4;
+  return s;
+}
+
+static __device__ __forceinline__ float weigh(float v) { return OP == 1 ? fabsf(v) : v * v; }
+
+static __device__ __forceinline__ float weigh(float4 v) { return (weigh(v.x) + weigh(v.y)) + (weigh(v.z) + weigh(v.w)); }
+
+static __device__ __forceinline__ float4 times(float4 v, float s) { return make_float4(v.x * s, v.y * s, v.z * s, v.w * s); }
+
+static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
+{
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+               : "memory");
+}
+
+static __device__ __forceinline__ float4 load_pack(const slice &s, int k)
+{
+  const long long i = (long long)k * BLOCK + THREAD;
+  return i < s.packs ? __ldcs(s.in + i) : make_float4(0, 0, 0, 0);
+}
+
+static __device__ __forceinline__ void start_pack(float4 *keep, const slice &s, int k)
+{
+  const long long i = (long long)(IN_REGS + k) * BLOCK + THREAD;
+  if (i < s.packs)
+    copy_async(keep + k * BLOCK + THREAD, s.in + i);
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/* Adds the packs in shared memory in the order of their arrival. */
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, float &sum)
+{
+  if constexpr (K < IN_SHARED) {
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - 1 - K) : "memory");
+    if ((IN_REGS + K) * BLOCK + THREAD < s.packs)
+      sum += weigh(keep[K * BLOCK + THREAD]);
+    add_kept<K + 1>(keep, s, sum);
+  }
+}
+
+static __device__ __forceinline__ double add_streamed(const slice &s)
+{
+  double sum = 0.0;
+  for (long long k = ON_CHIP; k < ROUNDS; k += UNROLL) {
+    float4 v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      v[u] = (k + u) * BLOCK + THREAD < s.packs ? s.in[(k + u) * BLOCK + THREAD] : make_float4(0, 0, 0, 0);
+    sum += (weigh(v[0]) + weigh(v[1])) + (weigh(v[2]) + weigh(v[3]));
+  }
+  return sum;
+}
+
+/* The last first: L2 has it. */
+static __device__ __forceinline__ void store_streamed(const slice &s, float scale)
+{
+  for (long long k = ROUNDS - UNROLL; k > ON_CHIP - UNROLL; k -= UNROLL) {
+    float4 v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        v[u] = __ldcs(s.in + (k + u) * BLOCK + THREAD);
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        __stcs(s.out + (k + u) * BLOCK + THREAD, times(v[u], scale));
+  }
+}
+
+static __device__ __forceinline__ double warp_sum(double v)
+{
+  for (int step = 16; step > 0; step /= 2)
+    v += __shfl_xor_sync(0xffffffffu, v, step);
+  return v;
+}
+
+static __device__ __forceinline__ void post(word *box, double v)
+{
+  const word w = (word)__double_as_longlong(v);
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(box), "l"(w == EMPTY ? w >> 1 : w) : "memory");
+}
+
+static __device__ __forceinline__ double fetch(const word *box)
+{
+  word w;
+  do
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
+  while (w == EMPTY);
+  return __longlong_as_double((long long)w);
+}
+
+/* The sum over all threads of the team, for everybody. */
+static __device__ __forceinline__ double team_sum(double *cell, word *mail, int member, double v)
+{
+  v = warp_sum(v);
+  if (THREAD % 32 == 0)
+    cell[THREAD / 32] = v;
+  __syncthreads();
+  if (THREAD < 32) {
+    v = warp_sum(THREAD < BLOCK / 32 ? cell[THREAD] : 0.0);
+    if (TEAM > 1) {
+      if (THREAD == 0)
+        post(mail + member, v);
+      v = 0.0;
+      for (int m = THREAD; m < TEAM; m += 32)
+        v += fetch(mail + m);
+      v = warp_sum(v);
+    }
+    if (THREAD == 0)
+      cell[32] = v;
+  }
+  __syncthreads();
+  return cell[32];
+}
+
+static __device__ __forceinline__ float inverse_norm(double sum)
+{
+  return OP == 1 ? (float)((double)COLS / sum) : (float)(1.0 / sqrt(sum));
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK) row_norm(const float *__restrict__ x, float *__restrict__ y,
+                                                             word *mail, long long rows)
+{
+  extern __shared__ float4 keep[]; /* KEEP packs of each thread */
+  __shared__ double cell[33];
+  const int member = blockIdx.x % TEAM, teams = gridDim.x / TEAM;
+  float4 reg[IN_REGS + 1];
+  long long r = blockIdx.x / TEAM;
+  slice s = slice_of(x, y, r, member);
+#pragma unroll
+  for (int k = 0; k < IN_REGS; k++)
+    reg[k] = load_pack(s, k);
+#pragma unroll
+  for (int k = 0; k < IN_SHARED; k++)
+    start_pack(keep, s, k);
+
+  while (r < rows) {
+    const float edge = s.edge >= 0 ? x[s.edge] : 0.0f;
+    float sum = weigh(edge);
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++)
+      sum += weigh(reg[k]);
+    add_kept<0>(keep, s, sum);
+    const float scale = inverse_norm(team_sum(cell, mail + r * TEAM, member, sum + add_streamed(s)));
+
+    r += teams;
+    const slice next = slice_of(x, y, min(r, rows - 1), member);
+    const bool more = r < rows;
+    if (s.edge >= 0)
+      y[s.edge] = edge * scale;
+    store_streamed(s, scale);
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++) {
+      if (k * BLOCK + THREAD < s.packs)
+        __stcs(s.out + k * BLOCK + THREAD, times(reg[k], scale));
+      if (more)
+        reg[k] = load_pack(next, k);
+    }
+#pragma unroll
+    for (int k = 0; k < IN_SHARED; k++) {
+      const int i = (IN_REGS + k) * BLOCK + THREAD;
+      if (i < s.packs)
+        __stcs(s.out + i, times(keep[k * BLOCK + THREAD], scale));
+      if (more)
+        start_pack(keep, next, k);
+    }
+    s = next;
+  }
+}
