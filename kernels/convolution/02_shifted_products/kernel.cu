@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/* Convolution, plain or transposed, f32 in and out. 02: a sum of shifted products on tensor cores.
+ *
+ * 01 asks memory for both factors of every product. Here a block owns a tile of positions and all
+ * output channels of a group. It reads the inputs under the tile once, with their halo, and keeps them
+ * as f16, eight channels of a position to 16 bytes ("octets"), a plane of positions an octet:
+ *
+ *     octet 0: [position 0][position 1] ...   octet 1: ...        16 bytes each
+ *
+ * A tap of the kernel is then a constant added to an address, and ldmatrix takes its rows from there.
+ * The weights were laid out once, in the order in which the taps come; they pass through a ring.
+ *
+ * Both kinds of convolution are one: output R*q + r takes inputs S*q + offset. Plain: R = 1, S is the
+ * stride. Transposed: S = 1, R is the stride, each remainder r ("phase") has the taps that reach it,
+ * and no zero is multiplied. Fewer than eight channels (3, mostly) share their octets with the taps
+ * along the width ("inner").
+ *
+ * Operands have TF32's 10 bits: f16 with a power of two a tile of inputs and a power of two an output
+ * channel, so that f16's range is no matter. A tile whose largest value is of ordinary size is taken
+ * as it is; another is read again, scaled. Sums are f32. */
+
+#define THREADS (32 * WARPS_M * WARPS_N)
+
+#if TRANSPOSED
+#define INNER 0
+#define STEP_D 1
+#define STEP_H 1
+#define STEP_W 1
+#define PHASES_D SD
+#define PHASES_H SH
+#define PHASES_W SW
+#else
+#define INNER (CG < 8)
+#define STEP_D SD
+#define STEP_H SH
+#define STEP_W SW
+#define PHASES_D 1
+#define PHASES_H 1
+#define PHASES_W 1
+#endif
+#define PHASES (PHASES_D * PHASES_H * PHASES_W)
+
+/* Inputs that a tile needs along one axis: from q0 * STEP + low, `span` of them. */
+static constexpr __host__ __device__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
+static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, int stride)
+{
+    int reach = (kernel - 1) * dilation - pad;
+    return TRANSPOSED ? (reach > 0 ? -ceil_div(reach, stride) : 0) : -pad;
+}
+static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation, int stride)
+{
+    int high = TRANSPOSED ? (stride - 1 + pad) / stride : (kernel - 1) * dilation - pad;
+    return (tile - 1) * (TRANSPOSED ? 1 : stride) + high - low(pad, kernel, dilation, stride) + 1;
+}
+static constexpr int LOW_D = low(PD, KD, DD, SD), SPAN_D = span(TD, PD, KD, DD, SD);
+static constexpr int LOW_H = low(PH, KH, DH, SH), SPAN_H = span(TH, PH, KH, DH, SH);
+static constexpr int LOW_W = low(PW, KW, DW, SW), SPAN_W = INNER ? TW : span(TW, PW, KW, DW, SW);
+
+/* Along the width positions of one remainder modulo the step stand together, so that those of eight
+ * neighbouring outputs always are neighbours. */
+static constexpr int SPLIT = INNER ? 1 : STEP_W, PITCH = ceil_div(SPAN_W, SPLIT);
+static constexpr int PLANE = SPAN_D * SPAN_H * SPLIT * PITCH; /* positions, 16 bytes each */
+
+static constexpr int CHANNELS = INNER ? CG * KW : CG, OCTETS = ceil_div(CHANNELS, 8);
+static constexpr int CHUNK = OCTETS < CHUNK_OCTETS ? OCTETS : CHUNK_OCTETS;
+static constexpr int CHUNKS = ceil_div(OCTETS, CHUNK);
+static constexpr int BM = TD * TH * TW, TILES_N = ceil_div(KG, 128);
+static constexpr int BN = ceil_div(ceil_div(KG, TILES_N), 8 * WARPS_N) * 8 * WARPS_N;
+static constexpr int MF = BM / 16 / WARPS_M, NF = BN / 8 / WARPS_N; /* fragments of a warp */
+static constexpr int STAGE_OCTETS = 2 * STEPS, STAGE_BYTES = STAGE_OCTETS * BN * 16;
+static constexpr int TAPS_W = INNER ? 1 : KW;
+static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
+
+/* The octets that a block multiplies, in order: where the first position's lies in shared memory, of
+ * which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
+ * start[p + 1] - 1, once a chunk. */
+struct list {
+    int offset[ENTRIES], tap[ENTRIES], octet[ENTRIES], start[PHASES + 1];
+};
+
+/* Tap t of an axis in phase r: does it reach, and what does it add to the position? */
+static constexpr __host__ __device__ bool reaches(int t, int r, int pad, int dilation, int stride)
+{
+    return !TRANSPOSED || (r + pad - t * dilation) % stride == 0;
+}
+static constexpr __host__ __device__ int shift(int t, int r, int pad, int dilation, int stride, int low)
+{
+    return (TRANSPOSED ? (r + pad - t * dilation) / stride : t * dilation - pad) - low;
+}
+
+static constexpr __host__ __device__ list make_list()
+{
+    list l = {};
+    int n = 0, p = 0;
+    for (int rd = 0; rd < PHASES_D; rd++)
+        for (int rh = 0; rh < PHASES_H; rh++)
+            for (int rw = 0; rw < PHASES_W; rw++, p++) {
+                l.start[p] = n / STAGE_OCTETS;
+                for (int o = 0; o < CHUNK; o++)
+                    for (int i = 0; i < KD * KH * TAPS_W; i++) {
+                        /* ascending positions: a transposed convolution's taps walk backwards */
+                        int tap = TRANSPOSED ? KD * KH * TAPS_W - 1 - i : i;
+                        int d = tap / (KH * TAPS_W), h = tap / TAPS_W % KH, w = tap % TAPS_W;
+                        if (!reaches(d, rd, PD, DD, SD) || !reaches(h, rh, PH, DH, SH) ||
+                            !reaches(w, rw, PW, DW, SW))
+                            continue;
+                        int at = INNER ? 0 : shift(w, rw, PW, DW, SW, LOW_W);
+                        l.offset[n] = o * PLANE + (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
+                                                   shift(h, rh, PH, DH, SH, LOW_H)) * SPLIT * PITCH +
+                                      at % SPLIT * PITCH + at / SPLIT;
+                        l.tap[n] = tap;
+                        l.octet[n++] = o;
+                    }
+                while (n % STAGE_OCTETS) {
+                    l.offset[n] = l.offset[n - 1];
+                    l.tap[n++] = -1;
+                }
+            }
+    l.start[PHASES] = n / STAGE_OCTETS;
+    return l;
+}
+
+static __constant__ list todo = make_list();
+static constexpr int STAGES_ALL = make_list().start[PHASES] * CHUNKS;
+
+extern __shared__ __align__(128) unsigned char shared[];
+static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
+static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
+
+static __device__ __forceinline__ unsigned pack(float lo, float hi)
+{
+    unsigned pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+/* The power of two that takes a largest value of these bits to 2^14; 1 for none. */
+static __device__ __forceinline__ float power(unsigned peak)
+{
+    unsigned e = 268 - (peak >> 23);
+    return peak ? __uint_as_float((e > 254 ? 254 : e) << 23) : 1.0f;
+}
+
+static __device__ __forceinline__ unsigned finite_bits(float v)
+{
+    unsigned bits = __float_as_uint(v) & 0x7fffffff;
+    return bits < 0x7f800000 ? bits : 0;
+}
+
+/* Weights, once: a block an output channel. packed[group][tile of channels][octet][channel][8]. */
+extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned short *packed,
+                                        float *unscale)
+{
+    __shared__ unsigned peak;
+    int tile = blockIdx.x / BN, n = tile % TILES_N * BN + blockIdx.x % BN, g = tile / TILES_N;
+    const int taps = KD * KH * KW;
+    const long long per_c = TRANSPOSED ? (long long)KG * taps : taps;
+    const float *mine = TRANSPOSED ? w + ((long long)g * CG * KG + n) * taps
+                                   : w + ((long long)g * KG + n) * CG * taps;
+    unsigned most = 0;
+
+    if (threadIdx.x == 0)
+        peak = 0;
+    __syncthreads();
+    for (int i = threadIdx.x; n < KG && i < CG * taps; i += blockDim.x)
+        most = max(most, finite_bits(mine[i / taps * per_c + i % taps]));
+    atomicMax(&peak, most);
+    __syncthreads();
+    float scale = power(peak);
+    if (threadIdx.x == 0)
+        unscale[blockIdx.x] = 1.0f / scale;
+    packed += ((long long)tile * STAGES_ALL * STAGE_OCTETS * BN + blockIdx.x % BN) * 8 + threadIdx.x % 8;
+    for (int p = 0; p < PHASES; p++)
+        for (int chunk = 0; chunk < CHUNKS; chunk++) {
+            int first = todo.start[p] * STAGE_OCTETS, count = todo.start[p + 1] * STAGE_OCTETS - first;
+            for (int i = threadIdx.x / 8; i < count; i += blockDim.x / 8) {
+                int v = (chunk * CHUNK + todo.octet[first + i]) * 8 + threadIdx.x % 8;
+                int tap = todo.tap[first + i];
+                int c = INNER ? v / KW : v, t = INNER ? tap * KW + v % KW : tap;
+                float value = n < KG && tap >= 0 && v < CHANNELS ? mine[c * per_c + t] * scale : 0;
+                packed[((long long)first * CHUNKS + chunk * count + i) * BN * 8] =
+                    (unsigned short)pack(value, 0);
+            }
+        }
+}
+
+/* The inputs under a tile, one chunk of channels, times `scale`; returns the bits of the largest. */
+static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk, int d0,
+                                                     int h0, int w0, float scale)
+{
+    const long long channel = (long long)ID * IH * IW;
+    unsigned most = 0;
+
+#pragma unroll 2
+    for (int i = threadIdx.x; i < CHUNK * SPAN_D * SPAN_H * SPAN_W; i += THREADS) {
+        int w = i % SPAN_W, h = i / SPAN_W % SPAN_H, d = i / (SPAN_W * SPAN_H) % SPAN_D;
+        int octet = i / (SPAN_W * SPAN_H * SPAN_D), left = CHANNELS - (chunk * CHUNK + octet) * 8;
+        int at_w = INNER ? (w0 + w) * SW - PW : w0 * STEP_W + LOW_W + w;
+        int at_d = d0 * STEP_D + LOW_D + d, at_h = h0 * STEP_H + LOW_H + h;
+        bool inside = (unsigned)at_d < ID && (unsigned)at_h < IH;
+        const float *p = x + ((long long)at_d * IH + at_h) * IW + at_w;
+        float v[8];
+#pragma unroll
+        for (int e = 0; e < 8; e++) {
+            v[e] = 0;
+#if INNER
+            int u = octet * 8 + e, t = u % KW * DW;
+            if (e < left && inside && (unsigned)(at_w + t) < IW)
+                v[e] = p[u / KW * channel + t];
+#else
+            if (e < left && inside && (unsigned)at_w < IW)
+                v[e] = p[((chunk * CHUNK + octet) * 8 + e) * channel];
+#endif
+        }
+#pragma unroll
+        for (int e = 0; e < 8; e++)
+            most = max(most, finite_bits(v[e]));
+        uint4 packed = make_uint4(pack(v[0] * scale, v[1] * scale), pack(v[2] * scale, v[3] * scale),
+                                  pack(v[4] * scale, v[5] * scale), pack(v[6] * scale, v[7] * scale));
+        int at = octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
+        reinterpret_cast<uint4 *>(shared)[at] = packed;
+    }
+    return most;
+}
+
+/* One chunk's inputs in shared memory for all; returns the scale they have. */
+static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, int chunk, int d0,
+                                                   int h0, int w0)
+{
+    unsigned *peak = reinterpret_cast<unsigned *>(shared + PEAKS) + chunk % 2;
+    float scale = 1;
+
+    if (threadIdx.x == 0)
+        *peak = 0;
+    __syncthreads();
+    for (int again = 0; again < 2; again++) {
+        unsigned most = load_tile(x, chunk, d0, h0, w0, scale);
+        if (!again) {
+            for (int i = 16; i > 0; i /= 2)
+                most = max(most, __shfl_xor_sync(~0u, most, i));
+            if (threadIdx.x % 32 == 0)
+                atomicMax(peak, most);
+        }
+        __syncthreads();
+        /* from 2^-8 to 2^15 f16 loses no more than 2^-17 of the largest to its smallest step */
+        if (again || !*peak || (*peak >= 119u << 23 && *peak < 142u << 23))
+            break;
+        scale = power(*peak);
+    }
+    return scale;
+}
+
+static __device__ __forceinline__ void ldmatrix(unsigned r[4], unsigned addr)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(addr)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* Row m of the tile: eight neighbours along the width, then eight of those along the height, or along
+ * the width too where the tile is a line. */
+struct place {
+    int d, h, w;
+};
+static __device__ __forceinline__ place place_of(int m)
+{
+    int i = m / 8 % 8, j = m % 8, c = m / 64;
+#if TW % 64 == 0
+    return {c / (TW / 64) / TH, c / (TW / 64) % TH, c % (TW / 64) * 64 + i * 8 + j};
+#else
+    return {c / (TW / 8 * (TH / 8)), c / (TW / 8) % (TH / 8) * 8 + i, c % (TW / 8) * 8 + j};
+#endif
+}
+
+/* Starts copying stage s of the weights; past the end it only counts. */
+static __device__ __forceinline__ void copy_stage(const unsigned char *weights, int s)
+{
+    unsigned to = (unsigned)__cvta_generic_to_shared(shared) + RING + s % STAGES * STAGE_BYTES;
+    if (s < STAGES_ALL)
+        for (int i = threadIdx.x; i < STAGE_BYTES / 16; i += THREADS)
+            asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + i * 16),
+                         "l"(weights + (long long)s * STAGE_BYTES + i * 16)
+                         : "memory");
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/* The products of one stage; rows: this lane's position of each fragment. */
+static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsigned rows[MF],
+                                                unsigned ring, int first, int slot)
+{
+    int lane = threadIdx.x % 32, wn = threadIdx.x / 32 % WARPS_N * (BN / WARPS_N);
+
+#pragma unroll
+    for (int k = 0; k < STEPS; k++) {
+        unsigned a[MF][4], b[(NF + 1) / 2][4];
+        unsigned at = todo.offset[first + 2 * k + lane / 16] * 16;
+        unsigned w = ring + slot * STAGE_BYTES + ((2 * k + lane / 8 % 2) * BN + wn + lane % 8) * 16;
+#pragma unroll
+        for (int i = 0; i < MF; i++)
+            ldmatrix(a[i], rows[i] + at);
+#pragma unroll
+        for (int j = 0; j < NF; j += 2)
+            ldmatrix(b[j / 2], w + (j + (j + 1 < NF ? lane / 16 : 0)) * 128);
+#pragma unroll
+        for (int i = 0; i < MF; i++)
+#pragma unroll
+            for (int j = 0; j < NF; j++)
+                mma(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
+    }
+}
+
+/* A phase's sums to their outputs. y: its first channel's image, of `left`; q0: the tile's first. */
+static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
+                                             int phase, const place &q0, float factor,
+                                             const float *unscale, const float *bias, int left)
+{
+    const long long channel = (long long)OD * OH * OW;
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    int rw = phase % PHASES_W, rh = phase / PHASES_W % PHASES_H, rd = phase / (PHASES_W * PHASES_H);
+    int n0 = warp % WARPS_N * (BN / WARPS_N) + lane % 4 * 2;
+
+#pragma unroll
+    for (int j = 0; j < NF; j++)
+#pragma unroll
+        for (int e = 0; e < 2; e++) {
+            int n = n0 + j * 8 + e;
+            float scale = unscale[n] * factor, add = BIAS && n < left ? bias[n] : 0;
+            float *plane = y + n * channel;
+#pragma unroll
+            for (int i = 0; i < MF * 2; i++) {
+                place p = place_of((warp / WARPS_N * MF + i / 2) * 16 + i % 2 * 8 + lane / 4);
+                int d = (q0.d + p.d) * PHASES_D + rd, h = (q0.h + p.h) * PHASES_H + rh;
+                int w = (q0.w + p.w) * PHASES_W + rw;
+                if (n < left && d < OD && h < OH && w < OW)
+                    plane[((long long)d * OH + h) * OW + w] = sum[i / 2][j][i % 2 * 2 + e] * scale + add;
+            }
+        }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
+    conv(const float *__restrict__ x, const unsigned char *__restrict__ packed,
+         const float *__restrict__ unscale,
+#if BIAS
+         const float *__restrict__ bias,
+#endif
+         float *__restrict__ y)
+{
+#if !BIAS
+    const float *bias = 0;
+#endif
+    const int tiles_w = ceil_div(ceil_div(OW, PHASES_W), TW), tiles_h = ceil_div(ceil_div(OH, PHASES_H), TH);
+    const int tiles_d = ceil_div(ceil_div(OD, PHASES_D), TD);
+    int t = blockIdx.x / TILES_N, n0 = blockIdx.x % TILES_N * BN, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    place q0 = {t / (tiles_w * tiles_h) % tiles_d * TD, t / tiles_w % tiles_h * TH, t % tiles_w * TW};
+    int image = t / (tiles_w * tiles_h * tiles_d), g = image % GROUPS;
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared), rows[MF];
+    float sum[MF][NF][4] = {}, scale = 1;
+
+    x += (long long)image * CG * ID * IH * IW;
+    y += ((long long)image * KG + n0) * OD * OH * OW;
+    packed += (long long)(g * TILES_N + n0 / BN) * STAGES_ALL * STAGE_BYTES;
+    unscale += g * TILES_N * BN + n0;
+    bias += BIAS ? g * KG + n0 : 0;
+#pragma unroll
+    for (int i = 0; i < MF; i++) {
+        place p = place_of((warp / WARPS_N * MF + i) * 16 + lane % 16);
+        rows[i] = base + ((p.d * STEP_D * SPAN_H + p.h * STEP_H) * SPLIT * PITCH + p.w) * 16;
+    }
+#pragma unroll
+    for (int s = 0; s < STAGES - 1; s++)
+        copy_stage(packed, s);
+    if (CHUNKS == 1)
+        scale = load_chunk(x, 0, q0.d, q0.h, q0.w);
+    for (int phase = 0, s = 0; phase < PHASES; phase++) {
+        int first = todo.start[phase], end = todo.start[phase + 1];
+#pragma unroll 1
+        for (int chunk = 0; chunk < CHUNKS && first < end; chunk++) {
+            if (CHUNKS > 1) {
+                __syncthreads();
+                float now = load_chunk(x, chunk, q0.d, q0.h, q0.w);
+#pragma unroll
+                for (int i = 0; i < MF * NF * 4; i++)
+                    sum[i / 4 / NF][i / 4 % NF][i % 4] *= now / scale;
+                scale = now;
+            }
+#pragma unroll 1
+            for (int k = first; k < end; k++, s++) {
+                asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+                __syncthreads();
+                copy_stage(packed, s + STAGES - 1);
+                multiply(sum, rows, base + RING, k * STAGE_OCTETS, s % STAGES);
+            }
+        }
+        store(y, sum, phase, q0, 1 / scale, unscale, bias, KG - n0);
+#pragma unroll
+        for (int i = 0; i < MF * NF * 4; i++)
+            sum[i / 4 / NF][i / 4 % NF][i % 4] = 0;
+    }
+}
