@@ -32,3 +32,11 @@ int bind_eval(struct binder *b, const struct jpath *place, const struct expr *ex
 /* The steps of "launches" or "prepare", once parameters and buffers are bound. */
 int bind_steps(struct binder *b, bool prepare, const struct plan_launch *from, size_t n,
                struct bound_launch **ret, size_t *ret_n);
+
+/* One argument of a launch; `prepare`: it stands in "prepare". */
+int bind_arg(struct binder *b, const struct jpath *place, const struct plan_arg *arg, bool prepare,
+             struct bound_arg *ret);
+
+/* A library step: its arguments, and that its buffers are as large as its sizes say. */
+int bind_library(struct binder *b, const struct jpath *step, const struct plan_launch *from, bool prepare,
+                 struct bound_launch *to);

@@ -66,8 +66,8 @@ static int check_prepare(struct binder *b, const struct jpath *place, int64_t in
                      buffer->name, tensor_role_name(buffer->role));
 }
 
-static int bind_arg(struct binder *b, const struct jpath *place, const struct plan_arg *arg, bool prepare,
-                    struct bound_arg *ret)
+int bind_arg(struct binder *b, const struct jpath *place, const struct plan_arg *arg, bool prepare,
+             struct bound_arg *ret)
 {
     ret->kind = BOUND_ARG_KIND_INT;
     if (!arg->name) {
@@ -232,8 +232,9 @@ int bind_steps(struct binder *b, bool prepare, const struct plan_launch *from, s
     struct jpath list = { NULL, prepare ? "prepare" : "launches", 0 };
     for (size_t i = 0; i < n; i++) {
         struct jpath step = { &list, NULL, i };
-        int r = from[i].kernel ? bind_kernel(b, &step, &from[i], prepare, &steps[i])
-                               : bind_memset(b, &step, &from[i], prepare, &steps[i]);
+        int r = from[i].kernel    ? bind_kernel(b, &step, &from[i], prepare, &steps[i])
+            : from[i].library ? bind_library(b, &step, &from[i], prepare, &steps[i])
+                              : bind_memset(b, &step, &from[i], prepare, &steps[i]);
         if (r < 0) {
             return r;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernelbench/candidate.h"
 #include "base/util.h"
+#include "kernelbench/library.h"
 
 static void write_triple(struct jwriter *w, const char *key, const int64_t dims[3])
 {
@@ -37,19 +38,23 @@ static void write_arg(struct jwriter *w, const struct bound_arg *arg)
 static void write_launch(struct jwriter *w, const struct bound_launch *launch)
 {
     jwrite_open(w, NULL, '{');
-    if (!launch->kernel) {
+    if (!launch->kernel && !launch->library) {
         jwrite_int(w, "memset", launch->buffer);
         jwrite_int(w, "value", launch->value);
         jwrite_close(w, '}');
         return;
     }
-    jwrite_string(w, "kernel", launch->kernel);
-    write_triple(w, "grid", launch->grid);
-    write_triple(w, "block", launch->block);
-    write_triple(w, "cluster", launch->cluster);
-    jwrite_int(w, "shared", launch->shared);
-    jwrite_bool(w, "cooperative", launch->cooperative);
-    jwrite_bool(w, "programmatic", launch->programmatic);
+    if (launch->library) {
+        jwrite_string(w, "library", launch->library->name);
+    } else {
+        jwrite_string(w, "kernel", launch->kernel);
+        write_triple(w, "grid", launch->grid);
+        write_triple(w, "block", launch->block);
+        write_triple(w, "cluster", launch->cluster);
+        jwrite_int(w, "shared", launch->shared);
+        jwrite_bool(w, "cooperative", launch->cooperative);
+        jwrite_bool(w, "programmatic", launch->programmatic);
+    }
     jwrite_open(w, "args", '[');
     for (size_t i = 0; i < launch->n_args; i++) {
         write_arg(w, &launch->args[i]);

@@ -62,7 +62,8 @@ struct bound_arg {
 };
 
 struct bound_launch {
-    const char *kernel; /* NULL: memset of buffer `buffer` to byte `value` */
+    const char *kernel; /* NULL: memset of buffer `buffer` to byte `value`, or a library's call */
+    const struct library_table *library; /* its arguments stand in `args`; an absent buffer is the number -1 */
     int64_t buffer, value;
     int64_t grid[3], block[3], cluster[3], shared;
     bool cooperative, programmatic;

@@ -63,8 +63,11 @@ struct plan_arg {
     const struct expr *expr; /* NULL if it is a name */
 };
 
+struct library_table;
+
 struct plan_launch {
-    const char *kernel;  /* NULL: a memset of `buffer` */
+    const char *kernel;  /* NULL: a memset of `buffer`, or `library` */
+    const struct library_table *library; /* NULL: none (kernelbench/library.h); else its arguments in `args` */
     const char *buffer;
     int value;
     size_t n_grid, n_block, n_cluster, n_args;

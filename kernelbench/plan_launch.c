@@ -115,8 +115,9 @@ static int read_steps(const json_t *doc, const char *key, bool required, const s
     for (size_t i = 0; i < n; i++) {
         struct jpath element = { &here, NULL, i };
         const json_t *step = json_array_get(list, i);
-        r = json_object_get(step, "memset") ? read_memset(step, &element, arena, &steps[i], err)
-                                            : read_kernel(step, &element, arena, &steps[i], err);
+        r = json_object_get(step, "memset")    ? read_memset(step, &element, arena, &steps[i], err)
+            : json_object_get(step, "library") ? plan_library(step, &element, arena, &steps[i], err)
+                                               : read_kernel(step, &element, arena, &steps[i], err);
         if (r < 0) {
             return r;
         }

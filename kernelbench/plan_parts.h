@@ -19,6 +19,10 @@ int plan_space(const json_t *doc, const struct jpath *at, struct arena *arena, s
 int plan_launches(const json_t *doc, const struct jpath *at, struct arena *arena, struct plan *plan,
                   struct err *err);
 
+/* One step with "library" in it. */
+int plan_library(const json_t *step, const struct jpath *at, struct arena *arena, struct plan_launch *launch,
+                 struct err *err);
+
 /* "compile": every option must be on the allow-list. */
 int plan_compile(const json_t *doc, const struct jpath *at, struct arena *arena, struct plan *plan,
                  struct err *err);

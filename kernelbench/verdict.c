@@ -103,6 +103,7 @@ static const struct member members[] = {
     { "precision_error", MEMBER_REAL, AT(precision_error) },
     { "precision_limit", MEMBER_REAL, AT(precision_limit) },
     { "remarks", MEMBER_TEXT, AT(remarks) },
+    { "libraries", MEMBER_TEXT, AT(libraries) },
     { "degenerate", MEMBER_TEXT, AT(degenerate) },
     { "device", MEMBER_TEXT, AT(device) },
     { "arch", MEMBER_TEXT, AT(arch) },

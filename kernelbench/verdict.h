@@ -75,6 +75,7 @@ struct verdict {
     double max_error;      /* largest absolute error seen in an accepted run */
     double precision_error, precision_limit; /* RMS over the outputs' spread, where nearest its limit */
     const char *remarks;    /* allowed, but worth knowing: "kernel k reads a clock; ...", "" */
+    const char *libraries;  /* whose work is in it besides the candidate's: "cuBLASLt 13.0.1", "" */
     struct verdict_sanitizer sanitizer;
     const char *degenerate; /* trivial candidates that pass this task: "zeros, constant"; "" */
     const char *device, *arch, *driver, *compiler, *task, *candidate; /* hex ids */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "evaluator/worker/device.h"
+#include "base/buf.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "evaluator/worker/channel.h"
 #include "evaluator/worker/copy.h"
 #include "evaluator/worker/degenerate.h"
 #include "evaluator/worker/judge.h"
+#include "evaluator/worker/library.h"
 #include "evaluator/worker/oracle.h"
 #include "evaluator/worker/peaks.h"
 #include "evaluator/worker/profile.h"
@@ -81,6 +83,32 @@ static int serve_setup(struct device *d, const char *blob, size_t len, struct er
     return reply(d, r == 0 ? json_pack("{s:b}", "ok", 1) : refusal(&why), err);
 }
 
+/* "libraries": those whose work the candidate's launches are. */
+static void name_libraries(const struct device *d, const struct job *job, json_t *result)
+{
+    bool used[LIBRARY_CALLS] = { false };
+    for (size_t c = 0; c < job->n_cases; c++) {
+        const struct bound *b = job->cases[c].candidate.bound;
+        for (size_t i = 0; b && i < b->n_launches + b->n_prepare; i++) {
+            const struct bound_launch *l = i < b->n_launches ? &b->launches[i] : &b->prepare[i - b->n_launches];
+            if (l->library) {
+                used[l->library->call] = true;
+            }
+        }
+    }
+    auto_buf struct buf text;
+    buf_init(&text, 256);
+    for (size_t i = 0; i < LIBRARY_CALLS; i++) {
+        const char *version = used[i] ? libraries_version(d->gpu.libraries, (enum library_call)i) : NULL;
+        if (version) {
+            buf_printf(&text, "%s%s", text.len ? ", " : "", version);
+        }
+    }
+    if (text.len) {
+        json_object_set_new(result, "libraries", json_string(text.at));
+    }
+}
+
 /* A job that can't be read is a bug of the agent, not a verdict. */
 static int serve_judge(struct device *d, const json_t *json, const char *blob, size_t len,
                        bool task_only, struct err *err)
@@ -105,6 +133,7 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     json_t *result = r < 0 ? refusal(&why)
         : task_only ? judge_task(&tools, job, arena) : judge_run(&tools, job, arena);
     oracle_close(&oracle);
+    name_libraries(d, job, result);
     return reply(d, result, err);
 }
 
@@ -244,9 +273,21 @@ static int start(struct device *d, const struct device_config *config, struct se
         /* Where this fails, energy can still be had. */
         (void)!cupti_open(found ? NULL : config->profile, &d->gpu, &d->cupti, &d->cupti_says);
     }
+    struct library_places places;
+    library_look(&places);
+    if (r == 0) {
+        d->gpu.libraries = libraries_new(&places);
+    }
     if (r == 0 && !config->unsealed && !config->sanitizes) {
+        const char *readable[LIBRARY_CALLS];
+        size_t n = 0;
+        for (size_t i = 0; !d->gpu.modelled && i < LIBRARY_CALLS; i++) {
+            if (places.folder[i][0]) {
+                readable[n++] = places.folder[i];
+            }
+        }
         seal_limits();
-        r = seal_process(NULL, 0, ret_seal, err);
+        r = seal_process(readable, n, ret_seal, err);
     }
     return r;
 }
@@ -288,6 +329,7 @@ int device_serve(const struct device_config *config)
     }
     cupti_close(d.cupti);
     slabs_done(&d.slabs);
+    libraries_free(d.gpu.libraries, &d.gpu);
     gpu_close(&d.gpu);
     if (r == ERR_NOTFOUND) {
         return 0;

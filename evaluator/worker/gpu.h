@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "evaluator/worker/cuda_api.h"
 
+struct libraries;
+
 struct gpu {
     struct cuda_api cu;
     CUdevice device;
@@ -25,6 +27,7 @@ struct gpu {
     size_t total_memory;
     double bandwidth; /* bytes a second, theoretical; 0 if unknown */
     double context_ms;
+    struct libraries *libraries; /* for plans' library steps (library.h); NULL: none can be had */
 };
 
 /* ERR_ENVIRONMENT with a remedy. */

@@ -2,6 +2,7 @@
 #include "evaluator/worker/job.h"
 #include "base/jread.h"
 #include "base/util.h"
+#include "kernelbench/library.h"
 
 #include <string.h>
 
@@ -123,6 +124,36 @@ static int read_args(const json_t *json, const struct jpath *at, size_t n_buffer
     return r;
 }
 
+/* Sizes were checked against the buffers when the plan was bound; here only that it can be run at all. */
+static int read_library(const json_t *json, const struct jpath *at, size_t n_buffers, struct arena *arena,
+                        struct bound_launch *ret, struct err *err)
+{
+    const char *name;
+    int r = jread_string(json, "library", true, at, &name, err);
+    r = r < 0 ? r : read_args(json, at, n_buffers, 0, arena, ret, err);
+    ret->library = r < 0 ? NULL : library_find(name);
+    if (r == 0 && (!ret->library || ret->n_args != ret->library->n_args)) {
+        r = jread_fail(at, err, "no library step \"%.40s\" takes %zu arguments", name, ret->n_args);
+    }
+    size_t i = 0;
+    for (size_t k = 0; r == 0 && k < ret->library->n_members; k++) {
+        const struct library_member *m = &ret->library->members[k];
+        int64_t most = m->kind == LIBRARY_KIND_CHOICE ? 0 : INT32_MAX;
+        while (m->kind == LIBRARY_KIND_CHOICE && m->choices[most + 1]) {
+            most++;
+        }
+        for (size_t last = i + m->n; r == 0 && i < last; i++) {
+            const struct bound_arg *arg = &ret->args[i];
+            bool buffer = m->kind == LIBRARY_KIND_INPUT || m->kind == LIBRARY_KIND_OUTPUT;
+            bool good = arg->kind == BOUND_ARG_KIND_INT
+                ? (buffer ? !m->required && arg->value == -1 : arg->value >= 0 && arg->value <= most)
+                : buffer && arg->kind == BOUND_ARG_KIND_BUFFER;
+            r = good ? 0 : jread_fail(at, err, "argument %zu can't be \"%s\" of %s", i, m->name, name);
+        }
+    }
+    return r;
+}
+
 static int read_launch(const json_t *json, const struct jpath *at, size_t n_buffers,
                        size_t n_scalars, struct arena *arena, struct bound_launch *ret,
                        struct err *err)
@@ -130,6 +161,9 @@ static int read_launch(const json_t *json, const struct jpath *at, size_t n_buff
     if (json_object_get(json, "memset")) {
         int r = jread_int(json, "memset", true, 0, (int64_t)n_buffers - 1, at, &ret->buffer, err);
         return r < 0 ? r : jread_int(json, "value", true, 0, 255, at, &ret->value, err);
+    }
+    if (json_object_get(json, "library")) {
+        return read_library(json, at, n_buffers, arena, ret, err);
     }
     const char *kernel;
     int r = jread_string(json, "kernel", true, at, &kernel, err);

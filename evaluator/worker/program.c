@@ -2,6 +2,7 @@
 #include "evaluator/worker/program.h"
 #include "base/buf.h"
 #include "base/util.h"
+#include "evaluator/worker/library.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -164,6 +165,11 @@ static int check_threads(struct program *p, const struct step *step, struct err 
 static int load_step(struct program *p, const struct job_case *one, struct step *step,
                      struct arena *arena, struct err *err)
 {
+    if (step->launch->library) {
+        return p->gpu->libraries
+            ? library_step_open(p->gpu->libraries, p->gpu, p->bound, step->launch, &step->library, err)
+            : err_set(err, ERR_UNSUPPORTED, "this worker runs no libraries");
+    }
     if (!step->launch->kernel) {
         const struct bound_buffer *b = &p->bound->buffers[step->launch->buffer];
         step->bytes = (size_t)b->count * dtype_size(b->dtype);
@@ -175,6 +181,11 @@ static int load_step(struct program *p, const struct job_case *one, struct step 
     return r < 0 ? r : check_threads(p, step, err);
 }
 
+static const char *name_of(const struct bound_launch *launch)
+{
+    return launch->kernel ? launch->kernel : launch->library ? launch->library->name : "memset";
+}
+
 static int load_steps(struct program *p, const struct job_case *one, const char *what,
                       const struct bound_launch *launches, size_t n, struct step **ret,
                       struct arena *arena, struct err *err)
@@ -184,8 +195,7 @@ static int load_steps(struct program *p, const struct job_case *one, const char 
         (*ret)[i].launch = &launches[i];
         int r = load_step(p, one, &(*ret)[i], arena, err);
         if (r < 0) {
-            err_wrap(err, "%s[%zu] (%s)", what, i,
-                     launches[i].kernel ? launches[i].kernel : "memset");
+            err_wrap(err, "%s[%zu] (%s)", what, i, name_of(&launches[i]));
             return r;
         }
     }
@@ -214,8 +224,18 @@ int program_load(struct program *p, struct gpu *gpu, const struct job_image *ima
     return r;
 }
 
+static void close_steps(struct step *steps, size_t n)
+{
+    for (size_t i = 0; steps && i < n; i++) {
+        library_step_close(steps[i].library);
+        steps[i].library = NULL;
+    }
+}
+
 void program_unload(struct program *p)
 {
+    close_steps(p->prepare, p->n_prepare);
+    close_steps(p->launches, p->n_launches);
     if (p->module && !p->gpu->broken) {
         p->gpu->cu.cuModuleUnload(p->module);
     }
@@ -295,11 +315,18 @@ static int run_steps(struct program *p, const char *what, const struct step *ste
                      struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
+        if (steps[i].library) {
+            int r = library_step_run(steps[i].library, p->buffers, err);
+            if (r < 0) {
+                err_wrap(err, "%s[%zu] (%s)", what, i, name_of(steps[i].launch));
+                return r;
+            }
+            continue;
+        }
         CUresult result = run_step(p, &steps[i], i == 0);
         if (result != CUDA_SUCCESS) {
             char place[256];
-            const char *kernel = steps[i].launch->kernel;
-            snprintf(place, sizeof(place), "%s[%zu] (%.150s)", what, i, kernel ? kernel : "memset");
+            snprintf(place, sizeof(place), "%s[%zu] (%.150s)", what, i, name_of(steps[i].launch));
             return gpu_check(p->gpu, result, place, err);
         }
     }

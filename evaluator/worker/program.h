@@ -18,7 +18,8 @@ enum { PROGRAM_IMAGE_PAD = 64 };
 
 struct step {
     const struct bound_launch *launch;
-    CUfunction function; /* NULL: a memset */
+    CUfunction function; /* NULL: a memset, or a library's call */
+    struct library_step *library;
     size_t bytes;        /* of a memset */
     uint64_t *values;    /* one word a parameter */
     void **params;
