@@ -10,7 +10,7 @@
 
 extern const struct command command_optimize, command_resume, command_eval, command_doctor,
     command_bench, command_memory, command_prompt, command_report, command_ledger,
-    command_replay, command_kernelbench, command_tune;
+    command_replay, command_kernelbench, command_tune, command_export;
 
 /* Writes JSON to FILE or stdout ("-"), with a newline; takes the value. */
 int output_json(const char *file, json_t *json, struct err *err);

@@ -40,7 +40,7 @@ struct subject {
 static void say(const struct exporting *x, const struct result *of, const char *what, const char *text)
 {
     if (!(x->options->json && str_eq(x->options->json, "-"))) {
-        printf("%d/%-3d %-36.36s %s%s\n", of->level, of->id, of->name, what, text);
+        printf("%d/%-3d %-36.36s %s%.*s\n", of->level, of->id, of->name, what, (int)strcspn(text, "\n"), text);
     }
 }
 

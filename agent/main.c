@@ -8,7 +8,7 @@
 static const struct command *const commands[] = {
     &command_optimize, &command_resume, &command_tune,   &command_eval,   &command_report, &command_ledger,
     &command_replay,   &command_memory,   &command_prompt, &command_doctor, &command_bench,
-    &command_kernelbench,
+    &command_kernelbench, &command_export,
 };
 
 static void print_help(FILE *out)

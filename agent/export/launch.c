@@ -28,7 +28,7 @@ CUresult @name@_open(struct @name@ *k, const void *image)
     r = cuModuleLoadData(&k->module, image);
     r = r != CUDA_SUCCESS ? r : load_steps(k->module, launches, N_LAUNCHES, k->launches);
     r = r != CUDA_SUCCESS ? r : load_steps(k->module, prepare, N_PREPARE, k->prepare);
-    for (unsigned i = 0; r == CUDA_SUCCESS && i < N_SCRATCH; i++) {
+    for (int i = 0; r == CUDA_SUCCESS && i < N_SCRATCH; i++) {
         r = cuMemAlloc(&k->scratch[i], scratch[i]);
     }
     if (r != CUDA_SUCCESS) {
@@ -39,7 +39,7 @@ CUresult @name@_open(struct @name@ *k, const void *image)
 
 void @name@_close(struct @name@ *k)
 {
-    for (unsigned i = 0; i < N_SCRATCH; i++) {
+    for (int i = 0; i < N_SCRATCH; i++) {
         if (k->scratch[i]) {
             cuMemFree(k->scratch[i]);
         }
