@@ -107,18 +107,56 @@ void kit_read(struct sim_kit *kit, uint64_t addr, void *bytes, size_t n)
     assert_int_equal(vmem_read(kit->mem, addr, bytes, n), 0);
 }
 
-static int run_blocks(struct sim_kit *kit, const struct exec_launch *l)
+static void block_id(const struct exec_launch *l, uint64_t b, uint32_t ret[3])
+{
+    ret[0] = (uint32_t)(b % l->grid[0]);
+    ret[1] = (uint32_t)(b / l->grid[0] % l->grid[1]);
+    ret[2] = (uint32_t)(b / l->grid[0] / l->grid[1]);
+}
+
+static int run_blocks(struct sim_kit *kit, const struct exec_launch *l, uint64_t blocks)
 {
     struct exec_scratch *x;
+    uint32_t id[3];
     exec_scratch_new(&x);
     int rc = exec_scratch_prepare(x, l);
-    uint64_t blocks = (uint64_t)l->grid[0] * l->grid[1] * l->grid[2];
     for (uint64_t b = 0; b < blocks && !rc; b++) {
-        uint32_t id[3] = {(uint32_t)(b % l->grid[0]), (uint32_t)(b / l->grid[0] % l->grid[1]),
-                          (uint32_t)(b / l->grid[0] / l->grid[1])};
+        block_id(l, b, id);
         rc = exec_block(x, id, &kit->counts, &kit->fault);
     }
     exec_scratch_free(x);
+    return rc;
+}
+
+static int run_in_turns(struct sim_kit *kit, const struct exec_launch *l, uint64_t blocks)
+{
+    enum { QUANTUM = 4096 };
+    struct exec_scratch **x = calloc(blocks, sizeof(*x));
+    bool *done = calloc(blocks, sizeof(*done));
+    uint64_t left = blocks;
+    uint32_t id[3];
+    int rc = 0;
+    for (uint64_t b = 0; b < blocks && !rc; b++) {
+        rc = exec_scratch_new(&x[b]);
+        rc = rc ? rc : exec_scratch_prepare(x[b], l);
+        block_id(l, b, id);
+        if (!rc)
+            exec_block_start(x[b], id);
+    }
+    while (left && !rc) {
+        for (uint64_t b = 0; b < blocks && rc >= 0; b++) {
+            if (done[b])
+                continue;
+            rc = exec_block_step(x[b], QUANTUM, &kit->counts, &kit->fault);
+            done[b] = rc == 0;
+            left -= rc == 0;
+        }
+        rc = rc < 0 ? rc : 0;
+    }
+    for (uint64_t b = 0; b < blocks; b++)
+        exec_scratch_free(x[b]);
+    free(done);
+    free(x);
     return rc;
 }
 
@@ -144,7 +182,8 @@ int kit_run_raw(struct sim_kit *kit, const char *kernel, const uint32_t grid[3],
     memcpy(l.block, block, sizeof(l.block));
     memset(&kit->counts, 0, sizeof(kit->counts));
     memset(&kit->fault, 0, sizeof(kit->fault));
-    rc = run_blocks(kit, &l);
+    uint64_t blocks = (uint64_t)grid[0] * grid[1] * grid[2];
+    rc = kit->in_turns ? run_in_turns(kit, &l, blocks) : run_blocks(kit, &l, blocks);
     exec_program_free(program);
     return rc;
 }

@@ -18,6 +18,7 @@ struct sim_kit {
     unsigned checks;
     uint64_t budget;
     uint32_t shared; /* dynamic */
+    bool in_turns;   /* all blocks at once, as a cooperative launch has them; few, then */
 };
 
 void kit_init(struct sim_kit *kit); /* all checks on */

@@ -129,6 +129,7 @@ static int run_launch(struct sim_kit *kit, const struct task *task, const struct
         block[i] = (uint32_t)l->block[i];
     }
     kit->shared = (uint32_t)l->shared;
+    kit->in_turns = l->cooperative;
     return kit_run(kit, l->kernel, grid, block, args);
 }
 
@@ -227,12 +228,17 @@ static void run_candidate(struct runner *r, const struct task *task, const char 
         r->failed++;
         return;
     }
+    size_t n_small = 0, small = 0;
+    for (size_t i = 1; i < task->n_shapes; i++)
+        n_small += task_shape_is_small(task, &task->shapes[i]);
     r->candidates++;
-    for (size_t i = 0; i < task->n_shapes; i++) {
+    for (size_t i = 1; i < task->n_shapes; i++) {
         auto_free char *label = xprintf("%s %s", name, task->shapes[i].name);
-        bool turn = i == 1 + r->candidates % (task->n_shapes - 1);
+        if (!task_shape_is_small(task, &task->shapes[i])) /* a GPU's alone */
+            continue;
+        bool turn = small++ == r->candidates % n_small;
         bool wanted = r->filter ? !strcmp(r->filter, "all") || strstr(label, r->filter) : turn;
-        if (!wanted || task->shapes[i].use == SHAPE_USE_DEFAULT)
+        if (!wanted)
             continue;
         r->ran++;
         if (!run_shape(task, &task->shapes[i], c, i % 2 ? "sm_90a" : "sm_100a", label))
