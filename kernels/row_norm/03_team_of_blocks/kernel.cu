@@ -11,29 +11,31 @@
 #define EMPTY 0xffffffffffffffffull
 typedef unsigned long long word;
 constexpr long long SHARE = (COLS / 4 + TEAM - 1) / TEAM; /* packs of a block */
-constexpr long long ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
+constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
 constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
 constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
 constexpr int ON_CHIP = IN_REGS + IN_SHARED;
 constexpr int UNROLL = 4;
 
+constexpr int NO_EDGE = (int)0x80000000;
+static_assert(SHARE < 1 << 28, "offsets within a share are ints");
+
 struct slice {
-  const float4 *in;
-  float4 *out;
-  long long edge; /* the element that this thread takes alone, or -1 */
-  long long packs; /* of this block */
+  long long at; /* of its first pack, in elements */
+  int packs;
+  int edge; /* the element that this thread takes alone, counted from `at`; NO_EDGE: none */
 };
 
-static __device__ __forceinline__ slice slice_of(const float *x, float *y, long long r, int member)
+static __device__ __forceinline__ slice slice_of(long long r, int member)
 {
   const long long start = r * COLS;
-  const long long head = min(-start & 3, (long long)COLS), packs = (COLS - head) / 4, tail = COLS - head - 4 * packs;
-  const long long from = member * SHARE;
-  slice s = {(const float4 *)(x + start + head) + from, (float4 *)(y + start + head) + from, -1, min(SHARE, packs - from)};
+  const int head = (int)min(-start & 3, (long long)COLS), tail = (int)((COLS - head) % 4);
+  const long long packs = (COLS - head) / 4, from = min(member * SHARE, packs);
+  slice s = {start + head + 4 * from, (int)min(SHARE, packs - from), NO_EDGE};
   if (COLS % 4 && member == 0 && THREAD < head)
-    s.edge = start + THREAD;
-  else if (COLS % 4 && member == 0 && THREAD >= 4 && THREAD < 4 + tail)
-    s.edge = start + head + 4 * packs + THREAD - 4;
+    s.edge = THREAD - head;
+  if (COLS % 4 && member == TEAM - 1 && THREAD >= 4 && THREAD < 4 + tail)
+    s.edge = 4 * s.packs + THREAD - 4;
   return s;
 }
 
@@ -49,17 +51,17 @@ static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from
                : "memory");
 }
 
-static __device__ __forceinline__ float4 load_pack(const slice &s, int k)
+static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
-  const long long i = (long long)k * BLOCK + THREAD;
-  return i < s.packs ? __ldcs(s.in + i) : make_float4(0, 0, 0, 0);
+  const int i = k * BLOCK + THREAD;
+  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
-static __device__ __forceinline__ void start_pack(float4 *keep, const slice &s, int k)
+static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
 {
-  const long long i = (long long)(IN_REGS + k) * BLOCK + THREAD;
+  const int i = (IN_REGS + k) * BLOCK + THREAD;
   if (i < s.packs)
-    copy_async(keep + k * BLOCK + THREAD, s.in + i);
+    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
@@ -74,32 +76,35 @@ template <int K> static __device__ __forceinline__ void add_kept(const float4 *k
   }
 }
 
-static __device__ __forceinline__ double add_streamed(const slice &s)
+static __device__ __forceinline__ double add_streamed(const float *x, const slice &s)
 {
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
   double sum = 0.0;
-  for (long long k = ON_CHIP; k < ROUNDS; k += UNROLL) {
+  for (int k = ON_CHIP; k < ROUNDS; k += UNROLL) {
     float4 v[UNROLL];
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
-      v[u] = (k + u) * BLOCK + THREAD < s.packs ? s.in[(k + u) * BLOCK + THREAD] : make_float4(0, 0, 0, 0);
+      v[u] = (k + u) * BLOCK + THREAD < s.packs ? in[(k + u) * BLOCK] : make_float4(0, 0, 0, 0);
     sum += (weigh(v[0]) + weigh(v[1])) + (weigh(v[2]) + weigh(v[3]));
   }
   return sum;
 }
 
 /* The last first: L2 has it. */
-static __device__ __forceinline__ void store_streamed(const slice &s, float scale)
+static __device__ __forceinline__ void store_streamed(const float *x, float *y, const slice &s, float scale)
 {
-  for (long long k = ROUNDS - UNROLL; k > ON_CHIP - UNROLL; k -= UNROLL) {
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
+  float4 *out = (float4 *)(y + s.at) + THREAD;
+  for (int k = ROUNDS - UNROLL; k > ON_CHIP - UNROLL; k -= UNROLL) {
     float4 v[UNROLL];
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(s.in + (k + u) * BLOCK + THREAD);
+        v[u] = __ldcs(in + (k + u) * BLOCK);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(s.out + (k + u) * BLOCK + THREAD, times(v[u], scale));
+        __stcs(out + (k + u) * BLOCK, times(v[u], scale));
   }
 }
 
@@ -154,7 +159,7 @@ static __device__ __forceinline__ float inverse_norm(double sum)
   return OP == 1 ? (float)((double)COLS / sum) : (float)(1.0 / sqrt(sum));
 }
 
-extern "C" __global__ void __launch_bounds__(BLOCK) row_norm(const float *__restrict__ x, float *__restrict__ y,
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) row_norm(const float *__restrict__ x, float *__restrict__ y,
                                                              word *mail, long long rows)
 {
   extern __shared__ float4 keep[]; /* KEEP packs of each thread */
@@ -162,43 +167,43 @@ extern "C" __global__ void __launch_bounds__(BLOCK) row_norm(const float *__rest
   const int member = blockIdx.x % TEAM, teams = gridDim.x / TEAM;
   float4 reg[IN_REGS + 1];
   long long r = blockIdx.x / TEAM;
-  slice s = slice_of(x, y, r, member);
+  slice s = slice_of(r, member);
 #pragma unroll
   for (int k = 0; k < IN_REGS; k++)
-    reg[k] = load_pack(s, k);
+    reg[k] = load_pack(x, s, k);
 #pragma unroll
   for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep, s, k);
+    start_pack(keep, x, s, k);
 
   while (r < rows) {
-    const float edge = s.edge >= 0 ? x[s.edge] : 0.0f;
+    const float edge = s.edge != NO_EDGE ? x[s.at + s.edge] : 0.0f;
     float sum = weigh(edge);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++)
       sum += weigh(reg[k]);
     add_kept<0>(keep, s, sum);
-    const float scale = inverse_norm(team_sum(cell, mail + r * TEAM, member, sum + add_streamed(s)));
+    const float scale = inverse_norm(team_sum(cell, mail + r * TEAM, member, sum + add_streamed(x, s)));
 
     r += teams;
-    const slice next = slice_of(x, y, min(r, rows - 1), member);
+    const slice next = slice_of(min(r, rows - 1), member);
     const bool more = r < rows;
-    if (s.edge >= 0)
-      y[s.edge] = edge * scale;
-    store_streamed(s, scale);
+    float4 *out = (float4 *)(y + s.at) + THREAD;
+    if (s.edge != NO_EDGE)
+      y[s.at + s.edge] = edge * scale;
+    store_streamed(x, y, s, scale);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (k * BLOCK + THREAD < s.packs)
-        __stcs(s.out + k * BLOCK + THREAD, times(reg[k], scale));
+        __stcs(out + k * BLOCK, times(reg[k], scale));
       if (more)
-        reg[k] = load_pack(next, k);
+        reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
-      const int i = (IN_REGS + k) * BLOCK + THREAD;
-      if (i < s.packs)
-        __stcs(s.out + i, times(keep[k * BLOCK + THREAD], scale));
+      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, times(keep[k * BLOCK + THREAD], scale));
       if (more)
-        start_pack(keep, next, k);
+        start_pack(keep, x, next, k);
     }
     s = next;
   }

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* Row softmax 2: a team of TEAM blocks holds a row on chip, so that x is read once.
+   Walking a row of 1.5 MB again means DRAM again. Here the blocks of a team share a row: a thread keeps REGS packs of 16
+   bytes in registers and KEEP in shared memory, filled by cp.async, so that all of the row is in flight at once. As packs
+   arrive a thread carries its maximum and its sum of exponentials; each block posts both as one 8-byte word to its box
+   in `mail`, which starts as a pattern that no pair has, and asks the boxes of its team until they are full: no fence,
+   no counter, one trip through L2. While a row is stored, the slots that it leaves take the team's next row. The launch
+   is cooperative, so that all blocks are there.
+   Rows of odd length start anywhere: the elements before the first 16-byte boundary and after the last are taken one by
+   one. What even all blocks don't hold is read again, the last part first, since L2 still has that.
+   Loses: the exponential is taken twice, which only pays as long as memory is the limit. */
+
+#define THREAD ((int)threadIdx.x)
+#define EMPTY 0xffffffffffffffffull
+#define FLOOR (-1.0e38f) /* finite, so that a thread without elements never forms inf - inf */
+#define PADDING __int_as_float(0xff800000) /* -inf: its exponential is 0 */
+#define LOG2E 1.4426950408889634f
+typedef unsigned long long word;
+constexpr long long SHARE = (COLS / 4 + TEAM - 1) / TEAM; /* packs of a block */
+constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
+constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
+constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
+constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int UNROLL = 4;
+
+constexpr int NO_EDGE = (int)0x80000000;
+static_assert(SHARE < 1 << 28, "offsets within a share are ints");
+
+struct slice {
+  long long at; /* of its first pack, in elements */
+  int packs;
+  int edge; /* the element that this thread takes alone, counted from `at`; NO_EDGE: none */
+};
+
+static __device__ __forceinline__ slice slice_of(long long r, int member)
+{
+  const long long start = r * COLS;
+  const int head = (int)min(-start & 3, (long long)COLS), tail = (int)((COLS - head) % 4);
+  const long long packs = (COLS - head) / 4, from = min(member * SHARE, packs);
+  slice s = {start + head + 4 * from, (int)min(SHARE, packs - from), NO_EDGE};
+  if (COLS % 4 && member == 0 && THREAD < head)
+    s.edge = THREAD - head;
+  if (COLS % 4 && member == TEAM - 1 && THREAD >= 4 && THREAD < 4 + tail)
+    s.edge = 4 * s.packs + THREAD - 4;
+  return s;
+}
+
+/* The sum of exp(x - peak) over some x, and their maximum. */
+struct tally {
+  float peak, sum;
+};
+
+static __device__ __forceinline__ float exp2_of(float v)
+{
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(v));
+  return r;
+}
+
+static __device__ __forceinline__ float exp_of(float v) { return exp2_of(v * LOG2E); }
+
+static __device__ __forceinline__ void add(tally &t, float4 v)
+{
+  const float peak = fmaxf(fmaxf(t.peak, v.x), fmaxf(fmaxf(v.y, v.z), v.w));
+  t.sum = fmaf(t.sum, exp_of(t.peak - peak),
+               (exp_of(v.x - peak) + exp_of(v.y - peak)) + (exp_of(v.z - peak) + exp_of(v.w - peak)));
+  t.peak = peak;
+}
+
+static __device__ __forceinline__ float4 padding() { return make_float4(PADDING, PADDING, PADDING, PADDING); }
+
+/* `norm` is 1 / sum, or its logarithm. */
+static __device__ __forceinline__ float result(float v, float peak, float norm)
+{
+  return OP == 1 ? exp_of(v - peak) * norm : v - peak - norm;
+}
+
+static __device__ __forceinline__ float4 result(float4 v, float peak, float norm)
+{
+  return make_float4(result(v.x, peak, norm), result(v.y, peak, norm), result(v.z, peak, norm), result(v.w, peak, norm));
+}
+
+static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
+{
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+               : "memory");
+}
+
+static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
+{
+  const int i = k * BLOCK + THREAD;
+  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : padding();
+}
+
+static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
+{
+  const int i = (IN_REGS + k) * BLOCK + THREAD;
+  if (i < s.packs)
+    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/* Adds the packs in shared memory in the order of their arrival. */
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, tally &t)
+{
+  if constexpr (K < IN_SHARED) {
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - 1 - K) : "memory");
+    if ((IN_REGS + K) * BLOCK + THREAD < s.packs)
+      add(t, keep[K * BLOCK + THREAD]);
+    add_kept<K + 1>(keep, s, t);
+  }
+}
+
+static __device__ __forceinline__ void add_streamed(const float *x, const slice &s, tally &t)
+{
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
+  for (int k = ON_CHIP; k < ROUNDS; k += UNROLL) {
+    float4 v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      v[u] = (k + u) * BLOCK + THREAD < s.packs ? in[(k + u) * BLOCK] : padding();
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      add(t, v[u]);
+  }
+}
+
+/* The last first: L2 has it. */
+static __device__ __forceinline__ void store_streamed(const float *x, float *y, const slice &s, float peak, float norm)
+{
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
+  float4 *out = (float4 *)(y + s.at) + THREAD;
+  for (int k = ROUNDS - UNROLL; k > ON_CHIP - UNROLL; k -= UNROLL) {
+    float4 v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        v[u] = __ldcs(in + (k + u) * BLOCK);
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        __stcs(out + (k + u) * BLOCK, result(v[u], peak, norm));
+  }
+}
+
+static __device__ __forceinline__ tally warp_merge(tally t)
+{
+  float top = t.peak;
+  for (int step = 16; step > 0; step /= 2)
+    top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, step));
+  float sum = t.sum * exp_of(t.peak - top);
+  for (int step = 16; step > 0; step /= 2)
+    sum += __shfl_xor_sync(0xffffffffu, sum, step);
+  return {top, sum};
+}
+
+/* `peak` is never a NaN, so no word is EMPTY. */
+static __device__ __forceinline__ void post(word *box, tally t)
+{
+  const word w = (word)__float_as_uint(t.peak) << 32 | __float_as_uint(t.sum);
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(box), "l"(w) : "memory");
+}
+
+static __device__ __forceinline__ tally fetch(const word *box)
+{
+  word w;
+  do
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
+  while (w == EMPTY);
+  return {__uint_as_float((unsigned)(w >> 32)), __uint_as_float((unsigned)w)};
+}
+
+/* The tally of all threads of the team, for everybody. */
+static __device__ __forceinline__ tally team_tally(tally *cell, word *mail, int member, tally t)
+{
+  t = warp_merge(t);
+  if (THREAD % 32 == 0)
+    cell[THREAD / 32] = t;
+  __syncthreads();
+  if (THREAD < 32) {
+    t = {FLOOR, 0.0f};
+    if (THREAD < BLOCK / 32)
+      t = cell[THREAD];
+    t = warp_merge(t);
+    if (TEAM > 1) {
+      if (THREAD == 0)
+        post(mail + member, t);
+      t = {FLOOR, 0.0f};
+      for (int m = THREAD; m < TEAM; m += 32) {
+        const tally u = fetch(mail + m);
+        const float top = fmaxf(t.peak, u.peak);
+        t = {top, t.sum * exp_of(t.peak - top) + u.sum * exp_of(u.peak - top)};
+      }
+      t = warp_merge(t);
+    }
+    if (THREAD == 0)
+      cell[32] = t;
+  }
+  __syncthreads();
+  return cell[32];
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) row_softmax(const float *__restrict__ x, float *__restrict__ y,
+                                                                word *mail, long long rows)
+{
+  extern __shared__ float4 keep[]; /* KEEP packs of each thread */
+  __shared__ tally cell[33];
+  const int member = blockIdx.x % TEAM, teams = gridDim.x / TEAM;
+  float4 reg[IN_REGS + 1];
+  long long r = blockIdx.x / TEAM;
+  slice s = slice_of(r, member);
+#pragma unroll
+  for (int k = 0; k < IN_REGS; k++)
+    reg[k] = load_pack(x, s, k);
+#pragma unroll
+  for (int k = 0; k < IN_SHARED; k++)
+    start_pack(keep, x, s, k);
+
+  while (r < rows) {
+    const float edge = s.edge != NO_EDGE ? x[s.at + s.edge] : PADDING;
+    tally t = {fmaxf(edge, FLOOR), 0.0f};
+    t.sum = exp_of(edge - t.peak);
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++)
+      add(t, reg[k]);
+    add_kept<0>(keep, s, t);
+    add_streamed(x, s, t);
+    t = team_tally(cell, mail + r * TEAM, member, t);
+    const float norm = OP == 1 ? 1.0f / t.sum : logf(t.sum);
+
+    r += teams;
+    const slice next = slice_of(min(r, rows - 1), member);
+    const bool more = r < rows;
+    float4 *out = (float4 *)(y + s.at) + THREAD;
+    if (s.edge != NO_EDGE)
+      y[s.at + s.edge] = result(edge, t.peak, norm);
+    store_streamed(x, y, s, t.peak, norm);
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++) {
+      if (k * BLOCK + THREAD < s.packs)
+        __stcs(out + k * BLOCK, result(reg[k], t.peak, norm));
+      if (more)
+        reg[k] = load_pack(x, next, k);
+    }
+#pragma unroll
+    for (int k = 0; k < IN_SHARED; k++) {
+      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, result(keep[k * BLOCK + THREAD], t.peak, norm));
+      if (more)
+        start_pack(keep, x, next, k);
+    }
+    s = next;
+  }
+}
