@@ -11,6 +11,7 @@
 #include "evaluator/worker/oracle.h"
 #include "evaluator/worker/peaks.h"
 #include "evaluator/worker/profile.h"
+#include "evaluator/worker/protocol.h"
 #include "evaluator/worker/sanitize.h"
 #include "evaluator/worker/seal.h"
 #include "evaluator/worker/turn.h"
@@ -83,6 +84,9 @@ static int serve_setup(struct device *d, const char *blob, size_t len, struct er
     return reply(d, r == 0 ? json_pack("{s:b}", "ok", 1) : refusal(&why), err);
 }
 
+/* judge_run and its like. */
+typedef json_t *(*judging)(const struct judge_tools *tools, const struct job *job, struct arena *arena);
+
 /* "libraries": those whose work the candidate's launches are. */
 static void name_libraries(const struct device *d, const struct job *job, json_t *result)
 {
@@ -111,7 +115,7 @@ static void name_libraries(const struct device *d, const struct job *job, json_t
 
 /* A job that can't be read is a bug of the agent, not a verdict. */
 static int serve_judge(struct device *d, const json_t *json, const char *blob, size_t len,
-                       bool task_only, struct err *err)
+                       judging how, struct err *err)
 {
     struct err why = { 0 };
     auto_arena struct arena *arena = arena_new();
@@ -127,11 +131,11 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     if (job->problem) {
         channel_progress(&d->channel, "oracle", job->cases[0].shape, 0);
         slabs_drop_all(&d->slabs); /* the oracle needs room, too */
-        r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound, &why);
+        r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound,
+                        how == protocol_run, &why);
         job->oracle = &oracle;
     }
-    json_t *result = r < 0 ? refusal(&why)
-        : task_only ? judge_task(&tools, job, arena) : judge_run(&tools, job, arena);
+    json_t *result = r < 0 ? refusal(&why) : how(&tools, job, arena);
     oracle_close(&oracle);
     name_libraries(d, job, result);
     return reply(d, result, err);
@@ -228,9 +232,14 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     } else if (kind && d->profiles) {
         kind = "anything here but profile";
     }
-    if (kind && (str_eq(kind, "judge") || str_eq(kind, "task"))) {
+    judging how = !kind               ? NULL
+        : str_eq(kind, "judge")       ? judge_run
+        : str_eq(kind, "task")        ? judge_task
+        : str_eq(kind, "protocol")    ? protocol_run
+                                      : NULL;
+    if (how) {
         take_turn(d);
-        int r = serve_judge(d, json, frame->blob, frame->blob_len, str_eq(kind, "task"), err);
+        int r = serve_judge(d, json, frame->blob, frame->blob_len, how, err);
         turn_give(&d->turn);
         return r;
     }

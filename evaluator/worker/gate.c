@@ -182,15 +182,28 @@ int gate_norm(struct gate *gate, CUdeviceptr expected, const struct bound_buffer
     return gpu_launch(gate->gpu, gate->norm, blocks_for(gate, count), THREADS, 0, args, err);
 }
 
-int gate_compare(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
-                 const struct bound_buffer *buffer, double atol, double rtol, int slot,
-                 struct err *err)
+static int compare(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
+                   const struct bound_buffer *buffer, double atol, double rtol, int close, int slot,
+                   struct err *err)
 {
     uint64_t count = (uint64_t)buffer->count;
     int dtype = (int)buffer->dtype;
     CUdeviceptr out = slot_at(gate, slot);
-    void *args[] = { &expected, &got, &count, &dtype, &atol, &rtol, &out };
+    void *args[] = { &expected, &got, &count, &dtype, &atol, &rtol, &close, &out };
     return gpu_launch(gate->gpu, gate->compare, blocks_for(gate, count), THREADS, 0, args, err);
+}
+
+int gate_compare(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
+                 const struct bound_buffer *buffer, double atol, double rtol, int slot,
+                 struct err *err)
+{
+    return compare(gate, expected, got, buffer, atol, rtol, 0, slot, err);
+}
+
+int gate_close(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
+               const struct bound_buffer *buffer, double tolerance, int slot, struct err *err)
+{
+    return compare(gate, expected, got, buffer, tolerance, tolerance, 1, slot, err);
 }
 
 int gate_same(struct gate *gate, CUdeviceptr a, CUdeviceptr b, size_t bytes, int slot,

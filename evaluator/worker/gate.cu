@@ -419,18 +419,28 @@ __device__ bool matches(double expected, double got, double error, double atol, 
     return error <= atol + rtol * fabs(expected);
 }
 
+/* As torch.isclose has it: relative to what was got, in float's arithmetic but for f64. */
+__device__ bool is_close(double expected, double got, double error, int dtype, double t)
+{
+    float off = fabsf((float)expected - (float)got), most = (float)t + fabsf((float)t * (float)got);
+    bool near = dtype == F64 ? finite(error) && error <= t + fabs(t * got) : finite(off) && off <= most;
+    return expected == got || near;
+}
+
+/* `close`: by is_close, with rtol for both tolerances. */
 extern "C" __global__ void gate_compare(const u8 *expected, const u8 *got, u64 count, int dtype,
-                                        double atol, double rtol, comparison *out)
+                                        double atol, double rtol, int close, comparison *out)
 {
     __shared__ double cell[32];
-    double wrong = 0, largest = 0, square = 0;
+    double wrong = 0, largest = 0, square = 0, odd = 0;
     u64 first = ~0ull, stride = (u64)gridDim.x * blockDim.x;
     for (u64 i = blockIdx.x * (u64)blockDim.x + threadIdx.x; i < count; i += stride) {
         OPAQUE(dtype);
         double e = load(expected, i, dtype), g = load(got, i, dtype);
         double error = fabs(g - e);
-        bool right = matches(e, g, error, atol, rtol);
-        if (dtype == I64 && atol < 1 && ((const i64 *)expected)[i] != ((const i64 *)got)[i]) {
+        bool right = close ? is_close(e, g, error, dtype, rtol) : matches(e, g, error, atol, rtol);
+        odd += finite(e) ? 0 : 1;
+        if (dtype == I64 && atol < 1 && !close && ((const i64 *)expected)[i] != ((const i64 *)got)[i]) {
             right = false; /* the difference may be lost in a double */
         }
         if (!right) {
@@ -447,6 +457,7 @@ extern "C" __global__ void gate_compare(const u8 *expected, const u8 *got, u64 c
     }
     wrong = block_sum(wrong, cell);
     square = block_sum(square, cell);
+    odd = block_sum(odd, cell);
     for (int step = 16; step > 0; step /= 2) {
         double other = __shfl_down_sync(0xffffffffu, largest, step);
         largest = other > largest ? other : largest;
@@ -456,6 +467,7 @@ extern "C" __global__ void gate_compare(const u8 *expected, const u8 *got, u64 c
     }
     if (threadIdx.x == 0) {
         atomicAdd(&out->wrong, (u64)wrong);
+        atomicAdd(&out->not_finite, (u64)odd);
         atomicAdd(&out->error2, square);
     }
 }

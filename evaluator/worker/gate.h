@@ -82,6 +82,9 @@ int gate_norm(struct gate *gate, CUdeviceptr expected, const struct bound_buffer
 int gate_compare(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
                  const struct bound_buffer *buffer, double atol, double rtol, int slot,
                  struct err *err);
+/* torch.allclose with this atol and rtol: wrong is 0. */
+int gate_close(struct gate *gate, CUdeviceptr expected, CUdeviceptr got,
+               const struct bound_buffer *buffer, double tolerance, int slot, struct err *err);
 int gate_same(struct gate *gate, CUdeviceptr a, CUdeviceptr b, size_t bytes, int slot,
               struct err *err);
 /* The zones' table is set once, then checked after every run. */

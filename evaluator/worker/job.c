@@ -470,6 +470,30 @@ static int read_head(const json_t *json, struct arena *arena, struct job *ret, s
     return r < 0 || !ceilings ? r : ceilings_parse(ceilings, &ret->ceilings, err);
 }
 
+/* {"rules": ["kb", "verified"], "exact": false} */
+static int read_protocol(const json_t *json, struct job *ret, struct err *err)
+{
+    const json_t *protocol = json_object_get(json, "protocol"), *rules = NULL;
+    struct jpath at = { NULL, "protocol", 0 };
+    if (!json_is_object(protocol)) {
+        return err_set(err, ERR_INVALID, "protocol: expected an object, got %s", jread_kind(protocol));
+    }
+    int r = jread_array(protocol, "rules", true, 2, &at, &rules, err);
+    r = r < 0 ? r : jread_bool(protocol, "exact", false, &at, &ret->exact, err);
+    for (size_t i = 0; r == 0 && i < json_array_size(rules); i++) {
+        const char *name = json_string_value(json_array_get(rules, i));
+        ret->rule_kb = ret->rule_kb || (name && str_eq(name, "kb"));
+        ret->rule_verified = ret->rule_verified || (name && str_eq(name, "verified"));
+        if (!name || (!str_eq(name, "kb") && !str_eq(name, "verified"))) {
+            r = jread_fail(&at, err, "rules[%zu] is neither kb nor verified", i);
+        }
+    }
+    if (r == 0 && (!ret->problem || json_array_size(rules) == 0)) {
+        r = jread_fail(&at, err, "it needs a problem, and a rule");
+    }
+    return r;
+}
+
 int job_parse(const json_t *json, const char *blob, size_t blob_len, struct arena *arena,
               struct job *ret, struct err *err)
 {
@@ -478,6 +502,7 @@ int job_parse(const json_t *json, const char *blob, size_t blob_len, struct aren
     bool task_alone = kind && str_eq(kind, "task"); /* no candidate runs */
     memset(ret, 0, sizeof(*ret));
     int r = read_head(json, arena, ret, err);
+    r = r < 0 || !kind || !str_eq(kind, "protocol") ? r : read_protocol(json, ret, err);
     r = r < 0 ? r : read_images(json, blob, blob_len, ret, err);
     r = r < 0 ? r : jread_array(json, "cases", true, JOB_CASES_MAX, NULL, &cases, err);
     struct jpath list = { NULL, "cases", 0 };

@@ -53,6 +53,7 @@ struct job {
     size_t samples_min, samples_max;
     bool tuning;        /* time first, and nothing checked of what is slower than hopeless_us */
     double hopeless_us; /* 0: nothing is */
+    bool rule_kb, rule_verified, exact; /* of a job "protocol" alone, see protocol.h */
     double check_seconds, atol, rtol;
     double floor_bytes, floor_flops;
     bool flops_minimum;

@@ -119,8 +119,8 @@ static void describe_acceptance(struct judge *j)
     j->verdict.detail = arena_strdup(j->arena, text.at);
 }
 
-static void begin(struct judge *j, const struct judge_tools *tools, const struct job *job,
-                  struct arena *arena)
+void judge_start(struct judge *j, const struct judge_tools *tools, const struct job *job,
+                 struct arena *arena)
 {
     *j = (struct judge) { .gpu = tools->gpu, .slabs = tools->slabs, .gate = tools->gate,
                           .times = tools->times, .channel = tools->channel, .nvml = tools->nvml,
@@ -132,7 +132,7 @@ static void begin(struct judge *j, const struct judge_tools *tools, const struct
     }
 }
 
-static json_t *end(struct judge *j, int r)
+json_t *judge_answer(struct judge *j, int r)
 {
     if (r != 0 && r != JUDGE_DECIDED) {
         judge_failed(j, "the gate", r);
@@ -147,7 +147,7 @@ static json_t *end(struct judge *j, int r)
 json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct arena *arena)
 {
     struct judge j;
-    begin(&j, tools, job, arena);
+    judge_start(&j, tools, job, arena);
     /* Not for a quick look, whose cases say less than all of the task's. */
     int r = job->trials > 1 ? degenerate_check(&j, NULL, 0) : 0;
     r = r < 0 || job->tuning ? r : check_all(&j);
@@ -165,14 +165,14 @@ json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct
     if (r == 0) {
         describe_acceptance(&j);
     }
-    return end(&j, r);
+    return judge_answer(&j, r);
 }
 
 json_t *judge_task(const struct judge_tools *tools, const struct job *job, struct arena *arena)
 {
     struct judge j;
     char detail[1024] = "";
-    begin(&j, tools, job, arena);
+    judge_start(&j, tools, job, arena);
     int r = degenerate_check(&j, detail, sizeof(detail));
     r = r < 0 || !job->oracle ? r : itself_check(&j);
     if (r == 0) {
@@ -183,5 +183,5 @@ json_t *judge_task(const struct judge_tools *tools, const struct job *job, struc
                      sound && *detail ? ", but for a shape that isn't timed: " : "", detail,
                      job->oracle ? "; PyTorch's own f32 passes" : "");
     }
-    return end(&j, r);
+    return judge_answer(&j, r);
 }

@@ -67,6 +67,11 @@ json_t *judge_run(const struct judge_tools *tools, const struct job *job, struct
 /* The task alone: which trivial candidates pass it. Accepted if none makes it degenerate. */
 json_t *judge_task(const struct judge_tools *tools, const struct job *job, struct arena *arena);
 
+/* How each of these begins and ends; `r` as functions inside return it. */
+void judge_start(struct judge *judge, const struct judge_tools *tools, const struct job *job,
+                 struct arena *arena);
+json_t *judge_answer(struct judge *judge, int r);
+
 /* Settles the verdict. */
 int judge_decide(struct judge *judge, enum verdict_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

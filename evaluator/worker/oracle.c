@@ -138,14 +138,14 @@ static int take_device(struct oracle *o, int fd, struct err *err)
     return r;
 }
 
-static json_t *opening(const struct bound *bound)
+static json_t *opening(const struct bound *bound, bool plain)
 {
     json_t *tensors = json_array();
     for (size_t i = 0; i < bound->n_tensors; i++) {
         const struct bound_buffer *b = &bound->buffers[i];
         json_array_append_new(tensors, json_pack("[s,I]", dtype_name(b->dtype), (json_int_t)b->count));
     }
-    return json_pack("{s:s,s:o}", "kind", "open", "tensors", tensors);
+    return json_pack("{s:s,s:o,s:b}", "kind", "open", "tensors", tensors, "plain", plain);
 }
 
 /* An ill-conditioned problem doesn't make everything right. */
@@ -177,12 +177,12 @@ static int read_places(struct oracle *o, const json_t *answer, const struct boun
 }
 
 int oracle_open(struct oracle *o, struct gpu *gpu, const struct channel *channel,
-                const struct bound *bound, struct err *err)
+                const struct bound *bound, bool plain, struct err *err)
 {
     *o = (struct oracle) { .gpu = gpu, .channel = channel, .fd = -1 };
     json_t *answer = NULL;
     int fd = -1;
-    int r = ask(o, opening(bound), &answer, err);
+    int r = ask(o, opening(bound, plain), &answer, err);
     if (r < 0) {
         return r;
     }
@@ -304,6 +304,30 @@ int oracle_run(struct oracle *o, const struct rig_buffers *set, size_t n, bool a
     int r = copy_parts(o, set, n, RIG_PART_ALL, false, err);
     r = r < 0 ? r : ask_plainly(o, json_pack("{s:s,s:b}", "kind", "run", "as_is", as_is), err);
     return r < 0 ? r : copy_parts(o, set, n, 0, true, err);
+}
+
+int oracle_make_plain(struct oracle *o, const struct rig_buffers *to, size_t n, unsigned parts,
+                      const struct oracle_plain *how, struct err *err)
+{
+    unsigned there = 0;
+    for (size_t i = 0; i < n; i++) {
+        there |= part_of(&to->buffers[i]);
+    }
+    if ((parts & there) == 0) {
+        return 0;
+    }
+    json_t *question = json_pack("{s:s,s:b,s:b,s:i,s:f,s:I,s:b,s:b}", "kind", "make", "plain", 1, "exact",
+                                 how->exact, "draw", how->draw, "scale", how->scale, "seed",
+                                 (json_int_t)(how->seed >> 2), "inputs", (parts & RIG_PART_INPUTS) != 0,
+                                 "weights", (parts & RIG_PART_WEIGHTS) != 0);
+    int r = ask_plainly(o, question, err);
+    return r < 0 ? r : copy_parts(o, to, n, parts & there, true, err);
+}
+
+int oracle_run_plain(struct oracle *o, const struct rig_buffers *to, size_t n, struct err *err)
+{
+    int r = ask_plainly(o, json_pack("{s:s,s:b}", "kind", "run", "plain", 1), err);
+    return r < 0 ? r : copy_parts(o, to, n, 0, true, err);
 }
 
 void oracle_close(struct oracle *o)

@@ -31,9 +31,10 @@ struct oracle {
     double off[TASK_TENSORS_MAX], off_rms[TASK_TENSORS_MAX];
 };
 
-/* Opens the job's problem, whose tensors are those of `bound`. oracle_close is needed whatever comes. */
+/* Opens the job's problem, whose tensors are those of `bound`; `plain`: for the functions of that
+ * name alone. oracle_close is needed whatever comes. */
 int oracle_open(struct oracle *oracle, struct gpu *gpu, const struct channel *channel,
-                const struct bound *bound, struct err *err);
+                const struct bound *bound, bool plain, struct err *err);
 /* Tells the oracle, too, and gives all back. */
 void oracle_close(struct oracle *oracle);
 
@@ -44,3 +45,17 @@ int oracle_make(struct oracle *oracle, const struct rig_buffers *to, size_t n_te
  * PyTorch can, or `as_is`: as the problem's file says. */
 int oracle_run(struct oracle *oracle, const struct rig_buffers *set, size_t n_tensors, bool as_is,
                struct err *err);
+
+/* A problem as its file has it: weights as Model makes them, inputs as get_inputs draws them. */
+struct oracle_plain {
+    bool exact;    /* drawn on the CPU from KernelBench's own seeds; else on the device from `seed` */
+    int draw;      /* which of KernelBench's draws, where exact; ORACLE_DRAW_TIMED is the timed one */
+    uint64_t seed;
+    double scale;  /* of inputs that are floating */
+};
+enum { ORACLE_DRAW_TIMED = -1 };
+int oracle_make_plain(struct oracle *oracle, const struct rig_buffers *to, size_t n_tensors,
+                      unsigned parts, const struct oracle_plain *how, struct err *err);
+/* What Model, as it is, makes of the inputs made last: into these buffers' outputs; waits. */
+int oracle_run_plain(struct oracle *oracle, const struct rig_buffers *to, size_t n_tensors,
+                     struct err *err);

@@ -134,13 +134,13 @@ int rig_reveal(struct rig *rig, bool revealed, struct err *err)
     return r < 0 ? r : hide_all(rig, &rig->kept, !revealed, err);
 }
 
-static int take_all(struct rig *rig, struct arena *arena, struct err *err)
+static int take_all(struct rig *rig, bool bare, struct arena *arena, struct err *err)
 {
     const struct job_case *one = rig->one;
     make_table(&rig->reference, one->reference.bound, arena);
     make_table(&rig->kept, one->reference.bound, arena);
-    int r = take(rig, &rig->reference, 0, NULL, err);
-    r = r < 0 ? r : take(rig, &rig->kept, 0, rig_is_output, err);
+    int r = take(rig, &rig->reference, 0, bare ? rig_is_output : NULL, err);
+    r = r < 0 || bare ? r : take(rig, &rig->kept, 0, rig_is_output, err);
     size_t wanted = rig->n_sets;
     rig->n_sets = 0;
     for (size_t s = 0; r == 0 && s < wanted; s++) {
@@ -158,8 +158,9 @@ static int take_all(struct rig *rig, struct arena *arena, struct err *err)
     return r;
 }
 
-int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
-             const struct job_case *one, size_t sets, struct arena *arena, struct err *err)
+static int open_rig(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
+                    const struct job_case *one, size_t sets, bool bare, struct arena *arena,
+                    struct err *err)
 {
     memset(rig, 0, sizeof(*rig));
     rig->gpu = slabs->gpu;
@@ -173,7 +174,7 @@ int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const stru
     struct gate_key key;
     gate_key_make(job->salt, one->shape, UINT64_MAX, 0, &key);
     rig->pattern = key.k[0] | 0x01010101; /* no zero byte */
-    int r = take_all(rig, arena, err);
+    int r = take_all(rig, bare, arena, err);
     for (size_t s = 1; r == 0 && one->baseline.bound && s < rig->n_sets; s++) {
         make_table(&rig->baseline[s], one->baseline.bound, arena);
     }
@@ -182,6 +183,18 @@ int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const stru
         rig_close(rig);
     }
     return r;
+}
+
+int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
+             const struct job_case *one, size_t sets, struct arena *arena, struct err *err)
+{
+    return open_rig(rig, slabs, gate, job, one, sets, false, arena, err);
+}
+
+int rig_open_bare(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
+                  const struct job_case *one, struct arena *arena, struct err *err)
+{
+    return open_rig(rig, slabs, gate, job, one, 1, true, arena, err);
 }
 
 static void give_all(struct rig_buffers *buffers)

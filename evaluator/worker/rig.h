@@ -43,6 +43,9 @@ struct rig {
 /* -ENOMEM where the case doesn't fit the device. Two sets only where there is room. */
 int rig_open(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
              const struct job_case *one, size_t sets, struct arena *arena, struct err *err);
+/* For who needs of the reference its outputs alone: its inputs never lie here, nothing can be kept. */
+int rig_open_bare(struct rig *rig, struct slabs *slabs, struct gate *gate, const struct job *job,
+                  const struct job_case *one, struct arena *arena, struct err *err);
 void rig_close(struct rig *rig);
 
 /* Places every buffer of the sets and fills the zones. Needed once before anything is run. */
