@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* kernelbench check: are a suite's problems fit to be judged by? No trivial candidate must pass, and
- * PyTorch's own f32 must. What was found lies in OUT/check, one file a problem, and isn't asked again. */
+/*
+ * kernelbench check: are a suite's problems fit to be judged by? No trivial candidate must pass, and
+ * PyTorch's own f32, handed in as a candidate, must. What was found lies in OUT/check, one file a problem,
+ * and isn't asked again.
+ *
+ * Problems are described by a process of their own, on the CPU and without data, while the GPU checks those
+ * that are: of these the smallest comes next, so that whoever stops early has most of it.
+ */
 #include "agent/command.h"
 #include "agent/kernelbench.h"
 #include "base/file.h"
@@ -11,29 +17,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum stage { STAGE_OPEN, STAGE_DESCRIBED, STAGE_DONE };
+
 /* A problem in hand; what can't be judged has no task, and says why. */
 struct checking {
     const struct problem *problem;
+    enum stage stage;
     struct task *task;
+    json_t *described, *facts;
     int code;
-    double bytes, seconds;
+    double bytes;
     char why[1024];
-    bool done;
+    bool judged;
     json_t *verdict;
+};
+
+struct check_run {
+    struct session *session;
+    struct pytorch *oracle, *describer; /* the same where the device is simulated */
+    size_t n, next;                     /* next: whose description is asked for next */
+    struct checking *all, *asking;      /* asking: whose is under way; NULL: nobody's */
+    json_t *list;
+    uint64_t began;
 };
 
 static const char *text_of(const json_t *json, const char *key)
 {
     const char *text = json_string_value(json_object_get(json, key));
     return text ? text : "";
-}
-
-static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
-{
-    struct checking *c = ud;
-    c->done = true;
-    c->verdict = code < 0 ? NULL : verdict_json(v);
-    snprintf(c->why, sizeof(c->why), "%s", code < 0 && error ? error : "");
 }
 
 /* All that was found depends on. */
@@ -65,6 +76,96 @@ static json_t *known(const struct session *s, const struct problem *p)
     return found;
 }
 
+static void ask_next(struct check_run *run);
+
+static void take_description(struct checking *c, json_t *described)
+{
+    struct err err = { 0 };
+    c->described = described;
+    c->bytes = json_number_value(json_object_get(described, "bytes"));
+    c->code = problem_task(c->problem, described, &c->task, &err);
+    snprintf(c->why, sizeof(c->why), "%.1000s", c->code < 0 ? err_text(&err) : "");
+}
+
+static void on_described(void *ud, int code, const json_t *answer, const char *error)
+{
+    struct check_run *run = ud;
+    struct checking *c = run->asking;
+    run->asking = NULL;
+    c->stage = STAGE_DESCRIBED;
+    if (code < 0 || !json_is_true(json_object_get(answer, "ok"))) {
+        c->code = code < 0 ? code : ERR_INVALID;
+        snprintf(c->why, sizeof(c->why), "%.1000s", code < 0 && error ? error : text_of(answer, "error"));
+    } else {
+        json_t *described = json_deep_copy(answer);
+        json_object_del(described, "ok");
+        take_description(c, described);
+    }
+    ask_next(run);
+}
+
+static void ask_next(struct check_run *run)
+{
+    while (run->next < run->n && run->all[run->next].stage != STAGE_OPEN) {
+        run->next++;
+    }
+    if (run->next < run->n) {
+        run->asking = &run->all[run->next++];
+        const char *path = run->asking->problem->path;
+        pytorch_ask(run->describer, json_pack("{s:s,s:s}", "kind", "describe", "problem", path), 0,
+                    on_described, run);
+    }
+}
+
+/* Where shapes need a run, the CPU may not do: the GPU's oracle is asked. */
+static void describe_there(struct check_run *run, struct checking *c)
+{
+    struct err err = { 0 };
+    json_t *described = NULL;
+    json_t *question = json_pack("{s:s,s:s}", "kind", "describe", "problem", c->problem->path);
+    if (kernelbench_ask(&run->session->loop, run->oracle, question, &described, &err) == 0) {
+        take_description(c, described);
+    }
+}
+
+/* Of those described, the smallest; NULL: none is there yet. */
+static struct checking *smallest(const struct check_run *run)
+{
+    struct checking *best = NULL;
+    for (size_t i = 0; i < run->n; i++) {
+        struct checking *c = &run->all[i];
+        best = c->stage == STAGE_DESCRIBED && (!best || c->bytes < best->bytes) ? c : best;
+    }
+    return best;
+}
+
+static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
+{
+    struct checking *c = ud;
+    c->judged = true;
+    c->code = code;
+    c->verdict = code < 0 ? NULL : verdict_json(v);
+    snprintf(c->why, sizeof(c->why), "%s", code < 0 && error ? error : "");
+}
+
+static void judge(struct check_run *run, struct checking *c)
+{
+    struct session *s = run->session;
+    struct err err = { 0 };
+    const char *path = c->problem->path;
+    if (run->describer != run->oracle) {
+        pytorch_ask(run->oracle, json_pack("{s:s,s:s,s:O}", "kind", "know", "problem", path, "described",
+                                           c->described), 0, NULL, NULL);
+    }
+    struct judge_request request = { .task = c->task, .depth = JUDGE_DEPTH_TASK,
+                                     .deadline_ms = (uint64_t)(s->options->deadline_s * 1000) };
+    evaluator_judge(s->evaluator, &request, on_judged, c);
+    while (!c->judged && uv_run(&s->loop, UV_RUN_ONCE)) {
+    }
+    kernelbench_ask(&s->loop, run->oracle, json_pack("{s:s,s:s}", "kind", "facts", "problem", path), &c->facts,
+                    &err);
+}
+
 /* "sound", "degenerate", "unfit" (PyTorch's own f32 fails), "unsupported" or "failed". */
 static const char *finding_of(const struct checking *c, const char **ret_why)
 {
@@ -83,24 +184,25 @@ static const char *finding_of(const struct checking *c, const char **ret_why)
     return str_eq(text_of(c->verdict, "status"), "accepted") ? "sound" : "failed";
 }
 
-static json_t *check_one(struct session *s, struct checking *c)
+static json_t *check_one(struct check_run *run, struct checking *c)
 {
     const struct problem *p = c->problem;
     const char *why;
     uint64_t start = clock_ns();
+    if (!c->task && c->code != ERR_UNSUPPORTED && run->describer != run->oracle) {
+        describe_there(run, c);
+    }
     if (c->task) {
-        struct judge_request request = { .task = c->task, .depth = JUDGE_DEPTH_TASK,
-                                         .deadline_ms = (uint64_t)(s->options->deadline_s * 1000) };
-        evaluator_judge(s->evaluator, &request, on_judged, c);
-        while (!c->done && uv_run(&s->loop, UV_RUN_ONCE)) {
-        }
+        judge(run, c);
     }
     const char *finding = finding_of(c, &why);
-    json_t *one = json_pack("{s:i,s:i,s:s,s:s,s:s,s:f,s:o}", "level", p->level, "id", p->id, "name", p->name,
-                            "family", p->family, "finding", finding, "seconds",
-                            (double)(clock_ns() - start) * 1e-9, "of", stamp(s, p));
+    json_t *one = json_pack("{s:i,s:i,s:s,s:s,s:s,s:f,s:f,s:o}", "level", p->level, "id", p->id, "name", p->name,
+                            "family", p->family, "finding", finding, "bytes", c->bytes, "seconds",
+                            (double)(clock_ns() - start) * 1e-9, "of", stamp(run->session, p));
     json_object_set_new(one, "why", json_text(why, strlen(why)));
-    json_decref(c->verdict);
+    if (c->facts) { /* by how much the second run missed the reference, and what took the time */
+        json_object_set(one, "reference", c->facts);
+    }
     return one;
 }
 
@@ -112,77 +214,161 @@ static int keep(const struct session *s, const struct problem *p, const json_t *
     return file_write(file, text, strlen(text), err);
 }
 
+/* By how much PyTorch's f32 misses its double, the worst output's, as a share of the output's RMS. */
+static double worst_of(const json_t *one)
+{
+    double worst = 0;
+    const char *name;
+    json_t *off;
+    json_object_foreach(json_object_get(json_object_get(one, "reference"), "off"), name, off)
+    {
+        double most = json_number_value(json_object_get(off, "most"));
+        (void)name;
+        worst = most > worst ? most : worst;
+    }
+    return worst;
+}
+
 static void tell(const struct options *o, const json_t *one, bool was_known)
 {
-    const char *finding = text_of(one, "finding");
+    const char *finding = text_of(one, "finding"), *method = text_of(json_object_get(one, "reference"), "method");
     if (o->json && str_eq(o->json, "-")) {
         return;
     }
-    printf("%lld/%-3lld %-40.40s %-11s %5.1f s  %.200s%s\n",
+    printf("%lld/%-3lld %-40.40s %-11s %5.1f s  ",
            (long long)json_integer_value(json_object_get(one, "level")),
            (long long)json_integer_value(json_object_get(one, "id")), text_of(one, "name"), finding,
-           json_number_value(json_object_get(one, "seconds")),
-           str_eq(finding, "sound") ? "" : text_of(one, "why"), was_known ? " (known)" : "");
+           json_number_value(json_object_get(one, "seconds")));
+    if (str_eq(finding, "sound")) {
+        printf("itself off by %.2g (reference in %s)", worst_of(one), method);
+    } else {
+        printf("%.200s", text_of(one, "why"));
+    }
+    printf("%s\n", was_known ? " (known)" : "");
     fflush(stdout);
 }
 
-static int by_bytes(const void *a, const void *b)
+static const char *const findings[] = { "sound", "degenerate", "unfit", "unsupported", "failed" };
+
+static size_t count_of(const json_t *list, int level, const char *finding)
 {
-    const struct checking *x = a, *y = b;
-    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+    size_t n = 0, i;
+    json_t *one;
+    json_array_foreach((json_t *)(uintptr_t)list, i, one)
+    {
+        n += json_integer_value(json_object_get(one, "level")) == level
+            && (!finding || str_eq(finding, text_of(one, "finding")));
+    }
+    return n;
 }
 
-/* Small ones first: whoever stops early has most of it. */
-static void describe_all(struct session *s, struct checking *all, const struct problem *problems,
-                         size_t n)
+static void tell_counts(const struct check_run *run)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct err err = { 0 };
-        json_t *described = NULL;
-        all[i].problem = &problems[i];
-        all[i].code = kernelbench_describe(&s->loop, evaluator_oracle(s->evaluator), &problems[i],
-                                           &all[i].task, &described, &err);
-        snprintf(all[i].why, sizeof(all[i].why), "%.1000s", all[i].code < 0 ? err_text(&err) : "");
-        all[i].bytes = json_number_value(json_object_get(described, "bytes"));
-        json_decref(described);
+    printf("\n");
+    for (int level = 1; level <= PROBLEM_LEVELS; level++) {
+        size_t n = count_of(run->list, level, NULL);
+        for (size_t k = 0; n && k < ARRAY_LEN(findings); k++) {
+            size_t found = count_of(run->list, level, findings[k]);
+            if (k == 0) {
+                printf("level %d: %zu problems, %zu sound", level, n, found);
+            } else if (found) {
+                printf(", %zu %s", found, findings[k]);
+            }
+        }
+        printf("%s", n ? "\n" : "");
     }
-    qsort(all, n, sizeof(*all), by_bytes);
+    printf("%zu of %zu problems in %.0f s\n", json_array_size(run->list), run->n,
+           (double)(clock_ns() - run->began) * 1e-9);
 }
 
-static int check_all(struct session *s, const struct problem *problems, size_t n, struct err *err)
+static int put_lists(struct check_run *run, struct err *err)
 {
-    const struct options *o = s->options;
-    auto_free char *folder = o->out ? xprintf("%s/check", o->out) : NULL;
-    struct checking *all = xcalloc(n, sizeof(*all));
-    json_t *list = json_array();
-    size_t sound = 0;
-    int r = folder ? folder_make(folder, err) : 0;
-    if (r == 0) {
-        describe_all(s, all, problems, n);
-    }
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        json_t *found = known(s, all[i].problem);
-        bool was_known = found != NULL;
-        found = was_known ? found : check_one(s, &all[i]);
-        tell(o, found, was_known);
-        sound += str_eq(text_of(found, "finding"), "sound");
-        bool lasts = !str_eq(text_of(found, "finding"), "failed"); /* a module may be installed, say */
-        r = was_known || !o->out || !lasts ? 0 : keep(s, all[i].problem, found, err);
-        json_array_append_new(list, found);
-    }
-    for (size_t i = 0; i < n; i++) {
-        task_free(all[i].task);
-    }
-    free(all);
-    if (r == 0 && !(o->json && str_eq(o->json, "-"))) {
-        printf("\n%zu problems, %zu sound\n", n, sound);
-    }
-    json_t *json = json_pack("{s:s,s:O,s:o}", "suite", o->suite, "oracle",
-                             pytorch_hello(evaluator_oracle(s->evaluator)), "problems", list);
+    const struct options *o = run->session->options;
+    json_t *json = json_pack("{s:s,s:O,s:O}", "suite", o->suite, "oracle", pytorch_hello(run->oracle),
+                             "problems", run->list);
+    auto_free char *file = o->out ? xprintf("%s/check.json", o->out) : NULL;
+    auto_free char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    int r = file ? file_write(file, text, strlen(text), err) : 0;
     if (r == 0 && o->json) {
         return output_json(o->json, json, err);
     }
     json_decref(json);
+    return r;
+}
+
+static int add(struct check_run *run, struct checking *c, json_t *found, bool was_known, struct err *err)
+{
+    const struct session *s = run->session;
+    bool lasts = !str_eq(text_of(found, "finding"), "failed"); /* a module may be installed, say */
+    c->stage = STAGE_DONE;
+    tell(s->options, found, was_known);
+    json_array_append_new(run->list, found);
+    task_free(c->task);
+    json_decref(c->verdict);
+    json_decref(c->described);
+    json_decref(c->facts);
+    c->task = NULL;
+    c->verdict = c->described = c->facts = NULL;
+    return was_known || !s->options->out || !lasts ? 0 : keep(s, c->problem, found, err);
+}
+
+static bool time_is_up(const struct check_run *run)
+{
+    double most = run->session->options->wall_s;
+    return most > 0 && (double)(clock_ns() - run->began) * 1e-9 >= most;
+}
+
+static int check_all(struct check_run *run, struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < run->n; i++) {
+        json_t *found = known(run->session, run->all[i].problem);
+        r = found ? add(run, &run->all[i], found, true, err) : 0;
+    }
+    ask_next(run);
+    while (r == 0 && !time_is_up(run)) {
+        struct checking *c = smallest(run);
+        if (c) {
+            r = add(run, c, check_one(run, c), false, err);
+        } else if (!run->asking || !uv_run(&run->session->loop, UV_RUN_ONCE)) {
+            break;
+        }
+    }
+    if (r == 0 && !(run->session->options->json && str_eq(run->session->options->json, "-"))) {
+        tell_counts(run);
+    }
+    return r < 0 ? r : put_lists(run, err);
+}
+
+static void drop(struct check_run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        task_free(run->all[i].task);
+        json_decref(run->all[i].described);
+    }
+    free(run->all);
+    json_decref(run->list);
+}
+
+static int check(struct session *s, const struct problem *problems, size_t n, struct err *err)
+{
+    struct check_run run = { .session = s, .oracle = evaluator_oracle(s->evaluator), .n = n,
+                             .all = xcalloc(n, sizeof(*run.all)), .list = json_array(), .began = clock_ns() };
+    auto_free char *folder = s->options->out ? xprintf("%s/check", s->options->out) : NULL;
+    struct pytorch_options options = { .device = "cpu", .log = &s->options->log };
+    struct pytorch *own = NULL;
+    for (size_t i = 0; i < n; i++) {
+        run.all[i].problem = &problems[i];
+    }
+    int r = folder ? folder_make(folder, err) : 0;
+    r = r < 0 || evaluator_device(s->evaluator)->modelled ? r : pytorch_open(&s->loop, &options, &own, err);
+    run.describer = own ? own : run.oracle;
+    r = r < 0 ? r : check_all(&run, err);
+    run.next = n;
+    pytorch_close(own);
+    while (run.asking && uv_run(&s->loop, UV_RUN_ONCE)) { /* a description under way still has us */
+    }
+    drop(&run);
     return r;
 }
 
@@ -196,7 +382,7 @@ int kernelbench_check(const struct options *o)
     int r = kernelbench_problems(o, arena, &problems, &n, &err);
     r = r < 0 ? r : session_open(&session, o, SESSION_EVALUATOR | SESSION_ORACLE, &err);
     if (r == 0) {
-        r = check_all(&session, problems, n, &err);
+        r = check(&session, problems, n, &err);
         session_close(&session);
     }
     return r < 0 ? options_fail(&err) : EXIT_DONE;

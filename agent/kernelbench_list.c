@@ -34,7 +34,7 @@ int kernelbench_ask(uv_loop_t *loop, struct pytorch *pytorch, json_t *question, 
                     struct err *err)
 {
     struct asked a = { 0 };
-    pytorch_ask(pytorch, question, on_answer, &a);
+    pytorch_ask(pytorch, question, 0, on_answer, &a);
     while (!a.done && uv_run(loop, UV_RUN_ONCE)) {
     }
     if (!a.done) {

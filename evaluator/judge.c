@@ -131,10 +131,18 @@ static void on_oracle(void *ud, int code, const json_t *answer, const char *erro
 {
     struct judgement *j = ud;
     j->question = NULL;
+    j->oracle_ms += uv_now(j->ev->loop) - j->asked_ms;
     json_t *failed = code < 0 ? json_pack("{s:b,s:s}", "ok", 0, "error", error) : NULL;
     char *text = json_dumps(failed ? failed : answer, JSON_COMPACT);
     json_decref(failed);
     pool_answer(j->job, text ? text : xstrdup("{\"ok\":false,\"error\":\"no text\"}"));
+}
+
+/* A job's own deadline rests while the oracle is asked: so all its answers have one together. */
+static uint64_t oracle_most(const struct judgement *j)
+{
+    uint64_t most = JUDGE_ORACLE_SHARE * judge_deadline(j);
+    return most > j->oracle_ms ? most - j->oracle_ms : 1;
 }
 
 /* A worker runs what a model wrote: it may ask for these alone, and about this problem alone. */
@@ -154,7 +162,8 @@ static void on_question(void *ud, const json_t *question)
     json_t *passed = json_copy((json_t *)(uintptr_t)question);
     json_object_set_new(passed, "problem", json_string(j->request.task->oracle));
     json_object_set_new(passed, "hash", json_string(j->request.task->oracle_hash));
-    j->question = pytorch_ask(j->ev->oracle, passed, on_oracle, j);
+    j->asked_ms = uv_now(j->ev->loop);
+    j->question = pytorch_ask(j->ev->oracle, passed, oracle_most(j), on_oracle, j);
 }
 
 static void drop_question(struct judgement *j)

@@ -8,6 +8,7 @@
 #define JUDGE_NO_UNIT SIZE_MAX
 
 enum { SIDES = 3, JUDGE_UNITS_MAX = SIDES * TASK_SHAPES_MAX, JUDGE_TRIES = 2,
+       JUDGE_ORACLE_SHARE = 4, /* of the deadline: all that the oracle may take */
        JUDGE_TRIALS = 9 /* a shape at most: as many as there are distributions */ };
 
 enum side { SIDE_REFERENCE, SIDE_CANDIDATE, SIDE_BASELINE };
@@ -48,6 +49,7 @@ struct judgement {
     struct buf blob;
     struct pool_ticket *job;
     struct pytorch_question *question; /* of the worker's, under way */
+    uint64_t asked_ms, oracle_ms;      /* when it was asked; what answers took so far */
     int tries;
     bool over;
     struct pool *profile_pool; /* one worker for one job; NULL: not profiled */

@@ -105,14 +105,15 @@ static void on_answer(void *ud, const struct pool_result *result)
     free(q);
 }
 
-struct pytorch_question *pytorch_ask(struct pytorch *p, json_t *question, pytorch_cb done, void *ud)
+struct pytorch_question *pytorch_ask(struct pytorch *p, json_t *question, uint64_t most_ms,
+                                     pytorch_cb done, void *ud)
 {
     struct pytorch_question *q = xcalloc(1, sizeof(*q));
     *q = (struct pytorch_question) { done, ud };
     char *text = json_dumps(question, JSON_COMPACT);
     json_decref(question);
     require(text != NULL);
-    pool_submit(p->pool, text, "", 0, ANSWER_MS, on_answer, q);
+    pool_submit(p->pool, text, "", 0, most_ms ? most_ms : ANSWER_MS, on_answer, q);
     return q;
 }
 

@@ -38,8 +38,9 @@ int pytorch_pid(const struct pytorch *pytorch);
 /* code < 0: it crashed or took too long. Else the answer, whose "ok" may be false with an "error". */
 typedef void (*pytorch_cb)(void *ud, int code, const json_t *answer, const char *error);
 
-/* Takes over `question`, an object with "kind". Never calls back from inside. */
-struct pytorch_question *pytorch_ask(struct pytorch *pytorch, json_t *question, pytorch_cb done,
-                                     void *ud);
+/* Takes over `question`, an object with "kind". Never calls back from inside. An answer that takes longer
+ * than `most_ms` (0: ten minutes) from when it is its turn ends the process. */
+struct pytorch_question *pytorch_ask(struct pytorch *pytorch, json_t *question, uint64_t most_ms,
+                                     pytorch_cb done, void *ud);
 /* Its answer is no longer wanted; there will be no callback. */
 void pytorch_forget(struct pytorch_question *question);

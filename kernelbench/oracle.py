@@ -7,6 +7,8 @@ Model, get_inputs and get_init_inputs).
 warpsmith starts this program once and talks to it in frames (base/frame.h) on descriptor 3. Jobs:
 
   describe  what a problem computes: tensors, scalars, symbols, and why it can't be judged, if so
+  know      such a description, from another of these programs: it isn't made again
+  facts     of a problem that was judged: how (double, slices), by how much f32 misses that, seconds spent
   open      shared memory for one judgement; its descriptor goes to the device worker over 4
   make      weights and inputs into the shared memory, by seed and distribution
   run       the reference on what lies there, in double where PyTorch can; outputs into the memory
@@ -215,7 +217,7 @@ class Judgement:
     def finite(self, units):
         """Are the outputs numbers, for normal (or uniform) inputs?"""
         self.make({"inputs": 1, "weights": 1, "inout": 1}, units)
-        self.run()
+        self.as_is()
         return all(bool(o.isfinite().all()) for o in self.parts[3])
 
     def make(self, job, units=None):
@@ -366,7 +368,7 @@ def baseline(job, device):
 class Server:
     def __init__(self, device):
         self.device, self.judgement, self.serial = device, None, 0
-        self.described, self.off = {}, {}
+        self.described, self.off, self.facts = {}, {}, {}
         self.broken = False  # the GPU's context is: only a new process can go on
 
     def describe(self, path):
@@ -394,6 +396,10 @@ class Server:
         if known not in self.off:
             self.off[known] = j.own_error()
         self.serial += 1
+        tensors = described["inout"] + described["outputs"]
+        self.facts[job["problem"]].update(
+            method=j.method, inputs="uniform" if j.units else "normal",
+            off={t["name"]: {"most": most, "rms": rms} for t, (most, rms) in zip(tensors, self.off[known])})
         with socket.socket(fileno=os.dup(4)) as to_worker:
             socket.send_fds(to_worker, [struct.pack("<Q", self.serial)], [self.judgement.arena.fd])
         none = [[0, 0]] * (len(j.parts[0]) + len(j.parts[1]))
@@ -405,6 +411,11 @@ class Server:
         kind = job.get("kind")
         if kind == "describe":
             return self.describe(job["problem"])
+        if kind == "know":
+            self.described[job["problem"]] = job["described"]
+            return {}
+        if kind == "facts":
+            return self.facts.pop(job["problem"], {})
         if kind == "open":
             return self.open(job)
         if kind == "baseline":
@@ -429,8 +440,12 @@ class Server:
         # Whatever a problem's file has set, f32 is f32.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         torch.set_default_dtype(torch.float32)
+        began, facts = time.monotonic(), self.facts.setdefault(job.get("problem"), {"spent": {}})
         try:
-            return {"ok": True, **self.answer(job)}
+            answer = {"ok": True, **self.answer(job)}
+            spent = facts["spent"]
+            spent[job["kind"]] = spent.get(job["kind"], 0) + time.monotonic() - began
+            return answer
         except Trouble as trouble:
             return {"ok": False, "error": str(trouble)}
         except Exception as trouble:

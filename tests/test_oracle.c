@@ -100,7 +100,7 @@ static struct task *task_of(struct fixture *f, int level, int id, struct outcome
     struct err err = { 0 };
     memset(ret, 0, sizeof(*ret));
     pytorch_ask(evaluator_oracle(f->evaluator),
-                json_pack("{s:s,s:s}", "kind", "describe", "problem", p->path), on_answer, ret);
+                json_pack("{s:s,s:s}", "kind", "describe", "problem", p->path), 0, on_answer, ret);
     wait_for(f, ret);
     if (ret->code == 0 && !json_is_true(json_object_get(ret->answer, "ok"))) {
         ret->code = ERR_INVALID;
