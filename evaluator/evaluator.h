@@ -63,6 +63,7 @@ enum judge_depth {
     /* One config of many: timed as QUICK, then checked as QUICK but for the timed runs. One slower
      * than `hopeless_us` after two samples is `slow`, and isn't checked. */
     JUDGE_DEPTH_TUNE,
+    JUDGE_DEPTH_PROTOCOL, /* by `rules` instead: see protocol.h, which asks for it */
 };
 
 struct judge_request {
@@ -77,6 +78,8 @@ struct judge_request {
     uint64_t compile_deadline_ms; /* of compiling alone; 0: as above */
     size_t samples;      /* at least so many, at most twice; 0: as the depth has it. Not FULL */
     double hopeless_us;  /* JUDGE_DEPTH_TUNE; 0: none is */
+    unsigned rules;      /* JUDGE_DEPTH_PROTOCOL */
+    bool exact;
 };
 
 enum { JUDGE_DEADLINE_MS = 30000, JUDGE_DEADLINE_MODELLED_MS = 120000 };

@@ -21,6 +21,7 @@ static void on_later_closed(uv_handle_t *handle)
     struct judgement *j = handle->data;
     arena_free(j->arena);
     buf_done(&j->blob);
+    json_decref(j->protocols);
     free(j->error);
     free(j);
 }
@@ -183,11 +184,18 @@ uint64_t judge_deadline(const struct judgement *j)
     return ms;
 }
 
+const json_t *judge_protocols(const struct judgement *j)
+{
+    return j->protocols;
+}
+
 static void send_job(struct judgement *j)
 {
     struct buf job;
     buf_init(&job, FRAME_JSON_MAX);
-    judge_write_job(j, j->request.depth == JUDGE_DEPTH_TASK ? "task" : "judge", &job);
+    judge_write_job(j, j->request.depth == JUDGE_DEPTH_TASK    ? "task"
+                        : j->request.depth == JUDGE_DEPTH_PROTOCOL ? "protocol"
+                                                                   : "judge", &job);
     if (job.failed) {
         buf_done(&job);
         end_broken(j, ERR_TOOBIG, "the launches of one job are too many for one frame");
@@ -227,6 +235,7 @@ static void on_judged(void *ud, const struct pool_result *result)
             return;
         }
         j->verdict = v;
+        j->protocols = json_incref(json_object_get(result->json, "protocols"));
         j->verdict.remarks = remarks;
         j->verdict.compile_s = compile_s;
         j->verdict.device_s = device_s;
@@ -400,7 +409,7 @@ static int bind_all(struct judgement *j)
     enum judge_depth depth = j->request.depth;
     bool quick = depth == JUDGE_DEPTH_QUICK || depth == JUDGE_DEPTH_TIME
         || depth == JUDGE_DEPTH_TUNE;
-    bool timing = depth == JUDGE_DEPTH_FULL || quick, modelled = j->ev->device.modelled;
+    bool timing = depth == JUDGE_DEPTH_FULL || depth == JUDGE_DEPTH_PROTOCOL || quick, modelled = j->ev->device.modelled;
     for (size_t i = 0; i < task->n_shapes; i++) {
         /* Untimed, the default shape (the first) comes last: what is wrong shows cheaply before. */
         const struct shape *shape = &task->shapes[timing ? i : (i + 1) % task->n_shapes];
@@ -437,6 +446,8 @@ static bool check_request(struct judgement *j)
         end_broken(j, ERR_UNSUPPORTED, "PyTorch says what is right in this task, and wasn't started");
     } else if (task->oracle && j->ev->device.modelled && !task_shape_is_small(task, &task->shapes[0])) {
         end_broken(j, ERR_UNSUPPORTED, "this problem is too large for the simulator; it needs a GPU");
+    } else if (j->request.depth == JUDGE_DEPTH_PROTOCOL && (!task->oracle || !j->request.rules)) {
+        end_broken(j, ERR_UNSUPPORTED, "KernelBench's rules are for problems that PyTorch says what is right in");
     } else if (!task->oracle && !task->reference_plan) {
         end_broken(j, ERR_UNSUPPORTED, "this task has no reference kernel");
     }

@@ -50,6 +50,7 @@ struct judgement {
     struct pool_ticket *job;
     struct pytorch_question *question; /* of the worker's, under way */
     uint64_t asked_ms, oracle_ms;      /* when it was asked; what answers took so far */
+    json_t *protocols;                 /* what the worker said by other rules; NULL: nothing */
     int tries;
     bool over;
     struct pool *profile_pool; /* one worker for one job; NULL: not profiled */
@@ -60,6 +61,8 @@ struct judgement {
 const char *judge_side_name(enum side side);
 /* Appends the JSON of a job of this kind, "judge", "profile" or "sanitize"; one too large shows in out->failed. */
 void judge_write_job(const struct judgement *j, const char *kind, struct buf *out);
+/* Borrowed. */
+const json_t *judge_protocols(const struct judgement *j);
 uint64_t judge_deadline(const struct judgement *j);
 /* After acceptance: the next thing that was asked for, or the end. */
 void judge_accepted(struct judgement *j);

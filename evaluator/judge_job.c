@@ -2,6 +2,7 @@
 /* A job as the device worker reads it: rules, images, and every plan as numbers at every shape. */
 #include "base/jwrite.h"
 #include "evaluator/judge_internal.h"
+#include "evaluator/protocol.h"
 
 const char *judge_side_name(enum side side)
 {
@@ -115,6 +116,20 @@ static void write_rules(struct jwriter *w, const struct judgement *j)
     jwrite_close(w, ']');
 }
 
+static void write_protocol(struct jwriter *w, const struct judgement *j)
+{
+    jwrite_open(w, "protocol", '{');
+    jwrite_open(w, "rules", '[');
+    for (unsigned rule = PROTOCOL_RULE_KB; rule <= PROTOCOL_RULE_VERIFIED; rule <<= 1) {
+        if (j->request.rules & rule) {
+            jwrite_string(w, NULL, protocol_rule_name((enum protocol_rule)rule));
+        }
+    }
+    jwrite_close(w, ']');
+    jwrite_bool(w, "exact", j->request.exact);
+    jwrite_close(w, '}');
+}
+
 void judge_write_job(const struct judgement *j, const char *kind, struct buf *out)
 {
     struct jwriter w = { out, false };
@@ -122,6 +137,9 @@ void judge_write_job(const struct judgement *j, const char *kind, struct buf *ou
     jwrite_string(&w, "kind", kind);
     if (j->request.task->oracle) {
         jwrite_string(&w, "problem", j->request.task->oracle_hash);
+    }
+    if (j->request.depth == JUDGE_DEPTH_PROTOCOL) {
+        write_protocol(&w, j);
     }
     write_salt(&w);
     write_rules(&w, j);

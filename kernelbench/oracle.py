@@ -31,6 +31,7 @@ import sys
 import time
 
 try:
+    import oracle_protocol
     import torch
     from oracle_inputs import MODES, seed_all
     from oracle_problem import (DTYPES, Problem, Trouble, call, describe, hash_of, is_memory, said,
@@ -165,7 +166,7 @@ class Judgement:
         counts = [len(part) for part in parts]
         self.parts = [views[sum(counts[:i]):sum(counts[:i + 1])] for i in range(4)]
         try:
-            self.units = not self.finite(False) and self.finite(True)
+            self.units = bool(job.get("plain")) or (not self.finite(False) and self.finite(True))
         except BaseException:
             self.close()
             raise
@@ -386,25 +387,26 @@ class Server:
         described = self.describe(job["problem"])
         if described["unsupported"]:
             raise Trouble(described["unsupported"])
-        key = (job["problem"], job.get("hash"), described["hash"], job["tensors"])
+        key = (job["problem"], job.get("hash"), described["hash"], job["tensors"], job.get("plain"))
         if not self.judgement or self.judgement.key != key:
             self.close()
             self.judgement = Judgement(job, self.device, described)
             self.judgement.key = key
         j = self.judgement
         known = (j.problem.hash, j.method)
-        if known not in self.off:
+        if known not in self.off and not job.get("plain"):
             self.off[known] = j.own_error()
+        off = self.off.get(known, [[0, 0]] * (len(j.parts[2]) + len(j.parts[3])))
         self.serial += 1
         tensors = described["inout"] + described["outputs"]
         self.facts[job["problem"]].update(
             method=j.method, inputs="uniform" if j.units else "normal",
-            off={t["name"]: {"most": most, "rms": rms} for t, (most, rms) in zip(tensors, self.off[known])})
+            off={t["name"]: {"most": most, "rms": rms} for t, (most, rms) in zip(tensors, off)})
         with socket.socket(fileno=os.dup(4)) as to_worker:
             socket.send_fds(to_worker, [struct.pack("<Q", self.serial)], [self.judgement.arena.fd])
         none = [[0, 0]] * (len(j.parts[0]) + len(j.parts[1]))
         return {"serial": self.serial, "bytes": j.arena.size, "host": self.device == "cpu",
-                "places": j.places, "method": j.method, "off": none + self.off[known],
+                "places": j.places, "method": j.method, "off": none + off,
                 "inputs": "uniform" if j.units else "normal"}
 
     def answer(self, job):
@@ -418,6 +420,8 @@ class Server:
             return self.facts.pop(job["problem"], {})
         if kind == "open":
             return self.open(job)
+        if kind == "baseline" and "rule" in job:
+            return oracle_protocol.baseline(job, self.device)
         if kind == "baseline":
             return baseline(job, self.device)
         if kind == "close":  # a small one is kept: the next candidate is often for the same problem
@@ -426,7 +430,11 @@ class Server:
             return {}
         if kind in ("make", "run") and not self.judgement:
             raise Trouble("nothing is open: the oracle was restarted meanwhile")
-        if kind == "make":
+        if kind == "make" and job.get("plain"):
+            oracle_protocol.make(self.judgement, job)
+        elif kind == "run" and job.get("plain"):
+            oracle_protocol.run(self.judgement)
+        elif kind == "make":
             self.judgement.make(job)
         elif kind == "run":
             self.judgement.as_is() if job.get("as_is") else self.judgement.run()
