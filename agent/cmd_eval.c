@@ -2,6 +2,7 @@
 /* eval: is this candidate right, and how fast is it really? */
 #include "agent/catalog.h"
 #include "agent/command.h"
+#include "agent/eval_protocol.h"
 #include "base/jread.h"
 #include "base/util.h"
 
@@ -126,16 +127,36 @@ static int find_baseline(const struct options *o, const struct task *task,
     return r;
 }
 
+/* By other rules than the gate's; strict's JSON comes first where both are asked for. */
+static void judge_by_rules(struct session *session, const struct kernelbench_rules *rules, const struct task *task,
+                           const struct candidate *candidate, struct waiting *w)
+{
+    json_t *results = NULL;
+    int r = candidate ? eval_protocol(session, rules, task, candidate, &results, w->err)
+                      : err_set(w->err, ERR_INVALID, "--protocol needs a candidate");
+    w->code = MIN(r, 0);
+    w->exit_code = r == 1 ? EXIT_NEGATIVE : w->exit_code;
+    if (r >= 0 && w->options->json) {
+        w->code = output_json(w->options->json, results, w->err);
+    } else {
+        json_decref(results);
+    }
+}
+
 static int judge(const struct options *o, const struct task *task,
                  const struct candidate *candidate, const struct candidate *baseline,
                  struct err *err)
 {
     struct session session;
-    int r = session_open(&session, o, SESSION_EVALUATOR | (task->oracle ? SESSION_ORACLE : 0), err);
+    struct kernelbench_rules rules;
+    int r = kernelbench_rules_parse(o, &rules, err);
+    bool others = r == 0 && (rules.kb || rules.verified);
+    r = r < 0 ? r : session_open(&session, o, SESSION_EVALUATOR | (task->oracle ? SESSION_ORACLE : 0)
+                                 | (others ? SESSION_STORE : 0), err);
     if (r < 0) {
         return options_fail(err);
     }
-    int64_t runs = o->runs > 0 ? o->runs : 1;
+    int64_t runs = !rules.strict ? 0 : o->runs > 0 ? o->runs : 1;
     struct waiting waiting = { .options = o, .err = err };
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
@@ -147,6 +168,9 @@ static int judge(const struct options *o, const struct task *task,
         evaluator_judge(session.evaluator, &request, on_judged, &waiting);
         while (!waiting.done && uv_run(&session.loop, UV_RUN_ONCE)) {
         }
+    }
+    if (others && waiting.code == 0) {
+        judge_by_rules(&session, &rules, task, candidate, &waiting);
     }
     session_close(&session);
     return waiting.code < 0 ? options_fail(err) : waiting.exit_code;
@@ -178,8 +202,9 @@ const struct command command_eval = {
             "Without a candidate the task itself is judged: no trivial candidate must pass it.\n\n"
             "  warpsmith eval softmax 06_row_in_registers\n"
             "  warpsmith eval softmax ./mine --gpu 0 --json -\n"
-            "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy",
-    .takes = "gpu store baseline deadline jobs json profile runs sanitize verbose",
+            "  warpsmith eval softmax ./mine --profile      # counters, bottleneck, energy\n"
+            "  warpsmith eval tasks/level1/19_ReLU ./mine --protocol kb    # KernelBench's own rules",
+    .takes = "gpu store baseline deadline exact-inputs jobs json profile protocol runs sanitize verbose",
     .args_min = 1,
     .args_max = 2,
     .run = run_eval,

@@ -30,6 +30,7 @@ struct options {
     const char *record;   /* --record FILE */
     const char *suite, *levels, *problems, *candidates, *pytorch, *precision; /* of kernelbench */
     const char *to, *format, *against, *check, *html; /* of its score and export */
+    const char *protocol; /* of kernelbench run, see kernelbench_protocol.h */
     const char *replay, *earlier, *algorithm, *flags, *pin, *t4; /* of tune, see cmd_tune.c */
     const char *model, *base_url, *key_file, *ca, *proxy, *prices; /* for --llm, see agent/llm.h */
     int64_t seed, steps, tune_budget, jobs, runs;
@@ -38,7 +39,7 @@ struct options {
     int64_t samples, repairs, tokens; /* -1, -1, 0: none given */
     double temperature, llm_timeout; /* NAN: left out; 0: the default */
     double deadline_s, wall_s, gpu_s, until_sol, usd;
-    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait, noise, unlisted, mapped, all, from_source;
+    bool fresh, verbose, quiet, help, full, profile, sanitize, no_wait, noise, unlisted, mapped, exact_inputs, all, from_source;
     struct log log;
     char *owned_store;
     size_t n_args;
