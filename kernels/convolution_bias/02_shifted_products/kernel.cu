@@ -126,6 +126,9 @@ static constexpr int STAGES_ALL = make_list().start[PHASES] * CHUNKS;
 extern __shared__ __align__(128) unsigned char shared[];
 static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
 static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
+/* Strided outputs are gathered here, all phases along the width, so that rows are written whole:
+ * [channel][row of the tile][LINE], four words from row to row to spread banks. */
+static constexpr int LINE = TW * PHASES_W, GATHER_PITCH = LINE + 4, GATHER = PEAKS + 16;
 
 static __device__ __forceinline__ unsigned pack(float lo, float hi)
 {
@@ -134,17 +137,17 @@ static __device__ __forceinline__ unsigned pack(float lo, float hi)
     return pair;
 }
 
-/* The power of two that takes a largest value of these bits to 2^14; 1 for none. */
+/* The power of two that takes a largest value of these bits to 2^14; 1 for none, and where the
+ * largest isn't a number. */
 static __device__ __forceinline__ float power(unsigned peak)
 {
     unsigned e = 268 - (peak >> 23);
-    return peak ? __uint_as_float((e > 254 ? 254 : e) << 23) : 1.0f;
+    return peak && peak < 0x7f800000 ? __uint_as_float((e > 254 ? 254 : e) << 23) : 1.0f;
 }
 
-static __device__ __forceinline__ unsigned finite_bits(float v)
+static __device__ __forceinline__ unsigned magnitude(float v)
 {
-    unsigned bits = __float_as_uint(v) & 0x7fffffff;
-    return bits < 0x7f800000 ? bits : 0;
+    return __float_as_uint(v) & 0x7fffffff;
 }
 
 /* Weights, once: a block an output channel. packed[group][tile of channels][octet][channel][8]. */
@@ -163,7 +166,7 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
         peak = 0;
     __syncthreads();
     for (int i = threadIdx.x; n < KG && i < CG * taps; i += blockDim.x)
-        most = max(most, finite_bits(mine[i / taps * per_c + i % taps]));
+        most = max(most, magnitude(mine[i / taps * per_c + i % taps]));
     atomicMax(&peak, most);
     __syncthreads();
     float scale = power(peak);
@@ -214,7 +217,7 @@ static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x
         }
 #pragma unroll
         for (int e = 0; e < 8; e++)
-            most = max(most, finite_bits(v[e]));
+            most = max(most, magnitude(v[e]));
         uint4 packed = make_uint4(pack(v[0] * scale, v[1] * scale), pack(v[2] * scale, v[3] * scale),
                                   pack(v[4] * scale, v[5] * scale), pack(v[6] * scale, v[7] * scale));
         int at = octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
@@ -266,6 +269,64 @@ static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsi
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+#if WGMMA
+/* Products are on their way while the next stage's start: a stage is read for one round longer. */
+static constexpr int AHEAD = STAGES - 2;
+#define PRODUCTS_LEFT(n) asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(n) : "memory")
+#define FENCE_ASYNC asm volatile("fence.proxy.async.shared::cta;" ::: "memory")
+#define D1(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
+#define D2(j) D1(j), D1(j + 1)
+#define D4(j) D2(j), D2(j + 2)
+#define D8(j) D4(j), D4(j + 4)
+#define R1 "%0, %1, %2, %3"
+#define R2 R1 ", %4, %5, %6, %7"
+#define R3 R2 ", %8, %9, %10, %11"
+#define R4 R3 ", %12, %13, %14, %15"
+#define R6 R4 ", %16, %17, %18, %19, %20, %21, %22, %23"
+#define R8 R6 ", %24, %25, %26, %27, %28, %29, %30, %31"
+#define R12 R8 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
+#define R16 R12 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define PRODUCT(n, registers, a, b, p, ...)                                                        \
+    asm volatile("{.reg .pred p; setp.ne.b32 p, " p ", 0; wgmma.mma_async.sync.aligned.m64n" n     \
+                 "k16.f32.f16.f16 {" registers "}, " a ", " b ", p, 1, 1, 0, 0;}"                  \
+                 : __VA_ARGS__                                                                     \
+                 : "l"(from), "l"(weights), "r"(add))
+
+/* 64 positions by BN channels by two octets: d = from * weights, plus d if `add`. */
+static __device__ __forceinline__ void product(float d[NF][4], unsigned long long from,
+                                               unsigned long long weights, int add)
+{
+    if constexpr (BN == 8)
+        PRODUCT("8", R1, "%4", "%5", "%6", D1(0));
+    else if constexpr (BN == 16)
+        PRODUCT("16", R2, "%8", "%9", "%10", D2(0));
+    else if constexpr (BN == 24)
+        PRODUCT("24", R3, "%12", "%13", "%14", D2(0), D1(2));
+    else if constexpr (BN == 32)
+        PRODUCT("32", R4, "%16", "%17", "%18", D4(0));
+    else if constexpr (BN == 48)
+        PRODUCT("48", R6, "%24", "%25", "%26", D4(0), D2(4));
+    else if constexpr (BN == 64)
+        PRODUCT("64", R8, "%32", "%33", "%34", D8(0));
+    else if constexpr (BN == 96)
+        PRODUCT("96", R12, "%48", "%49", "%50", D8(0), D4(8));
+    else
+        PRODUCT("128", R16, "%64", "%65", "%66", D8(0), D8(8));
+}
+
+/* An operand in shared memory: groups of eight rows of 16 bytes, `next` units of 16 bytes from one
+ * octet to the other, `down` from group to group (PTX ISA 8.7, section 9.7.15.5.1). */
+static __device__ __forceinline__ unsigned long long descriptor(unsigned at, unsigned next,
+                                                                unsigned down)
+{
+    return (at & 0x3ffff) >> 4 | (unsigned long long)next << 16 | (unsigned long long)down << 32;
+}
+#else
+static constexpr int AHEAD = STAGES - 1;
+#define PRODUCTS_LEFT(n)
+#define FENCE_ASYNC
+#endif
+
 /* Row m of the tile: eight neighbours along the width, then eight of those along the height, or along
  * the width too where the tile is a line. */
 struct place {
@@ -293,9 +354,28 @@ static __device__ __forceinline__ void copy_stage(const unsigned char *weights, 
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
+#if WGMMA
+/* The products of one stage; rows: where each 64 positions start. They are on their way on return. */
+static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsigned rows[MF],
+                                                unsigned ring, int first, int slot, int add)
+{
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+    for (int k = 0; k < STEPS; k++) {
+        unsigned at = todo.offset[first + 2 * k], next = todo.offset[first + 2 * k + 1] - at;
+        unsigned long long w = descriptor(ring + slot * STAGE_BYTES + 2 * k * BN * 16, BN, 8);
+#pragma unroll
+        for (int i = 0; i < MF; i++)
+            product(sum[i],
+                    descriptor(rows[i] + at * 16, next, TW % 64 ? STEP_H * SPLIT * PITCH : 8), w,
+                    k || add);
+    }
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+#else
 /* The products of one stage; rows: this lane's position of each fragment. */
 static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsigned rows[MF],
-                                                unsigned ring, int first, int slot)
+                                                unsigned ring, int first, int slot, int)
 {
     int lane = threadIdx.x % 32, wn = threadIdx.x / 32 % WARPS_N * (BN / WARPS_N);
 
@@ -317,6 +397,27 @@ static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsi
                 mma(sum[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     }
 }
+#endif
+
+/* All sums are there. */
+static __device__ __forceinline__ void products_done(float sum[MF][NF][4])
+{
+#if WGMMA
+    PRODUCTS_LEFT(0);
+#pragma unroll
+    for (int i = 0; i < MF * NF * 4; i++)
+        asm volatile("" : "+f"(sum[i / 4 / NF][i / 4 % NF][i % 4])::"memory");
+#endif
+}
+
+/* Which row of the tile a lane has in half h of its fragment i. */
+static __device__ __forceinline__ int row_of(int i, int h)
+{
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    if (WGMMA)
+        return ((warp / 4 * MF + i) * 4 + warp % 4) * 16 + h * 8 + lane / 4;
+    return (warp / WARPS_N * MF + i) * 16 + h * 8 + lane / 4;
+}
 
 /* A phase's sums to their outputs. y: its first channel's image, of `left`; q0: the tile's first. */
 static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
@@ -329,21 +430,45 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
     int n0 = warp % WARPS_N * (BN / WARPS_N) + lane % 4 * 2;
 
 #pragma unroll
-    for (int j = 0; j < NF; j++)
+    for (int i = 0; i < MF * 2; i++) {
+        place p = place_of(row_of(i / 2, i % 2));
+        int d = (q0.d + p.d) * PHASES_D + rd, h = (q0.h + p.h) * PHASES_H + rh;
+        int w = (q0.w + p.w) * PHASES_W + rw;
+        float *to = y + n0 * channel + ((long long)d * OH + h) * OW + w;
+        bool inside = d < OD && h < OH && w < OW;
+        float *mine = reinterpret_cast<float *>(shared + GATHER) + (p.d * TH + p.h) * GATHER_PITCH +
+                      p.w * PHASES_W + rw;
 #pragma unroll
-        for (int e = 0; e < 2; e++) {
-            int n = n0 + j * 8 + e;
-            float scale = unscale[n] * factor, add = BIAS && n < left ? bias[n] : 0;
-            float *plane = y + n * channel;
-#pragma unroll
-            for (int i = 0; i < MF * 2; i++) {
-                place p = place_of((warp / WARPS_N * MF + i / 2) * 16 + i % 2 * 8 + lane / 4);
-                int d = (q0.d + p.d) * PHASES_D + rd, h = (q0.h + p.h) * PHASES_H + rh;
-                int w = (q0.w + p.w) * PHASES_W + rw;
-                if (n < left && d < OD && h < OH && w < OW)
-                    plane[((long long)d * OH + h) * OW + w] = sum[i / 2][j][i % 2 * 2 + e] * scale + add;
-            }
+        for (int j = 0; j < NF * 2; j++) {
+            int n = n0 + j / 2 * 8 + j % 2;
+            if (GATHERED)
+                mine[n * TD * TH * GATHER_PITCH] =
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor);
+            else if (inside && n < left)
+                to[(j / 2 * 8 + j % 2) * channel] =
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0);
         }
+    }
+}
+
+/* Whole rows of gathered outputs, once their last phase is there. */
+static __device__ __forceinline__ void write_rows(float *__restrict__ y, int phase, const place &q0,
+                                                  const float *bias, int left)
+{
+    const long long channel = (long long)OD * OH * OW;
+    const float *gathered = reinterpret_cast<float *>(shared + GATHER);
+    int rh = phase / PHASES_W % PHASES_H, rd = phase / (PHASES_W * PHASES_H);
+
+    __syncthreads();
+#pragma unroll 4
+    for (int i = threadIdx.x; i < BN * TD * TH * LINE; i += THREADS) {
+        int line = i / LINE, w = q0.w * PHASES_W + i % LINE, n = line / (TD * TH);
+        int d = (q0.d + line / TH % TD) * PHASES_D + rd, h = (q0.h + line % TH) * PHASES_H + rh;
+        if (n < left && d < OD && h < OH && w < OW)
+            y[n * channel + ((long long)d * OH + h) * OW + w] =
+                gathered[line * GATHER_PITCH + i % LINE] + (BIAS ? bias[n] : 0);
+    }
+    __syncthreads();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
@@ -372,11 +497,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     bias += BIAS ? g * KG + n0 : 0;
 #pragma unroll
     for (int i = 0; i < MF; i++) {
-        place p = place_of((warp / WARPS_N * MF + i) * 16 + lane % 16);
+        place p = place_of(WGMMA ? (warp / 4 * MF + i) * 64 : (warp / WARPS_N * MF + i) * 16 + lane % 16);
         rows[i] = base + ((p.d * STEP_D * SPAN_H + p.h * STEP_H) * SPLIT * PITCH + p.w) * 16;
     }
 #pragma unroll
-    for (int s = 0; s < STAGES - 1; s++)
+    for (int s = 0; s < AHEAD; s++)
         copy_stage(packed, s);
     if (CHUNKS == 1)
         scale = load_chunk(x, 0, q0.d, q0.h, q0.w);
@@ -385,6 +510,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 #pragma unroll 1
         for (int chunk = 0; chunk < CHUNKS && first < end; chunk++) {
             if (CHUNKS > 1) {
+                products_done(sum);
                 __syncthreads();
                 float now = load_chunk(x, chunk, q0.d, q0.h, q0.w);
 #pragma unroll
@@ -394,13 +520,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
             }
 #pragma unroll 1
             for (int k = first; k < end; k++, s++) {
-                asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+                asm volatile("cp.async.wait_group %0;" ::"n"(AHEAD - 1) : "memory");
+                FENCE_ASYNC;
                 __syncthreads();
-                copy_stage(packed, s + STAGES - 1);
-                multiply(sum, rows, base + RING, k * STAGE_OCTETS, s % STAGES);
+                copy_stage(packed, s + AHEAD);
+                multiply(sum, rows, base + RING, k * STAGE_OCTETS, s % STAGES, k > first || chunk);
+                PRODUCTS_LEFT(1);
             }
         }
+        products_done(sum);
         store(y, sum, phase, q0, 1 / scale, unscale, bias, KG - n0);
+        if (GATHERED && phase % PHASES_W == PHASES_W - 1)
+            write_rows(y, phase, q0, bias, KG - n0);
 #pragma unroll
         for (int i = 0; i < MF * NF * 4; i++)
             sum[i / 4 / NF][i / 4 % NF][i % 4] = 0;
