@@ -23,6 +23,7 @@ struct asking {
     json_t *results;
     json_t *times[RULES]; /* PyTorch's, by rule */
     size_t rule;          /* whose time is being asked for */
+    uint64_t asked;
     uv_timer_t later;
 };
 
@@ -234,10 +235,13 @@ static void on_judged(void *ud, int code, const json_t *results, const char *err
                                 json_pack("{s:s,s:o}", "status", "error", "detail", json_text(why, strlen(why))));
             continue;
         }
-        json_object_set_new(a->results, name, json_deep_copy(one));
+        json_t *kept = json_deep_copy(one);
+        json_object_set_new(a->results, name, kept);
+        /* From asking to the answer, compiling and waiting for one's turn included; not PyTorch's own time. */
+        json_object_set_new(kept, "wall_s", json_real((double)(clock_ns() - a->asked) * 1e-9));
         if (is_final(one)) {
             auto_free char *key = key_of(a, i, false);
-            keep(a, STORE_DB_VERDICTS, key, one);
+            keep(a, STORE_DB_VERDICTS, key, kept);
         }
     }
     ask_times(a);
@@ -266,5 +270,6 @@ void kernelbench_protocol(const struct kernelbench_protocol_request *request, ke
     }
     struct protocol_request judge = { .task = request->task, .candidate = request->candidate, .rules = missing,
                                       .exact = request->rules.exact, .deadline_ms = request->deadline_ms };
+    a->asked = clock_ns();
     evaluator_protocol(request->evaluator, &judge, on_judged, a);
 }

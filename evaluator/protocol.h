@@ -9,7 +9,8 @@
  * What comes back is an object with one for each rule:
  *
  *   {"kb": {"status", "detail", "trials": "5/5", "max_difference", "inputs": "own generator" or "exact",
- *           "mean_us", "std_us", "min_us", "max_us", "n"}, "verified": {..., "dropped", "bytes"}}
+ *           "mean_us", "std_us", "min_us", "max_us", "n",
+ *           "spent_s": {"load", "make", "check", "time"}}, "verified": {..., "dropped", "bytes"}}
  *
  * status is "correct", "incorrect", or a verdict's where it ended before: "compile_error", "launch_error",
  * "timeout". Times as the rule takes them, rounded as it rounds; n is 0 on the simulator, whose clock

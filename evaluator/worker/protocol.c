@@ -25,12 +25,20 @@ static uint64_t seed_of(const struct protocol *p, int draw)
     return (uint64_t)key.k[0] << 32 | key.k[1];
 }
 
+static double since(uint64_t start)
+{
+    return (double)(clock_ns() - start) * 1e-9;
+}
+
 static int make(struct protocol *p, unsigned parts, int draw, double scale)
 {
     struct judge *j = p->judge;
+    uint64_t start = clock_ns();
     struct oracle_plain how = { j->job->exact, draw, seed_of(p, draw), scale };
     int r = oracle_make_plain(j->job->oracle, &p->rig.sets[0], p->rig.n_tensors, parts, &how, &j->err);
-    return r < 0 ? r : gpu_finish(j->gpu, "filling inputs", &j->err);
+    r = r < 0 ? r : gpu_finish(j->gpu, "filling inputs", &j->err);
+    p->made_s += since(start);
+    return r;
 }
 
 /* Weights are there for the whole judgement; what is made ready of them is so once. */
@@ -142,6 +150,7 @@ static bool passes(const struct rule *rule)
 
 static int check(struct protocol *p)
 {
+    uint64_t start = clock_ns();
     int r = 0;
     for (int t = 0; r == 0 && t < STANDARD; t++) {
         r = trial(p, t, 1, false);
@@ -149,6 +158,7 @@ static int check(struct protocol *p)
     for (int t = 0; r == 0 && t < HIDDEN && passes(&p->verified); t++) {
         r = trial(p, STANDARD + t, hidden_scales[t], true);
     }
+    p->checked_s = since(start);
     return r;
 }
 
@@ -159,7 +169,9 @@ static int measure(struct protocol *p)
     bool timed = !p->judge->gpu->modelled && (passes(&p->kb) || passes(&p->verified));
     int r = timed ? make(p, RIG_PART_INPUTS, ORACLE_DRAW_TIMED, 1) : 0;
     for (size_t k = 0; r == 0 && k < ARRAY_LEN(rules); k++) {
+        uint64_t start = clock_ns();
         r = timed && passes(rules[k]) ? protocol_time(p, rules[k]) : 0;
+        rules[k]->timed_s = since(start);
         rules[k]->done = r == 0;
     }
     return r;
@@ -191,6 +203,8 @@ static json_t *rule_json(const struct protocol *p, const struct rule *rule)
     if (rule->dropped) {
         json_object_set_new(one, "dropped", json_integer(rule->dropped));
     }
+    json_object_set_new(one, "spent_s", json_pack("{s:f,s:f,s:f,s:f}", "load", p->loaded_s, "make", p->made_s,
+                                                  "check", p->checked_s, "time", rule->timed_s));
     if (rule == &p->verified) {
         json_object_set_new(one, "bytes", json_real(footprint(p->one->candidate.bound)));
     }
@@ -205,10 +219,12 @@ static int judge(struct protocol *p)
     if (r < 0) {
         return r;
     }
+    uint64_t start = clock_ns();
     r = rig_open_bare(&p->rig, j->slabs, j->gate, j->job, p->one, j->arena, &j->err);
     if (r == 0) {
         j->rig = &p->rig;
         r = prepare(p);
+        p->loaded_s = since(start);
         r = r < 0 ? r : check(p);
         r = r < 0 ? r : measure(p);
         j->rig = NULL;

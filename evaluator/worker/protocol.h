@@ -33,6 +33,7 @@ struct rule {
     int dropped;      /* trials whose reference isn't finite */
     double most;      /* largest difference */
     const char *detail;
+    double timed_s; /* what its runs took, pauses included */
     size_t n;
     double us[PROTOCOL_TRIALS];
 };
@@ -43,6 +44,7 @@ struct protocol {
     struct rig rig;
     struct program program;
     CUgraphExec graph; /* NULL: launches one by one */
+    double loaded_s, made_s, checked_s; /* memory and weights; inputs (PyTorch's part); all of checking */
     struct rule kb, verified;
 };
 
