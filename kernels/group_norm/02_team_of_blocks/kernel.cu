@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Group norm 2: a team of TEAM blocks holds a row on chip, so that x is read once.
+   Walking a row of 1 MB again means DRAM again. Here the blocks of a team share a row: a thread keeps REGS packs of 16
+   bytes in registers and KEEP in shared memory, filled by cp.async, so that all of the row is in flight at once. Mean and
+   squared deviations are taken a few packs at a time as they arrive, and merged. Each block posts its pair as one 8-byte
+   word to its box in `mail`, which starts as a pattern that no pair has, and asks the boxes of its team until they are
+   full: no fence, no counter, one trip through L2. While a row is stored, the slots that it leaves take the team's next
+   row. The launch is cooperative, so that all blocks are there.
+   Rows of odd length start anywhere: the elements before the first 16-byte boundary and after the last are taken one by
+   one. What even all blocks don't hold is read again, the last part first, since L2 still has that.
+   A row is the group of a sample; if a channel is a multiple of four elements, a pack has one weight.
+   Loses: for rows of a few KB the memset and the exchange are dear. */
+
+#define THREAD ((int)threadIdx.x)
+#define EMPTY 0xffffffffffffffffull
+typedef unsigned long long word;
+#define COLS ((long long)CHANNELS * HW)
+constexpr long long SHARE = (COLS / 4 + TEAM - 1) / TEAM; /* packs of a block */
+constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
+constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
+constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
+constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int UNROLL = 4;
+
+constexpr int NO_EDGE = (int)0x80000000;
+static_assert(SHARE < 1 << 28, "offsets within a share are ints");
+
+struct slice {
+  long long at; /* of its first pack, in elements */
+  int packs;
+  int edge; /* the element that this thread takes alone, counted from `at`; NO_EDGE: none */
+};
+
+static __device__ __forceinline__ slice slice_of(long long r, int member)
+{
+  const long long start = r * COLS;
+  const int head = (int)min(-start & 3, (long long)COLS), tail = (int)((COLS - head) % 4);
+  const long long packs = (COLS - head) / 4, from = min(member * SHARE, packs);
+  slice s = {start + head + 4 * from, (int)min(SHARE, packs - from), NO_EDGE};
+  if (COLS % 4 && member == 0 && THREAD < head)
+    s.edge = THREAD - head;
+  if (COLS % 4 && member == TEAM - 1 && THREAD >= 4 && THREAD < 4 + tail)
+    s.edge = 4 * s.packs + THREAD - 4;
+  return s;
+}
+
+/* How many elements a member takes. */
+static __device__ __forceinline__ int elements_of(long long r, int member)
+{
+  const int head = (int)min(-(r * COLS) & 3, (long long)COLS), tail = (int)((COLS - head) % 4);
+  const long long packs = (COLS - head) / 4, from = min(member * SHARE, packs);
+  return 4 * (int)min(SHARE, packs - from) + (member == 0 ? head : 0) + (member == TEAM - 1 ? tail : 0);
+}
+
+/* Count, mean and sum of squared deviations; two of them merge without cancellation (Chan, Golub, LeVeque 1979). */
+struct moments {
+  float n, mean, m2;
+};
+
+static __device__ __forceinline__ moments merge(moments a, moments b)
+{
+  const float n = a.n + b.n, part = b.n > 0.0f ? __fdividef(b.n, n) : 0.0f, d = b.mean - a.mean;
+  return {n, fmaf(d, part, a.mean), a.m2 + fmaf(d * d, a.n * part, b.m2)};
+}
+
+static __device__ __forceinline__ float squares(float4 v, float m)
+{
+  v = make_float4(v.x - m, v.y - m, v.z - m, v.w - m);
+  return fmaf(v.x, v.x, v.y * v.y) + fmaf(v.z, v.z, v.w * v.w);
+}
+
+/* Of the first `valid` of N packs; the others are zero. */
+template <int N> static __device__ __forceinline__ void add(moments &m, const float4 (&v)[N], int valid)
+{
+  float sum = 0.0f, m2 = 0.0f;
+#pragma unroll
+  for (int k = 0; k < N; k++)
+    sum += (v[k].x + v[k].y) + (v[k].z + v[k].w);
+  const float n = 4.0f * min(max(valid, 0), N), mean = n > 0.0f ? __fdividef(sum, n) : 0.0f;
+#pragma unroll
+  for (int k = 0; k < N; k++)
+    m2 += k < valid ? squares(v[k], mean) : 0.0f;
+  m = merge(m, {n, mean, m2});
+}
+
+/* What an element of a row becomes. */
+struct rule {
+  const float *weight, *bias; /* of the group's channels */
+  float mean, scale;
+};
+
+static __device__ __forceinline__ float apply(float v, const rule &q, long long element)
+{
+  const int c = (int)(element / HW);
+  return fmaf((v - q.mean) * q.scale, __ldg(q.weight + c), __ldg(q.bias + c));
+}
+
+/* `at`: the element that the pack starts with. */
+static __device__ __forceinline__ float4 apply(float4 v, const rule &q, long long at)
+{
+  if (HW % 4)
+    return make_float4(apply(v.x, q, at), apply(v.y, q, at + 1), apply(v.z, q, at + 2), apply(v.w, q, at + 3));
+  const int c = COLS < 1LL << 32 ? (unsigned)at / (unsigned)HW : (int)(at / HW);
+  const float a = q.scale * __ldg(q.weight + c), b = __ldg(q.bias + c);
+  return make_float4(fmaf(v.x - q.mean, a, b), fmaf(v.y - q.mean, a, b), fmaf(v.z - q.mean, a, b), fmaf(v.w - q.mean, a, b));
+}
+
+static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
+{
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
+               : "memory");
+}
+
+static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
+{
+  const int i = k * BLOCK + THREAD;
+  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+}
+
+static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
+{
+  const int i = (IN_REGS + k) * BLOCK + THREAD;
+  if (i < s.packs)
+    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+/* Adds the packs in shared memory in the order of their arrival, four at a time. */
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, moments &m)
+{
+  if constexpr (K < IN_SHARED) {
+    constexpr int N = IN_SHARED - K < 4 ? IN_SHARED - K : 4;
+    float4 v[N];
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K) : "memory");
+    int valid = 0;
+#pragma unroll
+    for (int k = 0; k < N; k++) {
+      const bool whole = (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
+      v[k] = whole ? keep[(K + k) * BLOCK + THREAD] : make_float4(0, 0, 0, 0);
+      valid += whole;
+    }
+    add(m, v, valid);
+    add_kept<K + N>(keep, s, m);
+  }
+}
+
+static __device__ __forceinline__ void add_streamed(const float *x, const slice &s, moments &m)
+{
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
+  for (int k = ON_CHIP; k < ROUNDS; k += UNROLL) {
+    float4 v[UNROLL];
+    int valid = 0;
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++) {
+      const bool whole = (k + u) * BLOCK + THREAD < s.packs;
+      v[u] = whole ? in[(k + u) * BLOCK] : make_float4(0, 0, 0, 0);
+      valid += whole;
+    }
+    add(m, v, valid);
+  }
+}
+
+/* The last first: L2 has it. */
+static __device__ __forceinline__ void store_streamed(const float *x, float *y, const slice &s, const rule &q, long long at)
+{
+  const float4 *in = (const float4 *)(x + s.at) + THREAD;
+  float4 *out = (float4 *)(y + s.at) + THREAD;
+  for (int k = ROUNDS - UNROLL; k > ON_CHIP - UNROLL; k -= UNROLL) {
+    float4 v[UNROLL];
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        v[u] = __ldcs(in + (k + u) * BLOCK);
+#pragma unroll
+    for (int u = 0; u < UNROLL; u++)
+      if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
+        __stcs(out + (k + u) * BLOCK, apply(v[u], q, at + 4 * ((k + u) * BLOCK + THREAD)));
+  }
+}
+
+static __device__ __forceinline__ moments warp_merge(moments m)
+{
+  for (int step = 16; step > 0; step /= 2)
+    m = merge(m, {__shfl_down_sync(0xffffffffu, m.n, step), __shfl_down_sync(0xffffffffu, m.mean, step),
+                  __shfl_down_sync(0xffffffffu, m.m2, step)});
+  return m; /* whole in the first lane */
+}
+
+static __device__ __forceinline__ void post(word *box, moments m)
+{
+  const word w = (word)__float_as_uint(m.mean) << 32 | __float_as_uint(m.m2);
+  asm volatile("st.relaxed.gpu.global.u64 [%0], %1;" ::"l"(box), "l"(w == EMPTY ? w >> 1 : w) : "memory");
+}
+
+static __device__ __forceinline__ moments fetch(const word *box, int count)
+{
+  word w;
+  do
+    asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
+  while (w == EMPTY);
+  return {(float)count, __uint_as_float((unsigned)(w >> 32)), __uint_as_float((unsigned)w)};
+}
+
+/* Of all threads of the team, for everybody. */
+static __device__ __forceinline__ moments team_moments(moments *cell, word *mail, long long r, int member, moments m)
+{
+  m = warp_merge(m);
+  if (THREAD % 32 == 0)
+    cell[THREAD / 32] = m;
+  __syncthreads();
+  if (THREAD < 32) {
+    m = {0.0f, 0.0f, 0.0f};
+    if (THREAD < BLOCK / 32)
+      m = cell[THREAD];
+    m = warp_merge(m);
+    if (TEAM > 1) {
+      if (THREAD == 0)
+        post(mail + r * TEAM + member, m);
+      m = {0.0f, 0.0f, 0.0f};
+      for (int other = THREAD; other < TEAM; other += 32)
+        m = merge(m, fetch(mail + r * TEAM + other, elements_of(r, other)));
+      m = warp_merge(m);
+    }
+    if (THREAD == 0)
+      cell[32] = m;
+  }
+  __syncthreads();
+  return cell[32];
+}
+
+extern "C" __global__ void __launch_bounds__(BLOCK, 1)
+group_norm(const float *__restrict__ x, const float *__restrict__ weight, const float *__restrict__ bias, float eps,
+           float *__restrict__ y, word *mail, long long rows)
+{
+  extern __shared__ float4 keep[]; /* KEEP packs of each thread */
+  __shared__ moments cell[33];
+  const int member = blockIdx.x % TEAM, teams = gridDim.x / TEAM;
+  float4 reg[IN_REGS + 1];
+  long long r = blockIdx.x / TEAM;
+  slice s = slice_of(r, member);
+#pragma unroll
+  for (int k = 0; k < IN_REGS; k++)
+    reg[k] = load_pack(x, s, k);
+#pragma unroll
+  for (int k = 0; k < IN_SHARED; k++)
+    start_pack(keep, x, s, k);
+
+  while (r < rows) {
+    const bool has_edge = s.edge != NO_EDGE;
+    const float edge = has_edge ? x[s.at + s.edge] : 0.0f;
+    moments m = {has_edge ? 1.0f : 0.0f, edge, 0.0f};
+    int valid = 0;
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++)
+      valid += k * BLOCK + THREAD < s.packs;
+    reg[IN_REGS] = make_float4(0, 0, 0, 0);
+    add(m, reg, valid);
+    add_kept<0>(keep, s, m);
+    add_streamed(x, s, m);
+    m = team_moments(cell, mail, r, member, m);
+    const float scale = rsqrtf(m.m2 / COLS + eps);
+    const int group = (int)(r % GROUPS);
+    const rule q = {weight + group * CHANNELS, bias + group * CHANNELS, m.mean, scale};
+    const long long at = s.at - r * COLS;
+
+    r += teams;
+    const slice next = slice_of(min(r, rows - 1), member);
+    const bool more = r < rows;
+    float4 *out = (float4 *)(y + s.at) + THREAD;
+    if (has_edge)
+      y[s.at + s.edge] = apply(edge, q, at + s.edge);
+    store_streamed(x, y, s, q, at);
+#pragma unroll
+    for (int k = 0; k < IN_REGS; k++) {
+      if (k * BLOCK + THREAD < s.packs)
+        __stcs(out + k * BLOCK, apply(reg[k], q, at + 4 * (k * BLOCK + THREAD)));
+      if (more)
+        reg[k] = load_pack(x, next, k);
+    }
+#pragma unroll
+    for (int k = 0; k < IN_SHARED; k++) {
+      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, apply(keep[k * BLOCK + THREAD], q, at + 4 * ((IN_REGS + k) * BLOCK + THREAD)));
+      if (more)
+        start_pack(keep, x, next, k);
+    }
+    s = next;
+  }
+}
