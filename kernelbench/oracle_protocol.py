@@ -28,7 +28,7 @@ def trial_seeds():
 
 
 class Exact:
-    """KernelBench's own draws, on the CPU. Verified's four follow the fifth from where that left the generator."""
+    """KernelBench's own draws, on the CPU. Verified's four start from the fifth's seed once more, one after another."""
 
     def __init__(self, problem):
         self.problem, self.seeds, self.state, self.next = problem, trial_seeds(), None, None
@@ -36,7 +36,7 @@ class Exact:
     def inputs(self, draw):
         if draw < STANDARD:
             torch.manual_seed(SEED if draw < 0 else self.seeds[draw])
-        elif draw == self.next:
+        elif draw == self.next and draw > STANDARD:
             torch.set_rng_state(self.state)
         else:
             torch.manual_seed(self.seeds[-1])

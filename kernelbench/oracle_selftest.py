@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 import oracle
+import oracle_protocol
 import torch
 from oracle_inputs import MODES, Sources
 from oracle_problem import Problem, Trouble, describe, spread_constants, state_of
@@ -21,11 +22,11 @@ def problem(folder, body, inputs, name="1_Test.py"):
     return path
 
 
-def opened(path):
+def opened(path, plain=False):
     described = describe(path, "cpu")
     tensors = [[t["dtype"], math.prod(t["shape"])] for part in ("inputs", "weights", "inout", "outputs")
                for t in described[part]]
-    return oracle.Judgement({"problem": path, "tensors": tensors}, "cpu", described)
+    return oracle.Judgement({"problem": path, "tensors": tensors, "plain": plain}, "cpu", described)
 
 
 class Distributions(unittest.TestCase):
@@ -138,6 +139,8 @@ class Problems(unittest.TestCase):
     def test_falls_back(self):
         body = ("    def forward(self, x):\n        return torch.matmul(x, torch.ones(4, 4, dtype=torch.float32))")
         j = opened(problem(self.folder.name, body, "[torch.rand(3, 4)]"))
+        j.make({"inputs": 4})
+        j.run()
         self.assertEqual(j.method, "as is")
         j.close()
 
@@ -174,6 +177,81 @@ class Problems(unittest.TestCase):
         path = problem(self.folder.name, "    def forward(self, x):\n        return x", "[torch.rand(3)]")
         with self.assertRaisesRegex(Trouble, "has changed"):
             Problem(path, "0" * 64)
+
+
+class Protocols(unittest.TestCase):
+    BODY = ("    def __init__(self):\n        super().__init__()\n        self.linear = nn.Linear(6, 5)\n"
+            "    def forward(self, x):\n        return self.linear(x)")
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = problem(self.folder.name, self.BODY, "[torch.rand(7, 6), torch.randint(0, 5, (3,))][:1]")
+        self.j = opened(self.path, plain=True)
+
+    def tearDown(self):
+        self.j.close()
+        self.folder.cleanup()
+
+    def make(self, **how):
+        oracle_protocol.make(self.j, {"exact": False, "draw": 0, "seed": 9, "scale": 1, "inputs": False,
+                                      "weights": False, **how})
+        return self.j.parts[0][0].clone()
+
+    def test_exact_is_kernelbench(self):
+        """Word for word what its eval.py does with seeds, and in its order."""
+        context = {}
+        with open(self.path) as file:
+            exec(file.read(), context)
+        torch.manual_seed(42)
+        arguments = context["get_init_inputs"]()
+        torch.manual_seed(42)
+        model = context["Model"](*arguments)
+        torch.manual_seed(42)
+        seeds = [torch.randint(0, 2**32 - 1, (1,)).item() for _ in range(5)]
+        self.make(exact=True, weights=True)
+        self.assertTrue(torch.equal(self.j.parts[1][0], model.linear.weight))
+        self.assertTrue(torch.equal(self.j.parts[1][1], model.linear.bias))
+        for draw, seed in enumerate(seeds):
+            torch.manual_seed(seed)
+            want = context["get_inputs"]()[0]
+            self.assertTrue(torch.equal(self.make(exact=True, draw=draw, inputs=True), want))
+        torch.manual_seed(seeds[4])
+        hidden = [context["get_inputs"]()[0] * scale for scale in (1, 3.0, 0.01, -1.0)]
+        for k, (want, scale) in enumerate(zip(hidden, (1, 3.0, 0.01, -1.0))):
+            torch.rand(k)  # somebody else's draws don't matter
+            self.assertTrue(torch.equal(self.make(exact=True, draw=5 + k, scale=scale, inputs=True), want))
+        torch.manual_seed(42)
+        want = context["get_inputs"]()[0]
+        self.assertTrue(torch.equal(self.make(exact=True, draw=-1, inputs=True), want))
+        oracle_protocol.run(self.j)
+        with torch.no_grad():
+            self.assertTrue(torch.equal(self.j.parts[3][0], model(self.j.parts[0][0])))
+
+    def test_exact_out_of_order(self):
+        ahead = self.make(exact=True, draw=7, inputs=True)
+        for draw in (4, 5, 6):
+            self.make(exact=True, draw=draw, inputs=True)
+        self.assertTrue(torch.equal(self.make(exact=True, draw=7, inputs=True), ahead))
+
+    def test_own_is_uniform_and_by_seed(self):
+        a = self.make(inputs=True)
+        self.assertTrue(bool((a >= 0).all() and (a < 1).all()))
+        self.assertTrue(torch.equal(a, self.make(inputs=True)))
+        self.assertFalse(torch.equal(a, self.make(inputs=True, seed=10)))
+        self.assertTrue(torch.allclose(a * 3, self.make(inputs=True, scale=3)))
+
+    def test_whole_numbers_are_left_alone(self):
+        values = [torch.ones(2), torch.ones(2, dtype=torch.int64), torch.ones(2, dtype=torch.bool), 2.0]
+        scaled = oracle_protocol.scaled(values, -1)
+        self.assertEqual(float(scaled[0].sum()), -2)
+        self.assertIs(scaled[1], values[1])
+        self.assertIs(scaled[2], values[2])
+        self.assertEqual(scaled[3], 2.0)
+
+    def test_statistics(self):
+        found = oracle_protocol.statistics([1000.4, 1003.0, 1008.9])
+        for name, want in {"mean_us": 1000, "std_us": 3.56, "min_us": 1000, "max_us": 1010}.items():
+            self.assertAlmostEqual(found[name], want)
 
 
 class Serving(unittest.TestCase):
