@@ -140,6 +140,19 @@ int catalog_candidate(const char *name, const char *family, struct candidate **r
     return unknown("candidate", name, variants, "plan.json", err);
 }
 
+int catalog_start(const struct task *task, struct candidate **ret, struct err *err)
+{
+    auto_free char *folder = xprintf("%s/start", task->folder ? task->folder : "");
+    char *names[CATALOG_NAMES_MAX];
+    size_t n = 0;
+    if (!task->folder || list_folders(folder, "plan.json", names, &n, NULL) < 0 || n == 0) {
+        return ERR_NOTFOUND;
+    }
+    auto_free char *first = xprintf("%s/%s", folder, names[0]);
+    free_names(names, n);
+    return candidate_load(first, ret, err);
+}
+
 int catalog_family(const char *family, struct catalog_family *ret, struct err *err)
 {
     *ret = (struct catalog_family) { 0 };

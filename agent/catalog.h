@@ -22,6 +22,10 @@ bool catalog_asks_oracle(const char *const *tasks, size_t n);
 int catalog_candidate(const char *name, const char *family, struct candidate **ret,
                       struct err *err);
 
+/* What a task's folder brings to begin with: FOLDER/start/NAME/, the first by name. ERR_NOTFOUND, without
+ * touching `err`, if it brings nothing. */
+int catalog_start(const struct task *task, struct candidate **ret, struct err *err);
+
 struct catalog_family {
     size_t n;
     struct candidate *variants[CATALOG_VARIANTS_MAX]; /* in the order of their numbers */

@@ -79,7 +79,7 @@ void ceilings_keep(struct session *s)
     int r = store ? look_up(store, key, &m.ceilings) : ERR_NOTFOUND;
     if (r < 0) {
         evaluator_measure_ceilings(s->evaluator, on_measured, &m);
-        while (!m.done && uv_run(&s->loop, UV_RUN_ONCE)) {
+        while (!m.done && uv_run(session_loop(s), UV_RUN_ONCE)) {
         }
         r = m.done ? m.code : ERR_BUG;
         if (r == 0 && store) {

@@ -2,12 +2,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of `warpsmith kernelbench` share. A run keeps one file a problem,
- * OUT/results/levelL_ID.json:
+ * OUT/results/levelL_ID.json, and each candidate that it speaks of in OUT/candidates/ID:
  *
- *   {"format": 1, "level", "id", "name", "family", "hash", "gate", "device", "modelled", "torch", "error" or
- *    "unsupported": text, "tensors", "bytes", "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n"}},
- *    "candidates": [{"name", "id", "known": bool, "verdict" or "error"}]}
+ *   {"format": 1, "level", "id", "name", "family", "hash", "gate", "device", "modelled", "torch", "precision",
+ *    "mapped": bool, "bytes", "error", "unsupported" (for everyone) or "without" (a kernel): text,
+ *    "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n"}} or "unmeasured": text,
+ *    "candidates": [{"name", "id", "known": bool, "verdict" or "error", "kb", "verified"}]}
  *
+ * A campaign's candidates are its attempts in their order, with "direction" and "strategy"; besides there are
+ * "campaign", "start", "ended", those two of the best, and "cost": {"usd", "tokens", "gpu_s", "wall_s"}.
  * Verdicts and baselines are in the store, too: a run that is started again asks for what is missing.
  */
 #include <jansson.h>
@@ -55,6 +58,10 @@ int kernelbench_map_start(const struct kernelbench_maps *maps, const struct prob
 /* A problem's document as the options want it: --precision, and in a family's words where `maps` is given. */
 int kernelbench_document(const struct options *options, struct kernelbench_maps *maps,
                          const struct problem *problem, const json_t *described, json_t **ret, struct err *err);
+
+/* A task's folder: task.json, and the problem's file beside it. */
+int kernelbench_write_task(const char *folder, const struct problem *problem, const json_t *document,
+                           struct err *err);
 
 /* "48x100 f32, 20 i64": of a list of the oracle's; the caller frees. */
 char *kernelbench_tensors(const json_t *list);

@@ -12,11 +12,8 @@
 
 enum { PROBLEM_MAX = 1 << 20 };
 
-/* OUT/level1/19_ReLU: task.json, and the problem's file beside it. */
-static int write_folder(const struct options *o, const struct problem *p, const json_t *doc,
-                        struct err *err)
+int kernelbench_write_task(const char *folder, const struct problem *p, const json_t *doc, struct err *err)
 {
-    auto_free char *folder = xprintf("%s/level%d/%s", o->out, p->level, p->name);
     auto_free char *document = xprintf("%s/task.json", folder);
     auto_free char *copy = xprintf("%s/%s", folder, strrchr(p->path, '/') + 1);
     auto_free char *text = json_pretty(doc);
@@ -39,7 +36,8 @@ static int import_one(struct session *s, struct pytorch *pytorch, struct kernelb
         printf("%d/%-3d %-44.44s %s\n", p->level, p->id, p->name, err_text(&why));
         r = 0;
     } else {
-        r = write_folder(s->options, p, doc, err);
+        auto_free char *folder = xprintf("%s/level%d/%s", s->options->out, p->level, p->name);
+        r = kernelbench_write_task(folder, p, doc, err);
         *ret_done += r == 0;
     }
     task_free(task);

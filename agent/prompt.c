@@ -81,8 +81,8 @@ static void collect(struct builder *b)
     const char *reference = in->task->reference_source;
     b->parts[PART_REFERENCE]
         = prompt_clean(b->arena, reference ? reference : "", reference ? strlen(reference) : 0);
-    b->parts[PART_PARENT] = source_of(b, in->parent);
-    b->parts[PART_PLAN] = prompt_plan(in->parent->plan, b->arena);
+    b->parts[PART_PARENT] = in->parent ? source_of(b, in->parent) : NULL;
+    b->parts[PART_PLAN] = in->parent ? prompt_plan(in->parent->plan, b->arena) : NULL;
     b->parts[PART_STRATEGIES] = prompt_strategies(in, b->arena);
     b->parts[PART_TRIED] = prompt_tried(in, b->arena);
     if (in->parent_verdict) {
@@ -289,9 +289,9 @@ static int build_turns(struct builder *b)
 static int check_input(const struct prompt_input *in, struct err *err)
 {
     const struct choice *choice = in->choice;
-    if (!in->task || !in->device || !in->htg || !choice || !in->parent
+    if (!in->task || !in->device || !in->htg || !choice
         || choice->picked >= choice->n_directions) {
-        return err_set(err, ERR_INVALID, "a prompt needs task, device, graph, choice and parent");
+        return err_set(err, ERR_INVALID, "a prompt needs task, device, graph and choice");
     }
     if (in->budget_tokens && in->budget_tokens < PROMPT_BUDGET_MIN) {
         return err_set(err, ERR_INVALID, "a prompt of %" PRId64 " tokens, it takes at least %d",

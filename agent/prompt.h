@@ -56,7 +56,7 @@ struct prompt_input {
     const struct device_info *device;
     const struct htg *htg;
     const struct choice *choice; /* direction and strategies; choice->recall false: no strategies */
-    const struct candidate *parent;
+    const struct candidate *parent;       /* NULL: there is no kernel yet that is right, or none at all */
     const struct verdict *parent_verdict;
     int64_t parent_seq;
     const char *parent_direction, *parent_strategy; /* "" for the start */

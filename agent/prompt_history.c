@@ -184,6 +184,9 @@ char *prompt_goal(const struct prompt_input *input, struct arena *arena)
         buf_puts(&out, "Write a kernel that is right at every shape and faster than the parent's ");
         add_time(&out, v);
         buf_printf(&out, " at the default shape, by a step in the direction %s.", id);
+    } else if (!input->parent) {
+        buf_printf(&out, "There is no kernel yet that is right. Write one that computes what the reference does, from "
+                         "scratch: right first, then fast, with an eye to the direction %s.", id);
     } else {
         buf_printf(&out, "The parent isn't right yet. Write a kernel that is right at every shape, by a "
                          "step in the direction %s; then fast.", id);

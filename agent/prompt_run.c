@@ -48,7 +48,8 @@ static bool repeats(const struct candidate *example, const struct prompt_tried *
 bool prompt_example_is_new(const struct prompt_input *input)
 {
     const struct candidate *example = input->example->candidate;
-    if (id_eq(&example->id, &input->parent->id) || same_source(example, input->parent)
+    const struct candidate *parent = input->parent;
+    if ((parent && (id_eq(&example->id, &parent->id) || same_source(example, parent)))
         || repeats(example, prompt_best(input))) {
         return false;
     }

@@ -74,6 +74,16 @@ void run_end(struct run *run, bool failed, const char *why)
     campaign_run_ended(run->campaign);
 }
 
+void run_trouble(struct run *run, int code, const char *text)
+{
+    if (!run->task->oracle || run->campaign->stopping || code == ERR_CANCELED) {
+        campaign_fail(run->campaign, code, text);
+        return;
+    }
+    run_stop(run);
+    run_end(run, run_best(run) == NULL, text ? text : err_name(code));
+}
+
 void run_make_samples(struct run *run, size_t n)
 {
     struct step *s = &run->step;
@@ -96,7 +106,8 @@ void run_make_samples(struct run *run, size_t n)
 static size_t samples_of(const struct run *run)
 {
     const struct campaign *c = run->campaign;
-    return run->step.number > 0 && c->provider->repairs ? (size_t)c->options.samples : 1;
+    bool start = run->step.number == 0 && run->start;
+    return !start && c->provider->repairs ? (size_t)c->options.samples : 1;
 }
 
 static void begin_step(struct run *run)
@@ -106,7 +117,7 @@ static void begin_step(struct run *run)
     struct err err = { 0 };
     *s = (struct step) { .seq = run_next_seq(run), .number = run->n_steps, .parent = -1,
                          .arena = arena_new(), .direction = "" };
-    if (s->number > 0) {
+    if (s->number > 0 || !run->start) {
         struct rng rng;
         rng_init(&rng, c->options.seed, rng_key(run->task->name), (uint64_t)s->number);
         const struct attempt *parent = run_pick_parent(run, &rng);
@@ -136,7 +147,7 @@ static const char *stop_reason(struct run *run)
     const struct campaign_options *o = &run->campaign->options;
     const struct attempt *best = run_best(run);
     const char *why = NULL;
-    if (run->n_steps > o->steps) {
+    if (run->n_steps >= o->steps + (run->start != NULL)) { /* the start is none of them */
         return "all steps are done";
     }
     if (run->since_best >= (o->plateau > 0 ? o->plateau : CAMPAIGN_PLATEAU)) {
@@ -356,6 +367,12 @@ void run_stop(struct run *run)
     }
 }
 
+static int load_baseline(struct run *run, struct err *err)
+{
+    const char *name = run->campaign->options.baseline;
+    return name ? catalog_candidate(name, run->task->family, &run->baseline, err) : 0;
+}
+
 static int load_candidates(struct run *run, struct err *err)
 {
     struct campaign *c = run->campaign;
@@ -363,21 +380,25 @@ static int load_candidates(struct run *run, struct err *err)
     int r = campaign_family(c, run->task->family, &run->family, err);
     if (r == 0 && o->start) {
         r = catalog_candidate(o->start, run->task->family, &run->start, err);
-    } else if (r == 0 && run->family->n) {
+        return r < 0 ? r : load_baseline(run, err);
+    }
+    r = r < 0 ? r : catalog_start(run->task, &run->start, err);
+    if (r == ERR_NOTFOUND && run->family->n) {
         r = candidate_with_params(run->family->variants[0], NULL, 0, &run->start, err);
-    } else if (r == 0) {
+    } else if (r == ERR_NOTFOUND && c->provider->repairs && run->task->oracle) {
+        r = 0; /* a model reads the problem itself */
+    } else if (r == ERR_NOTFOUND) {
         r = err_set(err, ERR_INVALID, "no variants of family \"%s\" ship with the program: name where to "
                     "begin with --start FOLDER (kernel.cu and plan.json)", run->task->family);
     }
-    if (r == 0 && o->baseline) {
-        r = catalog_candidate(o->baseline, run->task->family, &run->baseline, err);
-    }
-    return r;
+    return r < 0 ? r : load_baseline(run, err);
 }
 
 int run_init(struct run *run, struct campaign *campaign, const char *task, struct err *err)
 {
+    size_t index = (size_t)(run - campaign->runs), devices = session_devices(campaign->session);
     run->campaign = campaign;
+    run->session = session_nth(campaign->session, index % devices);
     run->arena = arena_new();
     run->why = "";
     run->step.direction = "";

@@ -87,10 +87,11 @@ struct step {
 
 struct run {
     struct campaign *campaign;
+    struct session *session;    /* the campaign's, or that of another of its devices */
     struct arena *arena;
     struct task *task;
     const struct catalog_family *family; /* the campaign's */
-    struct candidate *start;    /* as given */
+    struct candidate *start;    /* as given; NULL: there is none, a model writes the first kernel */
     struct candidate *baseline; /* as given, or NULL: the tuned start */
     struct attempt *attempts;
     size_t n_attempts, room;
@@ -115,6 +116,9 @@ void run_soon(struct run *run);
 void run_stop(struct run *run);
 /* Ends it: the reason stands in its result. */
 void run_end(struct run *run, bool failed, const char *why);
+/* Something other than a candidate failed. Where PyTorch says what is right it may be this problem's fault
+ * alone: this run ends, and a resume takes it up again. Else the campaign ends. */
+void run_trouble(struct run *run, int code, const char *text);
 void run_emit(struct run *run, const struct sample *sample, enum campaign_event_kind kind,
               const char *text);
 /* A sample has its verdict, or none will come. */

@@ -191,7 +191,7 @@ static void on_judged(void *ud, int code, const struct verdict *verdict, const c
         return;
     }
     if (code < 0) {
-        campaign_fail(s->run->campaign, code, error);
+        run_trouble(s->run, code, error);
         return;
     }
     verdict_copy(verdict, s->run->arena, &s->verdict);
@@ -208,7 +208,7 @@ static void begin_judging(struct sample *s)
     if (baseline && id_eq(&baseline->id, &s->candidate->id)) {
         baseline = NULL;
     }
-    s->verdict_key = session_verdict_key(c->session, run->step.arena, run->task, s->candidate,
+    s->verdict_key = session_verdict_key(run->session, run->step.arena, run->task, s->candidate,
                                          baseline);
     if (c->replay) {
         const char *key = replay_verdict_key(run, s->ask.seq, &s->candidate->id, run->step.arena);
@@ -238,7 +238,7 @@ static void begin_judging(struct sample *s)
                                      .baseline = baseline, .depth = JUDGE_DEPTH_FULL,
                                      .profile = c->options.profile,
                                      .deadline_ms = (uint64_t)(c->options.deadline_s * 1000) };
-    s->judgement = evaluator_judge(c->session->evaluator, &request, on_judged, s);
+    s->judgement = evaluator_judge(run->session->evaluator, &request, on_judged, s);
 }
 
 static const char *tuning_text(struct sample *s, const struct tuning_result *result)
@@ -255,7 +255,7 @@ static void on_tuned(void *ud, const struct tuning_result *result)
     s->tuning = NULL;
     s->tuning_done = true;
     if (result->code < 0) {
-        campaign_fail(s->run->campaign, result->code, result->error);
+        run_trouble(s->run, result->code, result->error);
         return;
     }
     s->tuned = result->n;
@@ -303,7 +303,7 @@ static void begin_tuning(struct sample *s)
                                           .desk = provider->desk ? provider->desk(provider) : NULL,
                                           .seq = s->ask.seq, .record = record, .spend = on_spent };
         r = c->replay && !record ? ERR_NOTFOUND
-                                 : tuning_start(c->session, &options, on_tuned, s, &s->tuning, NULL);
+                                 : tuning_start(s->run->session, &options, on_tuned, s, &s->tuning, NULL);
         json_decref(record);
     }
     if (r == 0) {

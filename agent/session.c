@@ -4,9 +4,11 @@
 #include "agent/ceilings_keep.h"
 #include "base/jread.h"
 #include "base/util.h"
+#include "evaluator/pytorch.h"
 #include "graph/htg_seed.h"
 #include "memory/node.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { SCAN_PAGE = 4096 };
@@ -95,21 +97,76 @@ static int open_memory(struct session *s, struct err *err)
     return r;
 }
 
-int session_evaluator(struct session *s, bool oracle, struct err *err)
+static int open_evaluator(struct session *s, const char *gpu, bool oracle, struct err *err)
 {
     auto_free char *cache = s->store ? xprintf("%s/images", store_path(s->store)) : NULL;
     struct evaluator_options options = {
-        .gpu = s->options->gpu,
+        .gpu = gpu,
         .compile_workers = (size_t)s->options->jobs,
         .cache = cache,
         .oracle = oracle,
         .log = s->log,
     };
-    int r = evaluator_open(&s->loop, &options, &s->evaluator, err);
+    int r = evaluator_open(session_loop(s), &options, &s->evaluator, err);
     if (r == 0) {
         ceilings_keep(s);
     }
     return r;
+}
+
+int session_evaluator(struct session *s, bool oracle, struct err *err)
+{
+    return open_evaluator(s, s->options->gpu, oracle, err);
+}
+
+/* "0,1": the first is the session's, each other one has a session beside it. */
+static int open_several(struct session *s, bool oracle, struct err *err)
+{
+    auto_free char *list = xstrdup(s->options->gpu);
+    char *save = NULL;
+    struct session *last = s;
+    size_t n = 0;
+    int r = 0;
+    for (char *gpu = strtok_r(list, ",", &save); r == 0 && gpu; gpu = strtok_r(NULL, ",", &save)) {
+        if (n++ == SESSION_DEVICES_MAX) {
+            return err_set(err, ERR_INVALID, "--gpu: at most %d devices", SESSION_DEVICES_MAX);
+        }
+        if (n > 1) {
+            struct session *one = xcalloc(1, sizeof(*one));
+            *one = (struct session) { .options = s->options, .log = s->log, .store = s->store, .htg = s->htg,
+                                      .first = s };
+            last->more = one;
+            last = one;
+        }
+        r = open_evaluator(last, gpu, oracle, err);
+        for (const struct session *at = s; r == 0 && at != last; at = at->more) {
+            bool same = str_eq(session_device(at)->uuid, session_device(last)->uuid);
+            r = !same || session_device(at)->modelled ? 0 : err_set(err, ERR_INVALID, "--gpu: device %s is named twice", gpu);
+        }
+    }
+    return r < 0 || n ? r : err_set(err, ERR_INVALID, "--gpu: no device is named");
+}
+
+uv_loop_t *session_loop(struct session *s)
+{
+    return s->first ? &s->first->loop : &s->loop;
+}
+
+size_t session_devices(const struct session *s)
+{
+    size_t n = 0;
+    for (; s; s = s->more) {
+        n++;
+    }
+    return n;
+}
+
+struct session *session_nth(struct session *s, size_t index)
+{
+    while (index-- > 0) {
+        s = s->more;
+    }
+    return s;
 }
 
 int session_open(struct session *s, const struct options *options, int parts, struct err *err)
@@ -126,9 +183,10 @@ int session_open(struct session *s, const struct options *options, int parts, st
         r = store_open(options->store, &store, &s->store, err);
     }
     r = r == 0 && (parts & SESSION_MEMORY) ? open_memory(s, err) : r;
-    r = r == 0 && (parts & SESSION_EVALUATOR)
-        ? session_evaluator(s, (parts & SESSION_ORACLE) != 0, err)
-        : r;
+    bool oracle = (parts & SESSION_ORACLE) != 0;
+    r = r < 0 || !(parts & SESSION_EVALUATOR) ? r
+        : parts & SESSION_SEVERAL             ? open_several(s, oracle, err)
+                                              : session_evaluator(s, oracle, err);
     if (r < 0) {
         session_close(s);
     }
@@ -140,11 +198,18 @@ void session_close(struct session *s)
     if (!s->loop_open) {
         return;
     }
-    evaluator_close(s->evaluator);
+    for (const struct session *one = s; one; one = one->more) {
+        evaluator_close(one->evaluator);
+    }
     store_close(s->store);
     htg_free(s->htg);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     require(uv_loop_close(&s->loop) == 0);
+    while (s->more) {
+        struct session *next = s->more->more;
+        free(s->more);
+        s->more = next;
+    }
     *s = (struct session) { 0 };
 }
 
@@ -162,8 +227,12 @@ char *session_verdict_key(const struct session *s, struct arena *arena, const st
                           const struct candidate *candidate, const struct candidate *baseline)
 {
     const struct device_info *d = session_device(s);
-    char gate[32];
-    snprintf(gate, sizeof(gate), "strict %d", session_gate(s));
+    /* What is right by an oracle depends on its version, too. */
+    const json_t *oracle = task->oracle && s->evaluator && evaluator_oracle(s->evaluator)
+        ? pytorch_hello(evaluator_oracle(s->evaluator)) : NULL;
+    const char *torch = json_string_value(json_object_get(oracle, "torch"));
+    char gate[96];
+    snprintf(gate, sizeof(gate), "strict %d%s%.48s", session_gate(s), torch ? " PyTorch " : "", torch ? torch : "");
     const struct id_part parts[] = {
         { candidate->id.bytes, sizeof(candidate->id.bytes) },
         { task->id.bytes, sizeof(task->id.bytes) },

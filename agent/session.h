@@ -4,6 +4,9 @@
  * What a command works with: the loop, the store, the graph with what the store has learned, the
  * evaluator. A command opens what it needs and closes it all; closing runs the loop until it is
  * empty, so nothing is left behind.
+ *
+ * A command that can work on several devices at once (SESSION_SEVERAL, --gpu 0,1) gets a session for
+ * each: the first is its own, the others share its loop, store and graph, and are closed with it.
  */
 #include <stdbool.h>
 #include <uv.h>
@@ -19,6 +22,8 @@ enum {
     SESSION_MEMORY = 4,     /* the graph; learned statistics too if a store is open */
     SESSION_EVALUATOR = 8,
     SESSION_ORACLE = 16, /* PyTorch beside it; with SESSION_EVALUATOR */
+    SESSION_SEVERAL = 32, /* --gpu may name several devices */
+    SESSION_DEVICES_MAX = 16,
 };
 
 struct session {
@@ -31,6 +36,7 @@ struct session {
     const struct device_info *recorded; /* a replay's device, in place of an evaluator; NULL */
     int recorded_gate;                  /* and the version of the gate that judged on it */
     bool loop_open;
+    struct session *first, *more; /* first: whose loop is used, NULL: its own; more: the next device's */
 };
 
 int session_open(struct session *session, const struct options *options, int parts,
@@ -38,6 +44,10 @@ int session_open(struct session *session, const struct options *options, int par
 /* For commands that see only in the store what they need: `oracle` as SESSION_ORACLE. */
 int session_evaluator(struct session *session, bool oracle, struct err *err);
 void session_close(struct session *session);
+uv_loop_t *session_loop(struct session *session);
+/* How many devices there are, and the session of one of them; 0 is the session itself. */
+size_t session_devices(const struct session *session);
+struct session *session_nth(struct session *session, size_t index);
 /* The device that candidates are judged on, and the gate's version. */
 const struct device_info *session_device(const struct session *session);
 int session_gate(const struct session *session);

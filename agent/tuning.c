@@ -352,7 +352,7 @@ int tuning_start(struct session *session, const struct tuning_options *options, 
     t->arena = arena_new();
     t->started = clock_ns();
     t->window = (size_t)MAX(WINDOW_LEAST, MIN(2 * cores, WINDOW_MOST));
-    uv_timer_init(&session->loop, &t->later);
+    uv_timer_init(session_loop(session), &t->later);
     t->later.data = t;
     int r = options->record ? tuning_recall(t, options->record, err) : open_space(t, err);
     if (r < 0) {

@@ -187,7 +187,8 @@ static void test_missing(void **state)
         { "list", "--suite DIR is missing", 2 },
         { "list --suite /nonexistent", "/nonexistent: ", 2 },
         { "list --suite " SUITE " --levels 4", "must be downloaded", 3 },
-        { "run --suite " SUITE, "run needs --candidates DIR and --out DIR", 2 },
+        { "run --suite " SUITE, "run needs --out DIR", 2 },
+        { "run --suite " SUITE " --out /nonexistent --protocol kb", "name strict, too", 2 },
         { "run --suite " SUITE " --pytorch eager,fast", "\"fast\" is none of eager", 2 },
         { "score --out /nonexistent", "is the folder that a run wrote", 2 },
     };

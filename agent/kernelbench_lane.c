@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One device's way through the problems of a run:
+ *
+ *     TIMES (PyTorch's own) -> JUDGE (strictly, those without a verdict) -> PROTOCOLS -> KEEP -> the next
+ *
+ * A lane waits for one kind of thing at a time, and PyTorch is never timed while a candidate is. Callbacks
+ * store what came, and when nothing is awaited any more the lane goes on.
+ */
+#include "agent/kernelbench_run.h"
+#include "base/jread.h"
+#include "base/jwrite.h"
+#include "base/util.h"
+#include "memory/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum stage { STAGE_NEXT, STAGE_TIMES, STAGE_JUDGE, STAGE_PROTOCOLS, STAGE_KEEP, STAGE_DONE };
+
+enum { TIMES_MS = 900000 }; /* torch.compile with max-autotune takes minutes */
+
+struct lane {
+    struct running *run;
+    struct session *session; /* the device's */
+    size_t at;               /* the item in hand */
+    enum stage stage;
+    size_t waiting;
+    bool advancing;
+    char *times_key;
+    int code;
+    struct err err;
+};
+
+static void advance(struct lane *lane);
+
+static struct item *item_of(const struct lane *lane)
+{
+    return &lane->run->items[lane->at];
+}
+
+static void put(struct lane *lane, enum store_db db, const char *key, const json_t *json)
+{
+    struct err err = { 0 };
+    auto_free char *text = json_compact(json);
+    struct store_batch *batch = store_batch_new();
+    store_batch_put(batch, db, key, text, strlen(text));
+    if (store_commit(lane->session->store, batch, &err) < 0) { /* lost, it is asked for again */
+        log_line(lane->session->log, LOG_LEVEL_WARN, "kernelbench", "not kept: %s", err_text(&err));
+    }
+}
+
+static json_t *get(struct lane *lane, enum store_db db, const char *key)
+{
+    auto_arena struct arena *arena = arena_new();
+    const void *at;
+    size_t len;
+    json_t *json = NULL;
+    if (lane->run->options.fresh || store_get(lane->session->store, db, key, arena, &at, &len, NULL) < 0
+        || jread_parse(at, len, &json, NULL) < 0) {
+        return NULL;
+    }
+    return json;
+}
+
+static void arrived(struct lane *lane)
+{
+    lane->waiting--;
+    advance(lane);
+}
+
+static void on_times(void *ud, int code, const json_t *answer, const char *error)
+{
+    struct lane *lane = ud;
+    struct item *item = item_of(lane);
+    json_t *times = json_object_get(answer, "baselines");
+    const char *why = json_string_value(json_object_get(answer, "error"));
+    if (code == 0 && times) {
+        item->times = json_deep_copy(times);
+        put(lane, STORE_DB_DEVICES, lane->times_key, times);
+    } else {
+        item->unmeasured = arena_strdup(lane->run->arena, why ? why : error ? error : err_name(code));
+    }
+    arrived(lane);
+}
+
+/* PyTorch's own times, measured once for a problem, a device and a version. */
+static void begin_times(struct lane *lane)
+{
+    const struct device_info *d = session_device(lane->session);
+    const struct item *item = item_of(lane);
+    const char *wanted = lane->run->options.pytorch ? lane->run->options.pytorch : "eager,eager_tf32";
+    bool nothing = !item->task || !item->n || (lane->run->campaign && !kernelbench_item_best(item));
+    if (d->modelled || nothing || str_eq(wanted, "none")) {
+        return;
+    }
+    char hex[ID_HEX];
+    id_hex(&item->problem->hash, hex);
+    free(lane->times_key);
+    lane->times_key = xprintf("pytorch/%s/%s/%s/%s/%s", d->uuid, d->driver, kernelbench_run_torch(lane->session),
+                              wanted, hex);
+    item_of(lane)->times = get(lane, STORE_DB_DEVICES, lane->times_key);
+    if (item->times) {
+        return;
+    }
+    json_t *variants = json_array();
+    auto_free char *copy = xstrdup(wanted);
+    char *save = NULL;
+    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        json_array_append_new(variants, json_string(name));
+    }
+    lane->waiting++;
+    pytorch_ask(evaluator_oracle(lane->session->evaluator),
+                json_pack("{s:s,s:s,s:s,s:o}", "kind", "baseline", "problem", item->problem->path, "hash", hex,
+                          "variants", variants), TIMES_MS, on_times, lane);
+}
+
+static struct lane *lane_of(const struct item *item)
+{
+    const struct running *run = item->run;
+    return &run->lanes[(size_t)(item - run->items) % run->n_lanes];
+}
+
+static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
+{
+    struct entry *e = ud;
+    struct lane *lane = lane_of(e->item);
+    if (code < 0) {
+        e->error = xstrdup(error ? error : err_name(code));
+    } else {
+        e->verdict = verdict_json(v);
+        if (verdict_status_final(v->status)) {
+            put(lane, STORE_DB_VERDICTS, e->key, e->verdict);
+        }
+    }
+    arrived(lane);
+}
+
+/* All of a problem at once: what one compiles while another is on the device is time won. */
+static void begin_judging(struct lane *lane)
+{
+    const struct running *run = lane->run;
+    struct item *item = item_of(lane);
+    for (size_t i = 0; run->rules.strict && item->task && i < item->n; i++) {
+        struct entry *e = &item->entries[i];
+        if (!e->candidate || e->verdict || e->error) {
+            continue;
+        }
+        e->key = xstrdup(session_verdict_key(lane->session, run->arena, item->task, e->candidate, NULL));
+        e->verdict = get(lane, STORE_DB_VERDICTS, e->key);
+        e->known = e->verdict != NULL;
+        if (!e->known) {
+            struct judge_request request = { .task = item->task, .candidate = e->candidate,
+                                             .depth = JUDGE_DEPTH_FULL,
+                                             .deadline_ms = (uint64_t)(run->options.deadline_s * 1000) };
+            lane->waiting++;
+            evaluator_judge(lane->session->evaluator, &request, on_judged, e);
+        }
+    }
+}
+
+static void on_protocols(void *ud, const json_t *results)
+{
+    struct entry *e = ud;
+    e->protocols = json_deep_copy(results);
+    arrived(lane_of(e->item));
+}
+
+/* Other rules say something of whatever ran at all: they may take what the strict one doesn't. Of a
+ * campaign's attempts only the best is of interest. */
+static bool wants_protocols(const struct running *run, const struct item *item, const struct entry *e)
+{
+    static const char *const never_ran[] = { "compile_error", "plan_error", "unsupported", "timeout", "crash" };
+    const char *status = json_string_value(json_object_get(e->verdict, "status"));
+    bool wanted = (run->rules.kb || run->rules.verified) && e->candidate && !e->error;
+    for (size_t i = 0; status && i < ARRAY_LEN(never_ran); i++) {
+        wanted = wanted && !str_eq(status, never_ran[i]);
+    }
+    return wanted && (!run->campaign || e == kernelbench_item_best(item));
+}
+
+static void begin_protocols(struct lane *lane)
+{
+    const struct running *run = lane->run;
+    struct item *item = item_of(lane);
+    for (size_t i = 0; item->task && i < item->n; i++) {
+        struct entry *e = &item->entries[i];
+        if (!wants_protocols(run, item, e)) {
+            continue;
+        }
+        struct kernelbench_protocol_request request = {
+            .session = lane->session, .evaluator = lane->session->evaluator, .rules = run->rules,
+            .problem = item->problem, .task = item->task, .candidate = e->candidate,
+            .deadline_ms = (uint64_t)(run->options.deadline_s * 1000), .fresh = run->options.fresh,
+        };
+        lane->waiting++;
+        kernelbench_protocol(&request, on_protocols, e);
+    }
+}
+
+static void count(struct running *run, const struct item *item)
+{
+    run->troubled += item->why && item->code != ERR_UNSUPPORTED && item->code != ERR_NOTFOUND;
+    for (size_t i = 0; i < item->n; i++) {
+        const struct entry *e = &item->entries[i];
+        run->accepted += kernelbench_item_accepted(e);
+        run->troubled += e->error != NULL;
+        run->known += e->known;
+        run->judged += e->verdict && !e->known;
+    }
+}
+
+/* What it came to is in a file; nothing of it stays in memory. */
+static int keep(struct lane *lane)
+{
+    struct item *item = item_of(lane);
+    int r = kernelbench_item_keep(item, &lane->err);
+    count(lane->run, item);
+    if (!kernelbench_run_quiet(lane->run)) {
+        kernelbench_item_tell(item);
+    }
+    kernelbench_item_drop(item);
+    return r;
+}
+
+static void begin(struct lane *lane, enum stage stage)
+{
+    switch (stage) {
+    case STAGE_TIMES:
+        begin_times(lane);
+        break;
+    case STAGE_JUDGE:
+        begin_judging(lane);
+        break;
+    case STAGE_PROTOCOLS:
+        begin_protocols(lane);
+        break;
+    case STAGE_KEEP:
+        lane->code = keep(lane);
+        break;
+    case STAGE_NEXT:
+        lane->at += lane->run->n_lanes;
+        break;
+    case STAGE_DONE:
+        break;
+    }
+}
+
+static void advance(struct lane *lane)
+{
+    if (lane->advancing) {
+        return; /* something called back from inside: the loop below sees to it */
+    }
+    lane->advancing = true;
+    while (!lane->waiting && lane->stage != STAGE_DONE) {
+        if (lane->code < 0 || lane->at >= lane->run->n) {
+            lane->stage = STAGE_DONE;
+            lane->run->busy--;
+            break;
+        }
+        lane->stage = lane->stage == STAGE_KEEP ? STAGE_NEXT : lane->stage + 1;
+        begin(lane, lane->stage);
+    }
+    lane->advancing = false;
+}
+
+int kernelbench_lanes(struct running *run, struct err *err)
+{
+    int r = 0;
+    run->n_lanes = session_devices(&run->session);
+    run->lanes = xcalloc(run->n_lanes, sizeof(*run->lanes));
+    run->busy = run->n_lanes;
+    for (size_t i = 0; i < run->n_lanes; i++) {
+        run->lanes[i] = (struct lane) { .run = run, .session = session_nth(&run->session, i), .at = i };
+    }
+    for (size_t i = 0; i < run->n_lanes; i++) {
+        advance(&run->lanes[i]);
+    }
+    while (run->busy && uv_run(&run->session.loop, UV_RUN_ONCE)) {
+    }
+    for (size_t i = 0; i < run->n_lanes; i++) {
+        struct lane *lane = &run->lanes[i];
+        r = r < 0 || lane->code == 0 ? r : err_set(err, lane->code, "%s", err_text(&lane->err));
+        free(lane->times_key);
+    }
+    if (r == 0 && run->busy) {
+        r = err_set(err, ERR_BUG, "the loop ended before the problems did");
+    }
+    free(run->lanes);
+    run->lanes = NULL;
+    return r;
+}
