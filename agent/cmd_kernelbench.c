@@ -37,13 +37,13 @@ const struct command command_kernelbench = {
             "Python is $WARPSMITH_PYTHON, else python3.\n\n"
             "  warpsmith kernelbench list --suite KernelBench --levels 1\n"
             "  warpsmith kernelbench run --suite KernelBench --levels 1 --problems 1-20,36 \\\n"
-            "      --candidates mine --out runs/mine --gpu 0\n"
+            "      --candidates mine --out runs/mine --gpu 0 --protocol strict,kb,verified\n"
             "  warpsmith kernelbench score --out runs/mine --json -\n"
             "  warpsmith kernelbench export --suite KernelBench --out runs/mine --to upstream",
     .takes = "suite levels problems candidates mapped precision pytorch out gpu store jobs json deadline wall fresh "
-             "to format against check html all from-source verbose llm provider model base-url key-file ca "
+             "to format against check html all full from-source verbose llm provider model base-url key-file ca "
              "proxy prices max-tokens temperature llm-timeout samples repairs usd tokens gpu-seconds until-sol "
-             "no-wait tuner tune seed steps profile ablate quiet",
+             "no-wait tuner tune seed steps profile ablate quiet protocol exact-inputs",
     .args_min = 1,
     .args_max = 1,
     .run = run_kernelbench,
