@@ -194,7 +194,7 @@ static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x
     const long long channel = (long long)ID * IH * IW;
     unsigned most = 0;
 
-#pragma unroll 2
+#pragma unroll UNROLL
     for (int i = threadIdx.x; i < CHUNK * SPAN_D * SPAN_H * SPAN_W; i += THREADS) {
         int w = i % SPAN_W, h = i / SPAN_W % SPAN_H, d = i / (SPAN_W * SPAN_H) % SPAN_D;
         int octet = i / (SPAN_W * SPAN_H * SPAN_D), left = CHANNELS - (chunk * CHUNK + octet) * 8;
@@ -419,6 +419,14 @@ static __device__ __forceinline__ int row_of(int i, int h)
     return (warp / WARPS_N * MF + i) * 16 + h * 8 + lane / 4;
 }
 
+static __device__ __forceinline__ void put(float *to, float v)
+{
+    if (STREAM)
+        __stcs(to, v);
+    else
+        *to = v;
+}
+
 /* A phase's sums to their outputs. y: its first channel's image, of `left`; q0: the tile's first. */
 static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
                                              int phase, const place &q0, float factor,
@@ -445,8 +453,8 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
                 mine[n * TD * TH * GATHER_PITCH] =
                     sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor);
             else if (inside && n < left)
-                to[(j / 2 * 8 + j % 2) * channel] =
-                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0);
+                put(to + (j / 2 * 8 + j % 2) * channel,
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0));
         }
     }
 }
@@ -465,8 +473,8 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
         int line = i / LINE, w = q0.w * PHASES_W + i % LINE, n = line / (TD * TH);
         int d = (q0.d + line / TH % TD) * PHASES_D + rd, h = (q0.h + line % TH) * PHASES_H + rh;
         if (n < left && d < OD && h < OH && w < OW)
-            y[n * channel + ((long long)d * OH + h) * OW + w] =
-                gathered[line * GATHER_PITCH + i % LINE] + (BIAS ? bias[n] : 0);
+            put(y + n * channel + ((long long)d * OH + h) * OW + w,
+                gathered[line * GATHER_PITCH + i % LINE] + (BIAS ? bias[n] : 0));
     }
     __syncthreads();
 }
