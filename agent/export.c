@@ -108,6 +108,20 @@ static int make_tensors(struct export *e, const json_t *described, struct arena 
     return r;
 }
 
+/* A library's call needs that library where the export runs, and a handle to it: not what these files carry. */
+static int refuse_libraries(const struct bound *bound, struct err *err)
+{
+    for (size_t i = 0; i < bound->n_launches + bound->n_prepare; i++) {
+        bool later = i >= bound->n_launches;
+        size_t at = later ? i - bound->n_launches : i;
+        if ((later ? &bound->prepare[at] : &bound->launches[at])->library) {
+            return err_set(err, ERR_UNSUPPORTED, "%s[%zu] is a library's call, which can't be exported",
+                           later ? "prepare" : "launches", at);
+        }
+    }
+    return 0;
+}
+
 struct image_wait {
     bool done;
     int code;
@@ -138,6 +152,7 @@ int export_make(struct session *session, const struct task *task, const struct c
                         .scalars = described ? json_object_get(described, "scalars") : NULL };
     int r = candidate_bind(task, &task->shapes[0], candidate->plan, &d->facts, arena, &bound, err);
     e.bound = bound;
+    r = r < 0 ? r : refuse_libraries(bound, err);
     r = r < 0 ? r : make_tensors(&e, described, arena, err);
     if (r < 0) {
         return r;

@@ -112,6 +112,9 @@ static void learn(struct results *r, struct result *of)
     json_t *times;
     const char *unsupported = json_string_value(json_object_get(of->doc, "unsupported"));
     of->reason = unsupported ? unsupported : json_string_value(json_object_get(of->doc, "error"));
+    of->attempted = !of->reason
+        && (json_array_size(of->candidates)
+            || (json_object_get(of->doc, "campaign") && !json_object_get(of->doc, "without")));
     of->modelled = json_is_true(json_object_get(of->doc, "modelled"));
     r->modelled = r->modelled || of->modelled;
     json_object_foreach(json_object_get(of->doc, "baselines"), name, times)
@@ -191,6 +194,7 @@ static int read_finding(struct results *r, const char *path, struct err *err)
             of->degenerate = why && *why ? why : "a trivial candidate passes";
         } else if ((str_eq(finding, "unfit") || str_eq(finding, "unsupported")) && !of->reason) {
             of->reason = why && *why ? why : finding;
+            of->attempted = false;
         }
     }
     return 0;

@@ -24,6 +24,7 @@ struct result {
     const json_t *candidates;  /* an array, maybe empty */
     const char *degenerate;    /* which trivial candidates pass; NULL: none, or nobody looked */
     const char *reason;        /* why nobody could be judged; NULL: they could */
+    bool attempted; /* it could be judged and has candidates, or was asked of a campaign that made none */
     bool modelled;
 };
 

@@ -1,298 +1,215 @@
 /* SPDX-License-Identifier: MIT */
-/* kernelbench score: what the results of a run come to, by level and family, against each baseline. */
+/* kernelbench score: what the results of a run come to, by rule, baseline, level and family. */
 #include "agent/command.h"
 #include "agent/kernelbench.h"
-#include "base/jread.h"
+#include "agent/kernelbench_against.h"
+#include "agent/kernelbench_page.h"
+#include "agent/kernelbench_tally.h"
 #include "base/util.h"
-#include "kernelbench/score.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS_MAX = 1024, BASELINES_MAX = 8 };
-
-/* One problem's results, and what tells groups apart. */
-struct outcome {
-    int level;
-    const char *family;
-    const json_t *baselines;
-    bool degenerate, modelled;
-    size_t n, correct;   /* candidates */
-    double median_us;    /* of the fastest correct one; 0: none */
-    const char *reason;  /* that the problem can't be judged, or its being degenerate */
-};
-
-struct results {
-    json_t *documents; /* keeps what the outcomes point at */
-    size_t n;
-    struct outcome at[RESULTS_MAX];
-    size_t n_baselines;
-    const char *baselines[BASELINES_MAX];
-};
-
-static void read_candidates(const json_t *list, struct outcome *ret)
+static void print_head(const char *what, bool timed)
 {
-    size_t i;
-    json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)list, i, one)
-    {
-        const json_t *verdict = json_object_get(one, "verdict");
-        const char *status = json_string_value(json_object_get(verdict, "status"));
-        const char *degenerate = json_string_value(json_object_get(verdict, "degenerate"));
-        double us = json_number_value(json_object_get(json_object_get(verdict, "time"), "median_us"));
-        ret->n++;
-        if (degenerate && *degenerate) {
-            ret->degenerate = true;
-            ret->reason = degenerate;
-        }
-        if (status && str_eq(status, "accepted")) {
-            ret->correct++;
-            ret->median_us = us > 0 && (ret->median_us == 0 || us < ret->median_us) ? us : ret->median_us;
-        }
+    printf("%-26s %4s %8s", what, "n", "correct");
+    for (size_t p = 1; timed && p < SCORE_POINTS; p++) {
+        printf(" fast_%-3g", score_points[p]);
     }
+    printf("%s\n", timed ? "  geomean (95 %)          of all (95 %)           as 0" : "");
 }
 
-static void learn_baselines(struct results *r, const json_t *baselines)
+static void print_geomean(double mean, struct span span)
 {
-    const char *name;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)baselines, name, value)
-    {
-        bool known = false;
-        for (size_t i = 0; i < r->n_baselines; i++) {
-            known = known || str_eq(r->baselines[i], name);
-        }
-        if (!known && r->n_baselines < BASELINES_MAX) {
-            r->baselines[r->n_baselines++] = name;
-        }
+    if (span.lo > 0) {
+        auto_free char *text = xprintf("%.3f (%.3f..%.3f)", mean, span.lo, span.hi);
+        printf("  %-22s", text);
+    } else {
+        printf("  %-22.3f", mean);
     }
-}
-
-static int read_one(struct results *r, const char *path, struct err *err)
-{
-    json_t *doc = NULL;
-    int64_t level = 0, format;
-    const char *family = NULL;
-    int code = jread_file(path, &doc, err);
-    if (code < 0) {
-        return code;
-    }
-    json_array_append_new(r->documents, doc);
-    code = jread_int(doc, "format", true, 1, 1, NULL, &format, err);
-    code = code < 0 ? code : jread_int(doc, "level", true, 1, PROBLEM_LEVELS, NULL, &level, err);
-    code = code < 0 ? code : jread_string(doc, "family", true, NULL, &family, err);
-    if (code < 0) {
-        err_wrap(err, "%s", path);
-        return code;
-    }
-    struct outcome *o = &r->at[r->n++];
-    *o = (struct outcome) { .level = (int)level, .family = family,
-                            .baselines = json_object_get(doc, "baselines"),
-                            .modelled = json_is_true(json_object_get(doc, "modelled")) };
-    const char *unsupported = json_string_value(json_object_get(doc, "unsupported"));
-    o->reason = unsupported ? unsupported : json_string_value(json_object_get(doc, "error"));
-    read_candidates(json_object_get(doc, "candidates"), o);
-    learn_baselines(r, o->baselines);
-    return 0;
-}
-
-static int read_all(const char *out, struct results *r, struct err *err)
-{
-    auto_free char *folder = xprintf("%s/results", out);
-    DIR *dir = opendir(folder);
-    if (!dir) {
-        return err_set(err, ERR_NOTFOUND, "%s: %s; --out is the folder that a run wrote", folder,
-                       strerror(errno));
-    }
-    int code = 0;
-    struct dirent *entry;
-    r->documents = json_array();
-    while (code == 0 && (entry = readdir(dir))) {
-        const char *dot = strrchr(entry->d_name, '.');
-        if (dot && str_eq(dot, ".json") && str_prefix(entry->d_name, "level") && r->n < RESULTS_MAX) {
-            auto_free char *path = xprintf("%s/%s", folder, entry->d_name);
-            code = read_one(r, path, err);
-        }
-    }
-    closedir(dir);
-    return code;
-}
-
-static double baseline_us(const struct outcome *o, const char *baseline)
-{
-    const json_t *one = baseline ? json_object_get(o->baselines, baseline) : NULL;
-    return json_number_value(json_object_get(one, "median_us"));
-}
-
-/* Those of a level (0: any) and family (NULL: any) that were attempted and aren't degenerate. */
-static void score_group(const struct results *r, int level, const char *family, const char *baseline,
-                        struct score *ret)
-{
-    struct score_item *items = xcalloc(r->n + 1, sizeof(*items));
-    size_t n = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct outcome *o = &r->at[i];
-        if (o->n == 0 || o->degenerate || (level && o->level != level)
-            || (family && !str_eq(o->family, family))) {
-            continue;
-        }
-        double base = o->modelled ? 0 : baseline_us(o, baseline);
-        items[n++] = (struct score_item) {
-            .correct = o->correct > 0,
-            .speedup = o->median_us > 0 && base > 0 ? base / o->median_us : 0,
-            .pass = (double)o->correct / (double)o->n,
-        };
-    }
-    score_of(items, n, ret);
-    free(items);
-}
-
-static json_t *score_json(const struct score *s, bool timed)
-{
-    json_t *json = json_pack("{s:I,s:I,s:f}", "problems", (json_int_t)s->n, "correct",
-                             (json_int_t)s->correct, "pass_at_1", s->pass);
-    json_t *fast = json_object();
-    for (size_t p = 0; p < (timed ? SCORE_POINTS : 1); p++) {
-        char name[16];
-        snprintf(name, sizeof(name), "%g", score_points[p]);
-        json_object_set_new(fast, name, json_real(s->fast[p]));
-    }
-    json_object_set_new(json, "fast_p", fast);
-    if (timed) {
-        json_object_update_new(json, json_pack("{s:I,s:f,s:f}", "timed", (json_int_t)s->timed,
-                                               "geomean_correct", s->geomean, "geomean_all",
-                                               s->geomean_all));
-    }
-    return json;
 }
 
 static void print_row(const char *name, const struct score *s, bool timed)
 {
-    printf("%-18s %4zu %8zu", name, s->n, s->correct);
-    for (size_t p = 0; timed && p < SCORE_POINTS; p++) {
-        printf(" %7.3f", s->fast[p]);
+    printf("%-26.26s %4zu %8zu", name, s->n, s->correct);
+    for (size_t p = 1; timed && p < SCORE_POINTS; p++) {
+        printf(" %8.3f", s->fast[p]);
     }
     if (timed) {
-        printf(" %8.3f %8.3f", s->geomean, s->geomean_all);
+        print_geomean(s->geomean, s->geomean_span);
+        print_geomean(s->geomean_all, s->geomean_all_span);
+        printf("  %.3f", s->geomean_zero);
+        if (s->correct > s->timed) {
+            printf("  (%zu correct without a time)", s->correct - s->timed);
+        }
     }
     printf("\n");
 }
 
-static void print_head(const char *baseline, bool timed)
-{
-    printf("%s%s\n%-18s %4s %8s", timed ? "against PyTorch " : "correctness alone: no baseline was measured",
-           timed ? baseline : "", "", "n", "correct");
-    for (size_t p = 0; timed && p < SCORE_POINTS; p++) {
-        printf("  fast_%-3g", score_points[p]);
-    }
-    printf("%s\n", timed ? "  geomean   of all" : "");
-}
-
-/* Names of the families there, sorted. */
-static size_t families_of(const struct results *r, const char *ret[RESULTS_MAX])
-{
-    size_t n = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        size_t k = 0;
-        while (k < n && !str_eq(ret[k], r->at[i].family)) {
-            k++;
-        }
-        if (k == n) {
-            ret[n++] = r->at[i].family;
-        }
-    }
-    for (size_t i = 1; i < n; i++) {
-        for (size_t k = i; k > 0 && strcmp(ret[k - 1], ret[k]) > 0; k--) {
-            const char *swap = ret[k];
-            ret[k] = ret[k - 1];
-            ret[k - 1] = swap;
-        }
-    }
-    return n;
-}
-
-/* Everything against one baseline (NULL: correctness alone). */
-static json_t *score_against(const struct results *r, const char *baseline, bool print)
+static bool print_group(const struct results *r, const struct tally_group *g, const char *name)
 {
     struct score s;
-    bool timed = baseline != NULL;
-    json_t *levels = json_object(), *groups = json_object();
-    if (print) {
-        print_head(baseline, timed);
+    tally_score(r, g, &s);
+    if (s.n) {
+        print_row(name, &s, g->baseline);
     }
-    for (int level = 1; level < PROBLEM_LEVELS; level++) {
-        char name[16];
-        snprintf(name, sizeof(name), "level %d", level);
-        score_group(r, level, NULL, baseline, &s);
-        if (s.n && print) {
-            print_row(name, &s, timed);
-        }
-        if (s.n) {
-            json_object_set_new(levels, name + 6, score_json(&s, timed));
-        }
-    }
-    const char *families[RESULTS_MAX];
-    size_t n = families_of(r, families);
-    for (size_t i = 0; i < n; i++) {
-        score_group(r, 0, families[i], baseline, &s);
-        if (s.n && print) {
-            print_row(families[i], &s, timed);
-        }
-        if (s.n) {
-            json_object_set_new(groups, families[i], score_json(&s, timed));
-        }
-    }
-    score_group(r, 0, NULL, baseline, &s);
-    if (print) {
-        print_row("all", &s, timed);
-        printf("\n");
-    }
-    return json_pack("{s:o,s:o,s:o}", "all", score_json(&s, timed), "levels", levels, "families", groups);
+    return s.n > 0;
 }
 
-static int tell(const struct results *r, const struct options *o, struct err *err)
+/* Levels, then families where they aren't all of one. */
+static void print_groups(const struct results *r, enum rule rule, const char *baseline, uint64_t seed)
 {
-    bool print = !(o->json && str_eq(o->json, "-"));
-    size_t degenerate = 0, unsupported = 0, without = 0;
-    bool modelled = false;
-    json_t *against = json_object();
+    struct tally_group g = { .rule = rule, .baseline = baseline, .seed = seed };
+    const char *families[RESULTS_MAX];
+    size_t n = tally_families(r, families);
+    auto_free char *head = xprintf("%s%s%s", rule_name(rule), baseline ? " / " : ": correctness", baseline ? baseline : "");
+    printf("\n");
+    print_head(head, baseline);
+    for (g.level = 1; g.level <= 4; g.level++) {
+        char name[16];
+        snprintf(name, sizeof(name), "level %d", g.level);
+        print_group(r, &g, name);
+    }
+    g.level = 0;
+    for (size_t i = 0; i < n; i++) {
+        g.family = families[i];
+        print_group(r, &g, families[i]);
+    }
+}
+
+/* A row for each rule and baseline over all problems. */
+static void print_summary(const struct results *r, uint64_t seed)
+{
+    bool timed = r->n_baselines > 0 && !r->modelled;
+    print_head(timed ? "rule / PyTorch's baseline" : "rule: correctness alone", timed);
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        struct tally_group g = { .rule = (enum rule)rule, .seed = seed };
+        bool any = false;
+        for (size_t i = 0; i < r->n_baselines; i++) {
+            g.baseline = r->baselines[i];
+            if (tally_known(r, g.rule, g.baseline)) {
+                auto_free char *name = xprintf("%s / %s", rule_name(g.rule), g.baseline);
+                any = print_group(r, &g, name) || any;
+            }
+        }
+        g.baseline = NULL;
+        if (!any && r->rules[rule]) {
+            print_group(r, &g, rule_name(g.rule));
+        }
+    }
+}
+
+static void print_more(const struct results *r, uint64_t seed)
+{
+    struct tally_cost cost;
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        struct tally_group g = { .rule = (enum rule)rule, .seed = seed };
+        struct score s;
+        tally_score(r, &g, &s);
+        bool several = false;
+        for (size_t k = 1; k < SCORE_K_MAX; k++) {
+            several = several || s.pass_n[k];
+        }
+        for (size_t k = 0; several && r->rules[rule] && k < SCORE_K_MAX && s.pass_n[k]; k++) {
+            printf("%s%s pass@%zu %.3f (%zu problems)%s", k ? "," : "\n", k ? "" : rule_name(g.rule), score_ks[k],
+                   s.pass[k], s.pass_n[k], k + 1 == SCORE_K_MAX || !s.pass_n[k + 1] ? "\n" : "");
+        }
+        if (rule == RULE_STRICT && s.sol_n) {
+            printf("\nshare of the speed of light%s: %.3f, mean over %zu correct ones\n", r->modelled ? " (modelled)" : "",
+                   s.sol, s.sol_n);
+        }
+    }
+    tally_cost(r, &cost);
+    if (cost.n) {
+        printf("\ncost: %.4f USD, %.0f tokens, %.1f s of the device, on %zu problems\n", cost.usd, cost.tokens,
+               cost.gpu_s, cost.n);
+    }
+}
+
+static void print_left_out(const struct results *r)
+{
+    size_t degenerate = 0, unfit = 0, without = 0;
     for (size_t i = 0; i < r->n; i++) {
-        degenerate += r->at[i].degenerate;
-        unsupported += !r->at[i].degenerate && r->at[i].reason;
-        without += r->at[i].n == 0 && !r->at[i].reason;
-        modelled = modelled || r->at[i].modelled;
+        const struct result *of = &r->at[i];
+        degenerate += of->degenerate != NULL;
+        unfit += !of->degenerate && of->reason;
+        without += !of->degenerate && !of->reason && !of->attempted;
     }
-    for (size_t i = 0; i < r->n_baselines; i++) {
-        json_object_set_new(against, r->baselines[i], score_against(r, r->baselines[i], print));
+    printf("\n%zu problems: %zu without a candidate, %zu that can't be judged, %zu degenerate (left out)%s\n", r->n,
+           without, unfit, degenerate,
+           r->modelled ? "; times are modelled, so no speedup over PyTorch is given" : "");
+    for (size_t i = 0; i < r->n; i++) {
+        const struct result *of = &r->at[i];
+        if (of->degenerate || of->reason) {
+            const char *why = of->degenerate ? of->degenerate : of->reason;
+            printf("  %d/%-3d %-36.36s %s%.*s\n", of->level, of->id, of->name,
+                   of->degenerate ? "degenerate, would pass: " : "", (int)MIN(strcspn(why, "\n"), (size_t)110), why);
+        }
     }
-    json_t *plain = score_against(r, NULL, print && r->n_baselines == 0);
-    if (print) {
-        printf("%zu problems: %zu without a candidate, %zu that can't be judged, %zu degenerate (left out)%s\n",
-               r->n, without, unsupported, degenerate,
-               modelled ? "; times are modelled, so no speedup over PyTorch is given" : "");
+}
+
+static void print_all(const struct results *r, const struct options *o, const struct against *against)
+{
+    uint64_t seed = (uint64_t)o->seed;
+    print_summary(r, seed);
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        bool head = (enum rule)rule == tally_rule(r);
+        const char *first = tally_baseline(r, (enum rule)rule);
+        for (size_t i = 0; r->rules[rule] && (o->full || head) && i < r->n_baselines; i++) {
+            bool known = tally_known(r, (enum rule)rule, r->baselines[i]);
+            if (known && (o->full || (first && str_eq(first, r->baselines[i])))) {
+                print_groups(r, (enum rule)rule, r->baselines[i], seed);
+            }
+        }
+        if (head && !first) {
+            print_groups(r, (enum rule)rule, NULL, seed);
+        }
     }
-    json_t *all = json_pack("{s:I,s:I,s:I,s:I,s:b,s:o,s:o}", "problems", (json_int_t)r->n, "without",
-                            (json_int_t)without, "unsupported", (json_int_t)unsupported, "degenerate",
-                            (json_int_t)degenerate, "modelled", modelled, "correctness", plain, "against",
-                            against);
-    if (o->json) {
-        return output_json(o->json, all, err);
+    print_more(r, seed);
+    print_left_out(r);
+    if (against) {
+        against_print(against);
     }
-    json_decref(all);
-    return 0;
+}
+
+static int tell(const struct results *r, const struct options *o, const struct against *against, struct err *err)
+{
+    int code = 0;
+    if (!(o->json && str_eq(o->json, "-"))) {
+        print_all(r, o, against);
+    }
+    if (o->html) {
+        struct kernelbench_page page = { .results = r, .name = o->out, .against = against,
+                                         .seed = (uint64_t)o->seed };
+        code = kernelbench_page_write(o->html, &page, err);
+    }
+    if (code == 0 && o->json) {
+        json_t *json = tally_json(r, (uint64_t)o->seed);
+        if (against) {
+            json_object_set_new(json, "compared", against_json(against));
+        }
+        code = output_json(o->json, json, err);
+    }
+    return code;
 }
 
 int kernelbench_score(const struct options *o)
 {
     struct err err = { 0 };
-    struct results *results = xcalloc(1, sizeof(*results));
-    int r = o->out ? read_all(o->out, results, &err)
+    struct results *mine = NULL, *other = NULL;
+    struct against *against = NULL;
+    int r = o->out ? results_read(o->out, o->check, &mine, &err)
                    : err_set(&err, ERR_INVALID, "--out DIR is missing: the folder that a run wrote");
-    r = r < 0 ? r : tell(results, o, &err);
-    json_decref(results->documents);
-    free(results);
+    if (r == 0 && o->against) {
+        r = results_read(o->against, o->check, &other, &err);
+        if (r == 0) {
+            against = against_make(mine, o->out, other, o->against, tally_rule(mine), (uint64_t)o->seed);
+        }
+    }
+    r = r < 0 ? r : tell(mine, o, against, &err);
+    free(against);
+    results_free(mine);
+    results_free(other);
     return r < 0 ? options_fail(&err) : EXIT_DONE;
 }

@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
-#include "kernelbench/score.h"
 #include "tests/cases.h"
 
 #include <math.h>
@@ -151,33 +150,11 @@ static void test_find(void **state)
     assert_int_equal(folder_remove(root, NULL), 0);
 }
 
-static void test_score(void **state)
-{
-    (void)state;
-    static const struct score_item items[] = {
-        { true, 4, 1 }, { true, 1, 0.5 }, { true, 0.6, 1 }, { false, 0, 0 }, { true, 0, 1 } /* untimed */,
-    };
-    struct score s;
-    score_of(items, ARRAY_LEN(items), &s);
-    assert_int_equal(s.n, 5);
-    assert_int_equal(s.correct, 4);
-    assert_int_equal(s.timed, 3);
-    static const double want[SCORE_POINTS] = { 0.8, 0.6, 0.4, 0.2, 0.2, 0.2 };
-    for (size_t p = 0; p < SCORE_POINTS; p++) {
-        assert_true(fabs(s.fast[p] - want[p]) < 1e-12); /* exactly 1x isn't faster than 1x */
-    }
-    assert_true(fabs(s.geomean - cbrt(2.4)) < 1e-12);
-    assert_true(fabs(s.geomean_all - pow(2.4, 0.25)) < 1e-12);
-    assert_true(fabs(s.pass - 0.7) < 1e-12);
-    score_of(items, 0, &s);
-    assert_true(s.geomean == 0 && s.geomean_all == 0 && s.fast[0] == 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases), cmocka_unit_test(test_task), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_find),  cmocka_unit_test(test_score),
+        cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
