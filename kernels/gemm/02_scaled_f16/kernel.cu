@@ -138,6 +138,15 @@ static __device__ __forceinline__ void put4(const struct operand &o, int r, int 
         *reinterpret_cast<uint2 *>(row + place) = make_uint2(two(v.x * s, v.y * s), two(v.z * s, v.w * s));
 }
 
+/* Chunk c of eight elements of a row, from k0 on. */
+template <int TILE>
+static __device__ __forceinline__ void put8(const struct operand &o, int r, int k0, int c, const float v[8])
+{
+    half *to = tile_at<TILE>(o.tiles, r, k0, (o.k + BK - 1) / BK);
+    *reinterpret_cast<uint4 *>(to + (c ^ (r % 8)) * 8) =
+        make_uint4(two(v[0], v[1]), two(v[2], v[3]), two(v[4], v[5]), two(v[6], v[7]));
+}
+
 /* The largest of ROW_THREADS threads that share a row. */
 static __device__ __forceinline__ unsigned largest_of_row(unsigned mark)
 {
@@ -250,9 +259,47 @@ static __device__ __forceinline__ void pack_columns(const struct operand &o, int
 #pragma unroll
         for (int e = 0; e < 8; e++)
             v[e] = counts<KEEP>(row, k0 + c * 8 + e) ? turn[c * 8 + e][r ^ (c * 4)] * s : 0;
-        half *to = tile_at<TILE>(o.tiles, row, k0, (o.k + BK - 1) / BK);
-        *reinterpret_cast<uint4 *>(to + (c ^ (row % 8)) * 8) =
-            make_uint4(two(v[0], v[1]), two(v[2], v[3]), two(v[4], v[5]), two(v[6], v[7]));
+        put8<TILE>(o, row, k0, c, v);
+    }
+}
+
+/* 32 rows that lie as columns, where k is short enough for the caches: measured, then packed. */
+template <bool VEC, int TILE>
+static __device__ __forceinline__ void pack_short_columns(const struct operand &o, int block)
+{
+    __shared__ float turn[64][32];
+    __shared__ unsigned part[32][32];
+    int t = threadIdx.x, c = t % 8 * 4, row = block * 32 + t / 8, valid = o.rows - block * 32 - c;
+    const float *x = o.at + block * 32 + c;
+    uint4 m = make_uint4(0, 0, 0, 0);
+    unsigned mark = 0;
+
+#pragma unroll 8
+    for (int i = t / 8; i < o.k; i += 32) {
+        float4 v = load4<VEC>(x + (i64)i * o.rows, valid);
+        m = make_uint4(max(m.x, bits_of(v.x)), max(m.y, bits_of(v.y)), max(m.z, bits_of(v.z)),
+                       max(m.w, bits_of(v.w)));
+    }
+    *reinterpret_cast<uint4 *>(&part[t / 8][c]) = m;
+    __syncthreads();
+#pragma unroll
+    for (int w = 0; w < 32; w++)
+        mark = max(mark, part[w][t / 8]);
+    if (t % 8 == 0)
+        o.marks[row] = mark;
+    float s = scale_of(mark);
+    for (int k0 = 0; k0 < o.k; k0 += BK) {
+#pragma unroll
+        for (int i = t / 8; i < BK; i += 32)
+            *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) =
+                load4<VEC>(x + (i64)(k0 + i) * o.rows, k0 + i < o.k ? valid : 0);
+        __syncthreads();
+        float v[8];
+#pragma unroll
+        for (int e = 0; e < 8; e++)
+            v[e] = turn[t % 8 * 8 + e][t / 8 ^ (t % 8 * 4)] * s;
+        put8<TILE>(o, row, k0, t % 8, v);
+        __syncthreads();
     }
 }
 
@@ -265,10 +312,12 @@ static __device__ __forceinline__ struct operand one(const float *at, half *tile
     return o;
 }
 
-/* Blocks of one operand and one of the batch in `measure`: whole rows, or 128 columns by 128 of k. */
-static __device__ __forceinline__ int first_blocks(bool turned, int rows, int k, int tile)
+/* Blocks of one operand and one of the batch in `measure`: whole rows, 32 short columns, or 128
+ * columns by 128 of k. */
+static __device__ __forceinline__ int first_blocks(bool turned, bool few, int rows, int k, int tile)
 {
-    return turned ? ((rows + 127) / 128) * ((k + 127) / 128)
+    return turned && few ? (rows + tile - 1) / tile * tile / 32
+           : turned ? ((rows + 127) / 128) * ((k + 127) / 128)
                   : (rows + tile - 1) / tile * tile / (256 / ROW_THREADS);
 }
 
@@ -276,7 +325,7 @@ extern "C" __global__ void __launch_bounds__(256)
     measure(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a,
             unsigned *marks_b, int batch, int m, int n, int k)
 {
-    int per_a = first_blocks(TA, m, k, BM), per_b = first_blocks(!TB, n, k, BN);
+    int per_a = first_blocks(TA, false, m, k, BM), per_b = first_blocks(!TB, SHORT_B, n, k, BN);
     i64 block = blockIdx.x;
 
     if (block < (i64)batch * per_a) {
@@ -289,6 +338,8 @@ extern "C" __global__ void __launch_bounds__(256)
         struct operand o = one(b, pb, marks_b, n, k, BN, block / per_b);
         if (TB)
             pack_rows<KEEP_B, B_VEC, BN>(o, block % per_b);
+        else if (SHORT_B)
+            pack_short_columns<B_VEC, BN>(o, block % per_b);
         else
             measure_columns<KEEP_B, B_VEC>(o, block % per_b);
     }
@@ -299,44 +350,70 @@ extern "C" __global__ void __launch_bounds__(256)
          unsigned *marks_b, int batch, int m, int n, int k)
 {
     int tiles_k = (k + 63) / 64;
-    int per_a = TA ? padded<BM>(m) / 64 * tiles_k : 0, per_b = TB ? 0 : padded<BN>(n) / 64 * tiles_k;
+    int per_a = TA ? padded<BM>(m) / 64 * tiles_k : 0, per_b = TB || SHORT_B ? 0 : padded<BN>(n) / 64 * tiles_k;
     i64 block = (i64)batch * (per_a + per_b) - 1 - blockIdx.x;
 
     if (TA && block >= 0 && block < (i64)batch * per_a)
         pack_columns<KEEP_A, A_VEC, BM>(one(a, pa, marks_a, m, k, BM, block / per_a), block % per_a);
     block -= (i64)batch * per_a;
-    if (!TB && block >= 0)
+    if (!TB && !SHORT_B && block >= 0)
         pack_columns<KEEP_B, B_VEC, BN>(one(b, pb, marks_b, n, k, BN, block / per_b), block % per_b);
 }
 
+/* C = A @ B^T for a batch of matrices that lie as tiles. */
+struct product {
+    const half *a, *b;
+    const unsigned *marks_a, *marks_b;
+    float *c;
+    int batch, m, n, k;
+};
+
 /* An output tile: which of the batch, its first row and column, its tiles of k from `first` to `end`. */
 struct place {
-    int batch, row, col, first, end;
+    i64 batch;
+    int row, col, first, end;
 };
+
+static __device__ __forceinline__ int tiles_of(const struct product &p)
+{
+    return p.batch * ((p.m + BM - 1) / BM) * ((p.n + BN - 1) / BN);
+}
 
 /* Down GROUP tiles, then one to the right, so that blocks running together share rows of A and columns
  * of B in L2. Of triangles the tiles with the longest sums come first, and those without any last. */
-static __device__ __forceinline__ struct place place_of(int t, int m, int n, int k)
+static __device__ __forceinline__ struct place place_of(int t, const struct product &p)
 {
-    int tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, per = tiles_m * tiles_n;
+    int tiles_m = (p.m + BM - 1) / BM, tiles_n = (p.n + BN - 1) / BN, per = tiles_m * tiles_n;
     int in = t % per, band = in / (GROUP * tiles_n), rest = in % (GROUP * tiles_n);
     int height = min(GROUP, tiles_m - band * GROUP);
-    struct place p = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0, 0};
+    struct place at = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0,
+                       (p.k + BK - 1) / BK};
 
-    p.end = (k + BK - 1) / BK;
     if (PART == 1) {
-        p.row = in % tiles_m * BM;
-        p.col = (tiles_n - 1 - in / tiles_m) * BN;
-        p.first = p.row / BK;
-        p.end = min(p.end, (p.col + BN) / BK);
+        at.row = in % tiles_m * BM;
+        at.col = (tiles_n - 1 - in / tiles_m) * BN;
+        at.first = at.row / BK;
+        at.end = min(at.end, (at.col + BN) / BK);
     }
     if (PART == 2) {
-        p.row = (tiles_m - 1 - in / tiles_n) * BM;
-        p.col = in % tiles_n * BN;
-        p.first = p.col / BK;
-        p.end = min(p.end, (p.row + BM) / BK);
+        at.row = (tiles_m - 1 - in / tiles_n) * BM;
+        at.col = in % tiles_n * BN;
+        at.first = at.col / BK;
+        at.end = min(at.end, (at.row + BM) / BK);
     }
-    return p;
+    return at;
+}
+
+static __device__ __forceinline__ const half *tile_a(const struct product &p, const struct place &at, int i)
+{
+    i64 wide = (p.k + BK - 1) / BK;
+    return p.a + ((at.batch * padded<BM>(p.m) + at.row) * wide + (i64)i * BM) * BK;
+}
+
+static __device__ __forceinline__ const half *tile_b(const struct product &p, const struct place &at, int i)
+{
+    i64 wide = (p.k + BK - 1) / BK;
+    return p.b + ((at.batch * padded<BN>(p.n) + at.col) * wide + (i64)i * BN) * BK;
 }
 
 /* Two neighbours of a row. */
@@ -356,21 +433,22 @@ static __device__ __forceinline__ void put2(float *row, int col, int n, float x,
 /* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
  * each eighth column of rows `row` and row + 8. */
 template <int COLUMNS>
-static __device__ __forceinline__ void put_rows(float *c, const float *d, const unsigned *marks_a,
-                                                const unsigned *marks_b, int row, int col, int m,
-                                                int n)
+static __device__ __forceinline__ void put_rows(const struct product &p, const float *d, i64 batch,
+                                                int row, int col)
 {
-    float s0 = unscale_of(marks_a[row]), s1 = unscale_of(marks_a[row + 8]);
+    const unsigned *marks_a = p.marks_a + batch * padded<BM>(p.m) + row;
+    const unsigned *marks_b = p.marks_b + batch * padded<BN>(p.n) + col;
+    float s0 = unscale_of(marks_a[0]), s1 = unscale_of(marks_a[8]);
+    float *c = p.c + (batch * p.m + row) * p.n;
 
 #pragma unroll
     for (int j = 0; j < COLUMNS; j++) {
-        uint2 mark = *reinterpret_cast<const uint2 *>(marks_b + col + j * 8);
+        uint2 mark = *reinterpret_cast<const uint2 *>(marks_b + j * 8);
         float sx = unscale_of(mark.x), sy = unscale_of(mark.y);
-        if (row < m)
-            put2(c + (i64)row * n, col + j * 8, n, d[j * 4] * (s0 * sx), d[j * 4 + 1] * (s0 * sy));
-        if (row + 8 < m)
-            put2(c + (i64)(row + 8) * n, col + j * 8, n, d[j * 4 + 2] * (s1 * sx),
-                 d[j * 4 + 3] * (s1 * sy));
+        if (row < p.m)
+            put2(c, col + j * 8, p.n, d[j * 4] * (s0 * sx), d[j * 4 + 1] * (s0 * sy));
+        if (row + 8 < p.m)
+            put2(c + 8LL * p.n, col + j * 8, p.n, d[j * 4 + 2] * (s1 * sx), d[j * 4 + 3] * (s1 * sy));
     }
 }
 
@@ -412,6 +490,10 @@ static __device__ __forceinline__ void keep(float (&d)[128])
         asm volatile("" : "+f"(d[i])::"memory");
 }
 
+#define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
+#define D32(i) D16(i), D16(i + 16)
+
 /* d += 64 rows of A by 256 rows of B, 16 of k, both by descriptor. */
 static __device__ __forceinline__ void multiply64(float (&d)[128], unsigned long long da,
                                                   unsigned long long db)
@@ -427,22 +509,7 @@ static __device__ __forceinline__ void multiply64(float (&d)[128], unsigned long
         "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
         "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
         "}, %128, %129, 1, 1, 1, 0, 0;"
-        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]), "+f"(d[4]), "+f"(d[5]), "+f"(d[6]), "+f"(d[7]),
-          "+f"(d[8]), "+f"(d[9]), "+f"(d[10]), "+f"(d[11]), "+f"(d[12]), "+f"(d[13]), "+f"(d[14]), "+f"(d[15]),
-          "+f"(d[16]), "+f"(d[17]), "+f"(d[18]), "+f"(d[19]), "+f"(d[20]), "+f"(d[21]), "+f"(d[22]), "+f"(d[23]),
-          "+f"(d[24]), "+f"(d[25]), "+f"(d[26]), "+f"(d[27]), "+f"(d[28]), "+f"(d[29]), "+f"(d[30]), "+f"(d[31]),
-          "+f"(d[32]), "+f"(d[33]), "+f"(d[34]), "+f"(d[35]), "+f"(d[36]), "+f"(d[37]), "+f"(d[38]), "+f"(d[39]),
-          "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]),
-          "+f"(d[48]), "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]),
-          "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]), "+f"(d[61]), "+f"(d[62]), "+f"(d[63]),
-          "+f"(d[64]), "+f"(d[65]), "+f"(d[66]), "+f"(d[67]), "+f"(d[68]), "+f"(d[69]), "+f"(d[70]), "+f"(d[71]),
-          "+f"(d[72]), "+f"(d[73]), "+f"(d[74]), "+f"(d[75]), "+f"(d[76]), "+f"(d[77]), "+f"(d[78]), "+f"(d[79]),
-          "+f"(d[80]), "+f"(d[81]), "+f"(d[82]), "+f"(d[83]), "+f"(d[84]), "+f"(d[85]), "+f"(d[86]), "+f"(d[87]),
-          "+f"(d[88]), "+f"(d[89]), "+f"(d[90]), "+f"(d[91]), "+f"(d[92]), "+f"(d[93]), "+f"(d[94]), "+f"(d[95]),
-          "+f"(d[96]), "+f"(d[97]), "+f"(d[98]), "+f"(d[99]), "+f"(d[100]), "+f"(d[101]), "+f"(d[102]), "+f"(d[103]),
-          "+f"(d[104]), "+f"(d[105]), "+f"(d[106]), "+f"(d[107]), "+f"(d[108]), "+f"(d[109]), "+f"(d[110]), "+f"(d[111]),
-          "+f"(d[112]), "+f"(d[113]), "+f"(d[114]), "+f"(d[115]), "+f"(d[116]), "+f"(d[117]), "+f"(d[118]), "+f"(d[119]),
-          "+f"(d[120]), "+f"(d[121]), "+f"(d[122]), "+f"(d[123]), "+f"(d[124]), "+f"(d[125]), "+f"(d[126]), "+f"(d[127])
+        : D32(0), D32(32), D32(64), D32(96)
         : "l"(da), "l"(db)
         : "memory");
 }
@@ -453,50 +520,46 @@ static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
     return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
 }
 
-static __device__ __forceinline__ void feed(const half *pa, const half *pb, unsigned base, int tiles,
-                                            int m, int n, int k)
+static __device__ __forceinline__ void feed(const struct product &p, unsigned base)
 {
     unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 1;
-    int tiles_k = (k + BK - 1) / BK, s = 0;
+    int tiles = tiles_of(p), s = 0;
 
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
-        struct place p = place_of(t, m, n, k);
-        const half *a = pa + ((i64)p.batch * padded<BM>(m) + p.row) * tiles_k * BK;
-        const half *b = pb + ((i64)p.batch * padded<BN>(n) + p.col) * tiles_k * BK;
+        struct place at = place_of(t, p);
 #pragma unroll 1
-        for (int i = p.first; i < p.end; i++) {
+        for (int i = at.first; i < at.end; i++) {
             unsigned stage = base + s * STAGE_BYTES, bar = full + s * 8;
             barrier_wait(empty + s * 8, phase);
             asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar),
                          "r"(STAGE_BYTES)
                          : "memory");
-            copy_bulk(stage, a + (i64)i * (BM * BK), A_BYTES, bar);
-            copy_bulk(stage + A_BYTES, b + (i64)i * (BN * BK), STAGE_BYTES - A_BYTES, bar);
+            copy_bulk(stage, tile_a(p, at, i), A_BYTES, bar);
+            copy_bulk(stage + A_BYTES, tile_b(p, at, i), STAGE_BYTES - A_BYTES, bar);
             phase ^= s + 1 == STAGES;
             s = s + 1 == STAGES ? 0 : s + 1;
         }
     }
 }
 
-static __device__ __forceinline__ void consume(float *c, const unsigned *marks_a,
-                                               const unsigned *marks_b, unsigned base, int tiles, int m,
-                                               int n, int k)
+static __device__ __forceinline__ void consume(const struct product &p, unsigned base)
 {
     unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 0;
-    int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32, s = 0;
+    int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    int tiles = tiles_of(p), s = 0;
     float d[128];
 
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
-        struct place p = place_of(t, m, n, k);
+        struct place at = place_of(t, p);
         int previous = -1;
 #pragma unroll
         for (int i = 0; i < 128; i++)
             d[i] = 0.0f;
         keep(d);
 #pragma unroll 1
-        for (int i = p.first; i < p.end; i++) {
+        for (int i = at.first; i < at.end; i++) {
             unsigned stage = base + s * STAGE_BYTES;
             unsigned long long da = descriptor(stage + group * 8192), db = descriptor(stage + A_BYTES);
             barrier_wait(full + s * 8, phase);
@@ -516,18 +579,14 @@ static __device__ __forceinline__ void consume(float *c, const unsigned *marks_a
         keep(d);
         if (previous >= 0 && lane == 0)
             barrier_arrive(empty + previous * 8);
-        put_rows<BN / 8>(c + (i64)p.batch * m * n, d, marks_a + (i64)p.batch * padded<BM>(m),
-                         marks_b + (i64)p.batch * padded<BN>(n),
-                         p.row + group * 64 + warp * 16 + lane / 4, p.col + lane % 4 * 2, m, n);
+        put_rows<BN / 8>(p, d, at.batch, at.row + group * 64 + warp * 16 + lane / 4,
+                         at.col + lane % 4 * 2);
     }
 }
 
-extern "C" __global__ void __launch_bounds__(288, 1)
-    multiply(const half *pa, const half *pb, const unsigned *marks_a, const unsigned *marks_b,
-             float *c, int batch, int m, int n, int k)
+static __device__ __forceinline__ void multiply_all(const struct product &p)
 {
     unsigned base = (unsigned)__cvta_generic_to_shared(shared), full = base + STAGES * STAGE_BYTES;
-    int tiles = batch * ((m + BM - 1) / BM) * ((n + BN - 1) / BN);
 
     if (threadIdx.x == 0) {
         for (int s = 0; s < STAGES; s++) {
@@ -540,20 +599,19 @@ extern "C" __global__ void __launch_bounds__(288, 1)
     }
     __syncthreads();
     if (threadIdx.x < 256)
-        consume(c, marks_a, marks_b, base, tiles, m, n, k);
+        consume(p, base);
     else if (threadIdx.x == 256)
-        feed(pa, pb, base, tiles, m, n, k);
+        feed(p, base);
 }
 
 #else
 
 /* A stage, as it lies in memory. */
-static __device__ __forceinline__ void copy_stage(const half *a, const half *b, int i, unsigned stage)
+static __device__ __forceinline__ void copy_stage(const half *a, const half *b, unsigned stage)
 {
 #pragma unroll
     for (int x = threadIdx.x; x < STAGE_BYTES / 16; x += 256) {
-        const half *from = x < A_BYTES / 16 ? a + (i64)i * (BM * BK) + x * 8
-                                              : b + (i64)i * (BN * BK) + (x - A_BYTES / 16) * 8;
+        const half *from = x < A_BYTES / 16 ? a + x * 8 : b + (x - A_BYTES / 16) * 8;
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(stage + x * 16), "l"(from)
                      : "memory");
     }
@@ -596,42 +654,46 @@ static __device__ __forceinline__ void multiply_stage(float sum[4][32], unsigned
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256, 1)
-    multiply(const half *pa, const half *pb, const unsigned *marks_a, const unsigned *marks_b,
-             float *c, int batch, int m, int n, int k)
+static __device__ __forceinline__ void multiply_all(const struct product &p)
 {
     unsigned base = (unsigned)__cvta_generic_to_shared(shared);
-    int tiles = batch * ((m + BM - 1) / BM) * ((n + BN - 1) / BN), tiles_k = (k + BK - 1) / BK;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32, wm = warp / 4 * 64, wn = warp % 4 * 64;
+    int tiles = tiles_of(p), lane = threadIdx.x % 32;
+    int wm = threadIdx.x / 128 * 64, wn = threadIdx.x / 32 % 4 * 64;
 
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
-        struct place p = place_of(t, m, n, k);
-        const half *a = pa + ((i64)p.batch * padded<BM>(m) + p.row) * tiles_k * BK;
-        const half *b = pb + ((i64)p.batch * padded<BN>(n) + p.col) * tiles_k * BK;
+        struct place at = place_of(t, p);
+        int steps = max(at.end - at.first, 0);
         float sum[4][32] = {};
 #pragma unroll 1
-        for (int i = p.first; i < p.end + STAGES - 1; i++) {
+        for (int i = 0; i < steps + STAGES - 1; i++) {
             int now = i - (STAGES - 1);
             /* The barrier says that the stage is there for every warp, and that every warp has read the
              * one that is filled next. */
-            if (now >= p.first)
+            if (now >= 0)
                 asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
             __syncthreads();
-            if (i < p.end)
-                copy_stage(a, b, i, base + (i - p.first) % STAGES * STAGE_BYTES);
+            if (i < steps)
+                copy_stage(tile_a(p, at, at.first + i), tile_b(p, at, at.first + i),
+                           base + i % STAGES * STAGE_BYTES);
             asm volatile("cp.async.commit_group;" ::: "memory");
-            if (now >= p.first)
-                multiply_stage(sum, base + (now - p.first) % STAGES * STAGE_BYTES, wm, wn);
+            if (now >= 0)
+                multiply_stage(sum, base + now % STAGES * STAGE_BYTES, wm, wn);
         }
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            put_rows<8>(c + (i64)p.batch * m * n, sum[i], marks_a + (i64)p.batch * padded<BM>(m),
-                        marks_b + (i64)p.batch * padded<BN>(n), p.row + wm + i * 16 + lane / 4,
-                        p.col + wn + lane % 4 * 2, m, n);
+            put_rows<8>(p, sum[i], at.batch, at.row + wm + i * 16 + lane / 4, at.col + wn + lane % 4 * 2);
     }
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
 #endif
+
+extern "C" __global__ void __launch_bounds__(256 + 32 * WGMMA, 1)
+    multiply(const half *a, const half *b, const unsigned *marks_a, const unsigned *marks_b, float *c,
+             int batch, int m, int n, int k)
+{
+    struct product p = {a, b, marks_a, marks_b, c, batch, m, n, k};
+    multiply_all(p);
+}
