@@ -80,29 +80,33 @@ static void look(struct protocol *p, struct rule *rule, const struct gate_compar
                  bool hidden)
 {
     const struct bound_buffer *buffers = p->rig.reference.buffers;
-    bool right = true, finite = true;
+    const struct gate_comparison *bad = NULL;
+    size_t at = 0;
+    bool finite = true;
+    double most = 0;
     for (size_t i = 0; i < p->rig.n_tensors; i++) {
-        if (buffers[i].role != TENSOR_ROLE_OUTPUT) {
-            continue;
-        }
         const struct gate_comparison *f = &found[i];
-        finite = finite && f->not_finite == 0;
-        rule->most = MAX(rule->most, gate_max_error(f));
-        if (f->wrong && right && !rule->detail) {
-            rule->detail = arena_printf(
-                p->judge->arena, "output %s: %llu of %lld elements are off by more than %g + %g * |got| in trial %d; "
-                "the first at index %llu, largest difference %.6g", buffers[i].name, (unsigned long long)f->wrong,
-                (long long)buffers[i].count, rule->tolerance, rule->tolerance, trial,
-                (unsigned long long)f->first, gate_max_error(f));
+        if (buffers[i].role == TENSOR_ROLE_OUTPUT) {
+            finite = finite && f->not_finite == 0;
+            most = MAX(most, gate_max_error(f));
+            at = f->wrong && !bad ? i : at;
+            bad = f->wrong && !bad ? f : bad;
         }
-        right = right && f->wrong == 0;
     }
     if (hidden && !finite) {
         rule->dropped++;
         return;
     }
+    if (bad && !rule->detail) {
+        rule->detail = arena_printf(
+            p->judge->arena, "output %s: %llu of %lld elements are off by more than %g + %g * |got| in trial %d; "
+            "the first at index %llu, largest difference %.6g", buffers[at].name, (unsigned long long)bad->wrong,
+            (long long)buffers[at].count, rule->tolerance, rule->tolerance, trial,
+            (unsigned long long)bad->first, gate_max_error(bad));
+    }
+    rule->most = MAX(rule->most, most);
     rule->trials++;
-    rule->passed += right;
+    rule->passed += bad == NULL;
 }
 
 /* Candidate first: what Model makes of the same inputs comes when it can't be found any more. */
