@@ -108,8 +108,9 @@ static void curve(struct buf *out, const struct kernelbench_page *page)
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         for (size_t i = 0; i < r->n_baselines && n < PLOT_FAST_LINES_MAX; i++) {
             struct tally_group g = { .rule = (enum rule)rule, .baseline = r->baselines[i] };
-            if (tally_known(r, g.rule, g.baseline)) {
+            if (tally_shown(r, g.rule, g.baseline)) {
                 fill_line(r, &g, &lines[n]);
+                lines[n].colour = (int)i;
                 snprintf(names[n], sizeof(names[n]), "%s / %.40s", rule_name(g.rule), g.baseline);
                 lines[n].name = names[n];
                 n++;
@@ -186,7 +187,7 @@ static void scores(struct buf *out, const struct kernelbench_page *page)
         bool any = false;
         for (size_t i = 0; i < r->n_baselines; i++) {
             g.baseline = r->baselines[i];
-            if (tally_known(r, g.rule, g.baseline)) {
+            if (tally_shown(r, g.rule, g.baseline)) {
                 auto_free char *name = xprintf("%s / %s", rule_name(g.rule), g.baseline);
                 score_row(out, r, &g, name);
                 any = true;
@@ -237,15 +238,22 @@ static void passes(struct buf *out, const struct kernelbench_page *page)
         if (!page->results->rules[rule] || !s.pass_n[1]) {
             continue;
         }
-        buf_puts(out, begun ? "" : "<h2>Several candidates</h2><div class=scroll><table><tr><th>rule<th class=n>k<th class=n>"
-                                   "pass@k<th class=n>problems with k and more</tr>");
-        begun = true;
-        for (size_t k = 0; k < SCORE_K_MAX && s.pass_n[k]; k++) {
-            buf_printf(out, "<tr><td>%s<td class=n>%zu<td class=n>%.3f<td class=n>%zu</tr>", rule_name(g.rule),
-                       score_ks[k], s.pass[k], s.pass_n[k]);
+        buf_puts(out, begun ? "" : "<h2>Several candidates</h2><div class=scroll><table><tr><th>rule");
+        for (size_t k = 0; !begun && k < SCORE_K_MAX; k++) {
+            buf_printf(out, "<th class=n>pass@%zu", score_ks[k]);
         }
+        buf_printf(out, "%s<tr><td>%s", begun ? "" : "</tr>", rule_name(g.rule));
+        for (size_t k = 0; k < SCORE_K_MAX; k++) {
+            if (s.pass_n[k]) {
+                buf_printf(out, "<td class=n>%.3f <span class=soft>of %zu</span>", s.pass[k], s.pass_n[k]);
+            } else {
+                buf_puts(out, "<td class=n>");
+            }
+        }
+        buf_puts(out, "</tr>");
+        begun = true;
     }
-    buf_puts(out, begun ? "</table></div>" : "");
+    buf_puts(out, begun ? "</table></div><p class=soft>Of the problems with at least so many candidates.</p>" : "");
 }
 
 /* ---- problem by problem */
@@ -255,12 +263,12 @@ static void problem_head(struct buf *out, const struct results *r)
     buf_puts(out, "<h2>Problems</h2><div class=scroll><table><tr><th>problem<th>family");
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         if (r->rules[rule]) {
-            buf_printf(out, "<th>%s<th class=n>time", rule_name((enum rule)rule));
+            buf_printf(out, "<th class=n>%s", rule_name((enum rule)rule));
         }
     }
     for (size_t i = 0; i < r->n_baselines; i++) {
         if (tally_known(r, tally_rule(r), r->baselines[i])) {
-            put(out, "<th class=n>over ", r->baselines[i], "");
+            put(out, "<th class=n>over<br>", r->baselines[i], "");
         }
     }
     buf_puts(out, "<th class=n>SOL</tr>");
@@ -272,9 +280,9 @@ static void rule_cells(struct buf *out, const struct result *of, enum rule rule)
     auto_free char *status = tally_status(of, rule);
     if (best == SIZE_MAX) {
         size_t word = strcspn(status, ":");
-        put(out, "<td class=bad title=\"", status, "\">");
+        put(out, "<td class=\"n bad\" title=\"", status, "\">");
         status[word] = '\0';
-        put(out, "", status, "<td class=n>");
+        put(out, "", status, "");
         return;
     }
     char time[PLOT_TIME_MAX] = "";
@@ -282,16 +290,13 @@ static void rule_cells(struct buf *out, const struct result *of, enum rule rule)
     if (us > 0) {
         plot_time(us, 4, time);
     }
-    put(out, "<td>", status, "<td class=n>");
-    put(out, "", time, "");
+    put(out, "<td class=n>", *time ? time : status, "");
 }
 
 static void problem_row(struct buf *out, const struct results *r, const struct result *of)
 {
     enum rule head_rule = tally_rule(r);
-    const char *first = tally_baseline(r, head_rule);
-    double lead = first ? tally_speedup(of, head_rule, first) : 0;
-    buf_printf(out, "<tr%s><td>%d/%d ", lead > 1 ? " class=win" : "", of->level, of->id);
+    buf_printf(out, "<tr><td class=name>%d/%d ", of->level, of->id);
     html_text(out, strchr(of->name, '_') ? strchr(of->name, '_') + 1 : of->name);
     put(out, "<td>", of->family, "");
     for (int rule = 0; rule < RULE_COUNT; rule++) {
@@ -302,7 +307,11 @@ static void problem_row(struct buf *out, const struct results *r, const struct r
     for (size_t i = 0; i < r->n_baselines; i++) {
         if (tally_known(r, head_rule, r->baselines[i])) {
             double speedup = tally_speedup(of, head_rule, r->baselines[i]);
-            buf_printf(out, speedup > 0 ? "<td class=n>%.3gx" : "<td class=n>", speedup);
+            if (speedup > 0) {
+                buf_printf(out, speedup > 1 ? "<td class=n><b>%.2fx</b>" : "<td class=n>%.2fx", speedup);
+            } else {
+                buf_puts(out, "<td class=n>");
+            }
         }
     }
     size_t best = result_best(of, RULE_STRICT);
@@ -319,8 +328,8 @@ static void problems(struct buf *out, const struct results *r)
             problem_row(out, r, &r->at[i]);
         }
     }
-    buf_puts(out, "</table></div><p class=soft>Bold: faster than the first baseline. A failure's reason shows under the "
-                  "pointer.</p>");
+    buf_puts(out, "</table></div><p class=soft>Times by each rule; bold is faster than PyTorch. A failure's reason shows under "
+                  "the pointer.</p>");
 }
 
 static void left_out(struct buf *out, const struct results *r)

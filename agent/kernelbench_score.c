@@ -79,7 +79,7 @@ static void print_groups(const struct results *r, enum rule rule, const char *ba
 }
 
 /* A row for each rule and baseline over all problems. */
-static void print_summary(const struct results *r, uint64_t seed)
+static void print_summary(const struct results *r, bool full, uint64_t seed)
 {
     bool timed = r->n_baselines > 0 && !r->modelled;
     print_head(timed ? "rule / PyTorch's baseline" : "rule: correctness alone", timed);
@@ -88,7 +88,7 @@ static void print_summary(const struct results *r, uint64_t seed)
         bool any = false;
         for (size_t i = 0; i < r->n_baselines; i++) {
             g.baseline = r->baselines[i];
-            if (tally_known(r, g.rule, g.baseline)) {
+            if (full ? tally_known(r, g.rule, g.baseline) : tally_shown(r, g.rule, g.baseline)) {
                 auto_free char *name = xprintf("%s / %s", rule_name(g.rule), g.baseline);
                 any = print_group(r, &g, name) || any;
             }
@@ -152,7 +152,7 @@ static void print_left_out(const struct results *r)
 static void print_all(const struct results *r, const struct options *o, const struct against *against)
 {
     uint64_t seed = (uint64_t)o->seed;
-    print_summary(r, seed);
+    print_summary(r, o->full, seed);
     for (int rule = 0; rule < RULE_COUNT; rule++) {
         bool head = (enum rule)rule == tally_rule(r);
         const char *first = tally_baseline(r, (enum rule)rule);

@@ -125,6 +125,13 @@ bool tally_known(const struct results *r, enum rule rule, const char *baseline)
     return false;
 }
 
+bool tally_shown(const struct results *r, enum rule rule, const char *baseline)
+{
+    bool other = str_prefix(baseline, "eager") && !str_eq(baseline, own_baseline[rule]);
+    return tally_known(r, rule, baseline)
+        && (rule == RULE_STRICT || !other || !tally_known(r, rule, own_baseline[rule]));
+}
+
 enum rule tally_rule(const struct results *r)
 {
     int rule = RULE_STRICT;

@@ -35,6 +35,8 @@ char *tally_status(const struct result *result, enum rule rule);
 size_t tally_families(const struct results *results, const char *ret[RESULTS_MAX]);
 /* Does the rule have times against this baseline in any group? */
 bool tally_known(const struct results *results, enum rule rule, const char *baseline);
+/* The same, and worth a row for people: a rule that times its own form of eager is shown against that one. */
+bool tally_shown(const struct results *results, enum rule rule, const char *baseline);
 /* The first rule that was applied, and the baseline it is headed by: its own, or the first that is known; NULL. */
 enum rule tally_rule(const struct results *results);
 const char *tally_baseline(const struct results *results, enum rule rule);

@@ -45,11 +45,11 @@ static void grid(struct buf *out)
     }
 }
 
-static void draw(struct buf *out, struct plot_fast_line *line, size_t index)
+static void draw(struct buf *out, struct plot_fast_line *line)
 {
     double all = line->of ? (double)line->of : 1;
     qsort(line->speedups, line->n, sizeof(*line->speedups), by_size);
-    buf_printf(out, "<path class=\"fast s%zu d%d\" d=\"M%.1f %.1f", index % COLOURS, line->dash, x_of(0),
+    buf_printf(out, "<path class=\"fast s%d d%d\" d=\"M%.1f %.1f", line->colour % COLOURS, line->dash, x_of(0),
                y_of((double)line->correct / all));
     buf_printf(out, "V%.1f", y_of((double)line->n / all));
     for (size_t i = 0; i < line->n && line->speedups[i] < most; i++) {
@@ -67,8 +67,8 @@ void plot_fast(struct buf *out, struct plot_fast_line *lines, size_t n)
     grid(out);
     for (size_t i = 0; i < n; i++) {
         double x = PLOT_LEFT + (double)(i % KEY_COLUMNS) * 260, y = HEIGHT + 10 + KEY_ROW * (double)(i / KEY_COLUMNS);
-        draw(out, &lines[i], i);
-        buf_printf(out, "<path class=\"fast s%zu d%d\" d=\"M%.1f %.1fh28\" />", i % COLOURS, lines[i].dash, x, y);
+        draw(out, &lines[i]);
+        buf_printf(out, "<path class=\"fast s%d d%d\" d=\"M%.1f %.1fh28\" />", lines[i].colour % COLOURS, lines[i].dash, x, y);
         plot_text(out, x + 36, y + 4, "start", lines[i].name);
     }
     buf_puts(out, "</svg>");

@@ -10,7 +10,7 @@ struct plot_fast_line {
     double *speedups; /* of the correct and timed ones, in any order; sorted here */
     size_t n, of;     /* how many those are, and of how many problems */
     size_t correct;   /* at p = 0: correct ones count without a time, too */
-    int dash;         /* 0: solid, 1, 2 */
+    int dash, colour; /* dash 0: solid, 1, 2; colour 0 to 5, then again */
 };
 
 enum { PLOT_FAST_LINES_MAX = 24 };
