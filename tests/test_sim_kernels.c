@@ -68,10 +68,14 @@ static double get_value(enum dtype dtype, const uint8_t *at)
     double v;
     float f;
     uint16_t h;
+    int64_t l;
     switch (dtype) {
     case DTYPE_F64:
         memcpy(&v, at, 8);
         return v;
+    case DTYPE_I64:
+        memcpy(&l, at, 8);
+        return (double)l;
     case DTYPE_F32:
         memcpy(&f, at, 4);
         return f;
