@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+import torch
+import torch.nn as nn
+
+rows = 64
+cols = 500
+
+
+class Model(nn.Module):
+    def forward(self, x):
+        return torch.softmax(x, dim=1)
+
+
+def get_inputs():
+    return [torch.rand(rows, cols)]
+
+
+def get_init_inputs():
+    return []
