@@ -10,6 +10,7 @@
 
 #define NEUTRAL (OP < 2 ? 0.0f : __int_as_float(OP == 2 ? 0xff800000 : 0x7f800000))
 #define WIDTH (4 * BX + 4) /* a strip's places, and what sticks out */
+#define BEHIND (INNER < 3 ? 3 : 1) /* rows that a quad can reach into */
 
 /* NaN wins in a maximum or minimum, as in PyTorch. */
 static __device__ __forceinline__ float join(float a, float v)
@@ -32,7 +33,7 @@ static __device__ __forceinline__ void join4(float *sum, float4 v)
 static __device__ __forceinline__ void walk(const float *x, long long from, long long to, int k, const int (&a)[PHASES],
                                             float (&sum)[PHASES][4])
 {
-  const long long group = PHASES * UNROLL * BY, whole = from + (to - 1 - from) / group * group;
+  const long long group = PHASES * UNROLL * BY, whole = from + max(to - BEHIND - from, 0ll) / group * group;
   const float *row[PHASES];
   bool has[PHASES]; /* does the row have this quad? One that begins in it is its own, though it ends in the next. */
 #pragma unroll
@@ -102,7 +103,7 @@ parts(const float *__restrict__ x, float *__restrict__ part, int rows,
         __syncthreads();
       }
     }
-    if (first == 0 && thread < a[0]) /* what is before the first row's first quad */
+    if (first == 0 && thread < a[0] && r * INNER + thread < end * INNER) /* what is before the first row's first quad */
       strip[thread] = join(strip[thread], x[r * INNER + thread]);
     __syncthreads();
     for (int e = thread; e < WIDTH; e += BX * BY)
