@@ -5,7 +5,7 @@
  * OUT/results/levelL_ID.json, and each candidate that it speaks of in OUT/candidates/ID:
  *
  *   {"format": 1, "level", "id", "name", "family", "hash", "gate", "device", "modelled", "torch", "precision",
- *    "mapped": bool, "bytes", "error", "unsupported" (for everyone) or "without" (a kernel): text,
+ *    "mapped": bool, "bytes", "error", "unsupported" (for everyone), "without" (a kernel) or "waiting" (for a reply): text,
  *    "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n"}} or "unmeasured": text,
  *    "candidates": [{"name", "id", "known": bool, "verdict" or "error", "kb", "verified"}]}
  *

@@ -89,19 +89,29 @@ static json_t *asked_for(const struct running *run)
     return list;
 }
 
-static int keep_id(const struct running *run, const char *file, struct err *err)
+static char *file_of(const struct running *run)
 {
+    return xprintf("%s/campaign.json", run->options.out);
+}
+
+static int keep_id(const struct running *run, struct err *err)
+{
+    auto_free char *file = file_of(run);
     json_t *doc = json_pack("{s:i,s:s,s:o}", "format", 1, "campaign", run->campaign, "problems", asked_for(run));
     auto_free char *text = json_pretty(doc);
     json_decref(doc);
     return file_write(file, text, strlen(text), err);
 }
 
-/* The campaign that OUT holds; ERR_NOTFOUND: none. */
-static int read_id(const struct running *run, const char *file, char **ret, struct err *err)
+int kernelbench_campaign_find(struct running *run, struct err *err)
 {
-    json_t *doc = NULL, *asked = asked_for(run);
+    auto_free char *file = file_of(run);
     const char *id = NULL;
+    json_t *doc = NULL;
+    if (run->options.fresh || !file_exists(file)) {
+        return 0;
+    }
+    json_t *asked = asked_for(run);
     int r = jread_file(file, &doc, err);
     r = r < 0 ? r : jread_string(doc, "campaign", true, NULL, &id, err);
     if (r == 0 && !json_equal(asked, json_object_get(doc, "problems"))) {
@@ -111,11 +121,21 @@ static int read_id(const struct running *run, const char *file, char **ret, stru
     if (r < 0) {
         err_wrap(err, "%s", file);
     } else {
-        *ret = xstrdup(id);
+        run->campaign = arena_strdup(run->arena, id);
     }
     json_decref(doc);
     json_decref(asked);
     return r;
+}
+
+static struct item *item_of(struct running *run, const char *task)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        if (run->items[i].folder && str_eq(run->items[i].task->name, task)) {
+            return &run->items[i];
+        }
+    }
+    return NULL;
 }
 
 static int open_campaign(struct proposing *p, const char *const *names, size_t n, struct err *err)
@@ -132,19 +152,22 @@ static int open_campaign(struct proposing *p, const char *const *names, size_t n
         .samples = o->samples, .repairs = o->repairs, .usd = o->usd, .tokens = o->tokens, .no_wait = o->no_wait,
         .profile = o->profile, .model = &model,
     };
-    auto_free char *file = xprintf("%s/campaign.json", o->out);
-    auto_free char *id = NULL;
-    bool again = file_exists(file) && !o->fresh;
-    int r = again ? read_id(run, file, &id, err) : 0;
-    if (r == 0 && again) {
+    int r;
+    if (run->campaign) {
         options.llm = str_eq(o->llm, "offline") ? NULL : o->llm;
-        r = campaign_resume(&run->session, id, &options, NULL, &p->campaign, err);
-    } else if (r == 0) {
+        r = campaign_resume(&run->session, run->campaign, &options, NULL, &p->campaign, err);
+    } else {
         r = campaign_new(&run->session, &options, NULL, &p->campaign, err);
+        run->campaign = r < 0 ? NULL : arena_strdup(run->arena, campaign_id(p->campaign));
+        r = r < 0 ? r : keep_id(run, err);
     }
-    if (r == 0) {
-        run->campaign = arena_strdup(run->arena, campaign_id(p->campaign));
-        r = again ? 0 : keep_id(run, file, err);
+    for (size_t i = 0; r == 0 && i < campaign_runs(p->campaign); i++) { /* what an earlier run came to */
+        struct campaign_result result;
+        campaign_result(p->campaign, i, &result);
+        struct item *item = item_of(run, result.task);
+        if (item) {
+            item->before = (size_t)result.attempts;
+        }
     }
     return r;
 }
@@ -193,16 +216,6 @@ static void collect(struct running *run, struct item *item)
     for (size_t i = 0; i < n; i++) {
         add_attempt(run, item, &attempts[i]);
     }
-}
-
-static struct item *item_of(struct running *run, const char *task)
-{
-    for (size_t i = 0; i < run->n; i++) {
-        if (run->items[i].folder && str_eq(run->items[i].task->name, task)) {
-            return &run->items[i];
-        }
-    }
-    return NULL;
 }
 
 /* Whoever is killed on the way has the problems that were done, if without PyTorch's times. */
@@ -255,9 +268,13 @@ static void take_results(struct proposing *p)
             collect(run, item);
             item->cost = cost_json(item, line);
             item->ended = arena_strdup(run->arena, result.why);
+            for (size_t k = 0; k < MIN(item->before, item->n); k++) {
+                item->entries[k].known = true;
+            }
             if (!item->n) {
-                item->code = ERR_DEVICE;
-                item->why = *item->ended ? item->ended : "nothing was tried yet";
+                bool waits = str_eq(result.status, "waiting");
+                item->code = waits ? ERR_CANCELED : ERR_DEVICE;
+                item->why = waits ? "a reply is awaited" : item->ended;
             }
         }
     }
@@ -274,6 +291,7 @@ int kernelbench_campaign(struct running *run, struct err *err)
     }
     r = open_campaign(&p, names, n, err);
     if (r < 0) {
+        campaign_free(p.campaign);
         return r;
     }
     progress_init(&p.progress, stdout, session_device(&run->session)->modelled);

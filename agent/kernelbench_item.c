@@ -65,7 +65,10 @@ static json_t *entry_json(const struct entry *e)
 /* Nobody can be judged on it, nobody had a kernel for it, or something failed. */
 static const char *why_name(const struct item *item)
 {
-    return item->code == ERR_UNSUPPORTED ? "unsupported" : item->code == ERR_NOTFOUND ? "without" : "error";
+    return item->code == ERR_UNSUPPORTED ? "unsupported"
+        : item->code == ERR_NOTFOUND     ? "without"
+        : item->code == ERR_CANCELED     ? "waiting"
+                                         : "error";
 }
 
 static json_t *item_json(const struct item *item)

@@ -200,7 +200,8 @@ static void begin_protocols(struct lane *lane)
 
 static void count(struct running *run, const struct item *item)
 {
-    run->troubled += item->why && item->code != ERR_UNSUPPORTED && item->code != ERR_NOTFOUND;
+    bool said = item->code == ERR_UNSUPPORTED || item->code == ERR_NOTFOUND || item->code == ERR_CANCELED;
+    run->troubled += item->why && !said;
     for (size_t i = 0; i < item->n; i++) {
         const struct entry *e = &item->entries[i];
         run->accepted += kernelbench_item_accepted(e);

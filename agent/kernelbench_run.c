@@ -66,16 +66,14 @@ static int sum_up(struct running *run, struct err *err)
                                  run->campaign), err);
 }
 
-static int run_all(struct running *run, const struct problem *problems, struct err *err)
+static int run_all(struct running *run, struct err *err)
 {
     auto_free char *folder = xprintf("%s/results", run->options.out);
     int r = folder_make(folder, err);
     for (size_t i = 0; r == 0 && i < run->n; i++) {
-        struct item *item = &run->items[i];
-        *item = (struct item) { .run = run, .problem = &problems[i] };
-        describe(run, item);
+        describe(run, &run->items[i]);
         if (run->options.candidates) {
-            kernelbench_folder_find(run, item, run->options.candidates);
+            kernelbench_folder_find(run, &run->items[i], run->options.candidates);
         }
     }
     r = r < 0 || run->options.candidates ? r : kernelbench_campaign(run, err);
@@ -119,25 +117,37 @@ static int settle(struct running *run, const struct options *o, struct err *err)
     return r < 0 || !(o->mapped || offline(run)) ? r : kernelbench_maps_open(&run->maps, err);
 }
 
+static int find_items(struct running *run, struct err *err)
+{
+    struct problem *problems = NULL;
+    int r = kernelbench_problems(&run->options, run->arena, &problems, &run->n, err);
+    if (r < 0) {
+        return r;
+    }
+    run->items = xcalloc(run->n, sizeof(*run->items));
+    for (size_t i = 0; i < run->n; i++) {
+        run->items[i] = (struct item) { .run = run, .problem = &problems[i] };
+    }
+    return run->options.candidates ? 0 : kernelbench_campaign_find(run, err);
+}
+
 int kernelbench_run(const struct options *o)
 {
     struct err err = { 0 };
-    struct problem *problems = NULL;
     struct running *run = xcalloc(1, sizeof(*run));
     run->arena = arena_new();
     int parts = SESSION_STORE | SESSION_EVALUATOR | SESSION_ORACLE | SESSION_SEVERAL;
     int r = settle(run, o, &err);
-    r = r < 0 ? r : kernelbench_problems(o, run->arena, &problems, &run->n, &err);
+    r = r < 0 ? r : find_items(run, &err);
     r = r < 0 ? r : session_open(&run->session, &run->options, o->candidates ? parts : parts | SESSION_MEMORY, &err);
     if (r == 0) {
-        run->items = xcalloc(run->n, sizeof(*run->items));
-        r = run_all(run, problems, &err);
+        r = run_all(run, &err);
         for (size_t i = 0; i < run->n; i++) {
             kernelbench_item_drop(&run->items[i]);
         }
-        free(run->items);
         session_close(&run->session);
     }
+    free(run->items);
     kernelbench_maps_close(run->maps);
     arena_free(run->arena);
     free(run);

@@ -43,7 +43,8 @@ struct item {
     const char *unmeasured;      /* why not, or NULL */
     const char *folder, *start;  /* in a campaign: the task's, and the shipped variant it begins with; or NULL */
     const char *ended;           /* likewise: why there was no further attempt */
-    uint64_t began_ns, ended_ns; /* in a campaign */
+    size_t before;               /* likewise: how many of its attempts an earlier run made */
+    uint64_t began_ns, ended_ns; /* likewise */
     json_t *cost;                /* likewise, or NULL */
 };
 
@@ -69,7 +70,9 @@ const char *kernelbench_run_torch(const struct session *session); /* PyTorch's v
 /* kernelbench_folder.c: DIR/levelL/ID or ID_name with kernel.cu in it, or in each of its folders. */
 void kernelbench_folder_find(struct running *run, struct item *item, const char *dir);
 
-/* kernelbench_campaign.c: runs it whole, or takes up the one that OUT holds; every item has its entries then. */
+/* kernelbench_campaign.c: the campaign that OUT holds, if any; ERR_INVALID where it is over other problems. */
+int kernelbench_campaign_find(struct running *run, struct err *err);
+/* Runs it whole, or takes up the one that was found; every item has its entries then. */
 int kernelbench_campaign(struct running *run, struct err *err);
 
 /* kernelbench_lane.c: what is still missing of every item; each is kept as soon as it is whole. */

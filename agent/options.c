@@ -19,7 +19,8 @@ struct option_entry {
 #define AT(field) offsetof(struct options, field)
 
 static const struct option_entry entries[] = {
-    { "gpu", "N|sim|sim:b200|auto", "the device; auto: a GPU if there is one, else the simulator",
+    { "gpu", "N|sim|sim:b200|auto", "the device; auto: a GPU if there is one, else the simulator; several, "
+      "where a command takes them: 0,1 or all",
       OPTION_TEXT, AT(gpu), 0, 0 },
     { "store", "DIR", "what is remembered between runs (default: $WARPSMITH_STORE, else "
       "~/.local/share/warpsmith/store)", OPTION_TEXT, AT(store), 0, 0 },

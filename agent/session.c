@@ -119,32 +119,48 @@ int session_evaluator(struct session *s, bool oracle, struct err *err)
     return open_evaluator(s, s->options->gpu, oracle, err);
 }
 
-/* "0,1": the first is the session's, each other one has a session beside it. */
+/* One more device's session, behind `last`. */
+static int open_next(struct session *s, struct session **last, const char *gpu, bool oracle, struct err *err)
+{
+    struct session *one = xcalloc(1, sizeof(*one));
+    *one = (struct session) { .options = s->options, .log = s->log, .store = s->store, .htg = s->htg, .first = s };
+    int r = open_evaluator(one, gpu, oracle, err);
+    for (const struct session *at = s; r == 0 && at; at = at->more) {
+        const struct device_info *d = session_device(at), *mine = session_device(one);
+        r = !str_eq(d->uuid, mine->uuid) || d->modelled
+            ? 0 : err_set(err, ERR_INVALID, "--gpu: device %s is named twice", gpu);
+    }
+    if (r < 0) {
+        evaluator_close(one->evaluator);
+        free(one);
+        return r;
+    }
+    (*last)->more = one;
+    *last = one;
+    return 0;
+}
+
+/* "0,1" or "all": the first is the session's, each other one has a session beside it. */
 static int open_several(struct session *s, bool oracle, struct err *err)
 {
-    auto_free char *list = xstrdup(s->options->gpu);
+    bool all = str_eq(s->options->gpu, "all");
+    auto_free char *list = xstrdup(all ? "0" : s->options->gpu);
     char *save = NULL;
     struct session *last = s;
-    size_t n = 0;
-    int r = 0;
-    for (char *gpu = strtok_r(list, ",", &save); r == 0 && gpu; gpu = strtok_r(NULL, ",", &save)) {
-        if (n++ == SESSION_DEVICES_MAX) {
-            return err_set(err, ERR_INVALID, "--gpu: at most %d devices", SESSION_DEVICES_MAX);
-        }
-        if (n > 1) {
-            struct session *one = xcalloc(1, sizeof(*one));
-            *one = (struct session) { .options = s->options, .log = s->log, .store = s->store, .htg = s->htg,
-                                      .first = s };
-            last->more = one;
-            last = one;
-        }
-        r = open_evaluator(last, gpu, oracle, err);
-        for (const struct session *at = s; r == 0 && at != last; at = at->more) {
-            bool same = str_eq(session_device(at)->uuid, session_device(last)->uuid);
-            r = !same || session_device(at)->modelled ? 0 : err_set(err, ERR_INVALID, "--gpu: device %s is named twice", gpu);
-        }
+    const char *gpu = strtok_r(list, ",", &save);
+    int r = open_evaluator(s, gpu ? gpu : "", oracle, err);
+    size_t n = 1;
+    while (r == 0 && !all && (gpu = strtok_r(NULL, ",", &save))) {
+        r = n++ < SESSION_DEVICES_MAX
+            ? open_next(s, &last, gpu, oracle, err)
+            : err_set(err, ERR_INVALID, "--gpu: at most %d devices", SESSION_DEVICES_MAX);
     }
-    return r < 0 || n ? r : err_set(err, ERR_INVALID, "--gpu: no device is named");
+    for (bool more = r == 0 && all; more && n < SESSION_DEVICES_MAX; n++) { /* until there's no such device */
+        auto_free char *index = xprintf("%zu", n);
+        struct err none = { 0 };
+        more = open_next(s, &last, index, oracle, &none) == 0;
+    }
+    return r;
 }
 
 uv_loop_t *session_loop(struct session *s)
