@@ -90,7 +90,7 @@ static __device__ __forceinline__ void multiply(const float *mat, const float *t
           continue;
 #if OW % 4 == 0
         if (q < OW)
-          *(float4 *)at = make_float4(v[0], v[1], v[2], v[3]);
+          __stcs((float4 *)at, make_float4(v[0], v[1], v[2], v[3])); /* a plain store is taken apart here */
 #else
         for (int p = 0; p < 4; p++)
           if (q + p < OW)
