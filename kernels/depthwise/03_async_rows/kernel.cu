@@ -67,14 +67,15 @@ static __device__ __forceinline__ void take(const float *at, float *v)
   }
 }
 
+/* By name, as the compiler takes plain vector stores apart in places. */
 static __device__ __forceinline__ void put(float *to, const float *v)
 {
 #if V == 4
-  *(float4 *)to = make_float4(v[0], v[1], v[2], v[3]);
+  __stcs((float4 *)to, make_float4(v[0], v[1], v[2], v[3]));
 #elif V == 2
-  *(float2 *)to = make_float2(v[0], v[1]);
+  __stcs((float2 *)to, make_float2(v[0], v[1]));
 #else
-  *to = v[0];
+  __stcs(to, v[0]);
 #endif
 }
 
