@@ -145,6 +145,11 @@ static void test_bad_jobs_are_refused(void **state)
     expect_refusal(bench, with(empty_job(), "cases",
                                json_pack("[{s:s,s:b,s:b,s:[]}]", "shape", "small", "check", 1,
                                          "time", 0, "scalars")), "cases[0].reference");
+    json_t *protocol = with(empty_job(), "kind", json_string("protocol"));
+    expect_refusal(bench, json_deep_copy(protocol), "protocol: expected an object");
+    expect_refusal(bench, with(json_deep_copy(protocol), "protocol", json_pack("{s:[s]}", "rules", "lax")),
+                   "rules[0] is neither kb nor verified");
+    expect_refusal(bench, with(protocol, "protocol", json_pack("{s:[s]}", "rules", "kb")), "it needs a problem");
     expect_refusal(bench, json_pack("{s:s}", "kind", "setup"), "gate");
     gate_bench_restart_device(bench); /* that setup took the gate away */
 }
