@@ -373,6 +373,16 @@ static int load_baseline(struct run *run, struct err *err)
     return name ? catalog_candidate(name, run->task->family, &run->baseline, err) : 0;
 }
 
+/* A family's variants are for tasks in its words: a problem of the same kind may have others. */
+static bool fits(const struct run *run, const struct candidate *variant)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct bound *bound;
+    return !run->task->oracle
+        || candidate_bind(run->task, &run->task->shapes[0], variant->plan, &session_device(run->session)->facts,
+                          arena, &bound, NULL) == 0;
+}
+
 static int load_candidates(struct run *run, struct err *err)
 {
     struct campaign *c = run->campaign;
@@ -383,13 +393,13 @@ static int load_candidates(struct run *run, struct err *err)
         return r < 0 ? r : load_baseline(run, err);
     }
     r = r < 0 ? r : catalog_start(run->task, &run->start, err);
-    if (r == ERR_NOTFOUND && run->family->n) {
+    if (r == ERR_NOTFOUND && run->family->n && fits(run, run->family->variants[0])) {
         r = candidate_with_params(run->family->variants[0], NULL, 0, &run->start, err);
     } else if (r == ERR_NOTFOUND && c->provider->repairs && run->task->oracle) {
         r = 0; /* a model reads the problem itself */
     } else if (r == ERR_NOTFOUND) {
-        r = err_set(err, ERR_INVALID, "no variants of family \"%s\" ship with the program: name where to "
-                    "begin with --start FOLDER (kernel.cu and plan.json)", run->task->family);
+        r = err_set(err, ERR_INVALID, "no variants of family \"%s\" that fit this task ship with the program: "
+                    "name where to begin with --start FOLDER (kernel.cu and plan.json)", run->task->family);
     }
     return r < 0 ? r : load_baseline(run, err);
 }
