@@ -101,6 +101,30 @@ static void test_run(void **state)
     json_decref(result);
 }
 
+/* By other rules than strict's alone; what they said is kept, and isn't asked for again. */
+static void test_protocols(void **state)
+{
+    const char *folder = *state;
+    auto_free char *args = xprintf("run --suite " SUITE " --candidates " SUITE "/candidates --out %s/rules "
+                                   "--levels 1 --problems 1 --gpu sim --protocol kb,verified --json -", folder);
+    auto_free char *file = xprintf("%s/rules/results/level1_1.json", folder);
+    double wall[2];
+    for (int turn = 0; turn < 2; turn++) {
+        json_t *result = NULL;
+        json_decref(run_json(args));
+        assert_int_equal(jread_file(file, &result, NULL), 0);
+        const json_t *wrong = json_array_get(json_object_get(result, "candidates"), 1);
+        assert_string_equal(json_string_value(json_object_get(wrong, "name")), "1/wrong");
+        assert_null(json_object_get(wrong, "verdict"));
+        const json_t *kb = json_object_get(wrong, "kb"), *verified = json_object_get(wrong, "verified");
+        assert_string_equal(json_string_value(json_object_get(kb, "status")), "correct");
+        assert_string_equal(json_string_value(json_object_get(verified, "status")), "incorrect");
+        wall[turn] = json_number_value(json_object_get(kb, "wall_s"));
+        json_decref(result);
+    }
+    assert_true(wall[0] > 0 && wall[0] == wall[1]);
+}
+
 /* Of what test_run left. */
 static void test_score(void **state)
 {
@@ -190,6 +214,7 @@ static void test_missing(void **state)
         { "run --suite " SUITE, "run needs --out DIR", 2 },
         { "run --suite " SUITE " --out /nonexistent --protocol kb", "name strict, too", 2 },
         { "run --suite " SUITE " --pytorch eager,fast", "\"fast\" is none of eager", 2 },
+        { "run --suite " SUITE " --protocol strict,lax", "\"lax\" is none of strict, kb, verified", 2 },
         { "score --out /nonexistent", "is the folder that a run wrote", 2 },
     };
     (void)state;
@@ -212,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_score),
+        cmocka_unit_test(test_protocols),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_import),
