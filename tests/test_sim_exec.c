@@ -105,11 +105,46 @@ static void softmax(void **state)
     kit_done(&kit);
 }
 
+/* Blocks that run in turns hand a token from the last to the first. Whoever sleeps between its questions
+ * gives way at once; who only asks uses up its turns. */
+static void sleep_gives_way(void **state)
+{
+    static const char source[] =
+        "extern \"C\" __global__ void relay(volatile int *token, int nap) {\n"
+        "  int me = blockIdx.x;\n"
+        "  if (threadIdx.x == 0 && me < gridDim.x - 1)\n"
+        "    while (token[me + 1] == 0)\n"
+        "      if (nap) __nanosleep(20);\n"
+        "  __syncthreads();\n"
+        "  if (threadIdx.x == 0) token[me] = 1;\n}\n";
+    enum { BLOCKS = 8 };
+    struct sim_kit kit;
+    int token[BLOCKS] = {0};
+    uint64_t insts[2];
+    (void)state;
+    kit_init(&kit);
+    kit_cuda(&kit, source, "sm_90a");
+    kit.in_turns = true;
+    for (uint64_t nap = 0; nap < 2; nap++) {
+        memset(token, 0, sizeof(token));
+        uint64_t d = kit_buffer(&kit, token, sizeof(token));
+        RUN(&kit, "relay", BLOCKS, 64, ((uint64_t[]){d, nap}));
+        kit_read(&kit, d, token, sizeof(token));
+        for (int i = 0; i < BLOCKS; i++)
+            assert_int_equal(token[i], 1);
+        insts[nap] = kit.counts.warp_insts;
+    }
+    assert_true(insts[0] > 10000);
+    assert_true(insts[1] < 2000);
+    kit_done(&kit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(axpy),
         cmocka_unit_test(softmax),
+        cmocka_unit_test(sleep_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

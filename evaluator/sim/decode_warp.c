@@ -258,7 +258,15 @@ static int decode_fence(struct decoder *d)
     return d->failed;
 }
 
-/* nanosleep, griddepcontrol (launches run in order here), pmevent, setmaxnreg: nothing to do. */
+/* Who sleeps waits for somebody: its turn ends, so that a loop of questions is as short as on a GPU. */
+static int decode_nanosleep(struct decoder *d)
+{
+    d->taken = UINT32_MAX;
+    cost(emit(d, INSN_SLEEP), EXEC_PIPE_CTRL, 1, LAT_NONE);
+    return d->failed;
+}
+
+/* griddepcontrol (launches run in order here), pmevent, setmaxnreg: nothing to do. */
 static int decode_hint(struct decoder *d)
 {
     d->taken = UINT32_MAX;
@@ -276,7 +284,7 @@ const struct decode_entry decode_warp_table[] = {{"shfl", decode_shfl},
                                                  {"barrier", decode_bar},
                                                  {"fence", decode_fence},
                                                  {"membar", decode_fence},
-                                                 {"nanosleep", decode_hint},
+                                                 {"nanosleep", decode_nanosleep},
                                                  {"griddepcontrol", decode_hint},
                                                  {"pmevent", decode_hint},
                                                  {"setmaxnreg", decode_hint},

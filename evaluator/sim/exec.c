@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { SLICE = 8192 }; /* warp instructions before another warp gets its turn */
+#define WHOLE (UINT64_MAX / 2) /* a quantum that no block uses up */
 
 int exec_scratch_new(struct exec_scratch **ret_scratch)
 {
@@ -266,8 +267,9 @@ static int out_of_time(struct exec_scratch *x, const char *why)
 static int turn(struct exec_scratch *x, struct warp *w)
 {
     x->slice = SLICE;
+    x->slept = false;
     int rc = run_warp(x, w);
-    uint64_t ran = (uint64_t)(SLICE - x->slice);
+    uint64_t ran = (uint64_t)(SLICE - (x->slept ? x->unused : x->slice));
     x->used += ran;
     if (rc == RUN_FAULT)
         return rc;
@@ -304,7 +306,8 @@ int exec_block_step(struct exec_scratch *x, uint64_t quantum, struct exec_counts
             barrier_deadlock(x);
             goto fault;
         }
-        if (x->used >= until && done < x->n_warps)
+        bool gives_way = x->slept && quantum < WHOLE;
+        if ((x->used >= until || gives_way) && done < x->n_warps)
             return 1;
     }
     x->started = false;
@@ -321,7 +324,7 @@ int exec_block(struct exec_scratch *x, const uint32_t ctaid[3], struct exec_coun
                struct exec_fault *ret_fault)
 {
     exec_block_start(x, ctaid);
-    return exec_block_step(x, UINT64_MAX / 2, counts, ret_fault);
+    return exec_block_step(x, WHOLE, counts, ret_fault);
 }
 
 void exec_trace(const struct exec_scratch *x, const uint64_t **ret_sectors, size_t *ret_n)

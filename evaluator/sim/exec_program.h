@@ -56,6 +56,7 @@ enum insn_kind {
     INSN_MBARRIER,
     INSN_TRAP,
     INSN_ASSERT,
+    INSN_SLEEP,
     INSN_NOP,
     INSN_KINDS
 };

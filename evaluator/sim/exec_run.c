@@ -216,6 +216,11 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
         if (x->race)
             race_sync(x, w);
         return 0;
+    case INSN_SLEEP:
+        x->unused = x->slice;
+        x->slept = true;
+        x->slice = -1;
+        return 0;
     case INSN_NOP:
         return 0;
     case INSN_LDMATRIX:

@@ -109,7 +109,9 @@ struct exec_scratch {
     uint64_t *block_runs, *block_lanes; /* how often each block ran since the counts were taken */
     uint32_t cap_blocks;
     uint64_t used; /* warp instructions of this block */
-    int64_t slice; /* that the running warp may still execute */
+    int64_t slice;  /* that the running warp may still execute */
+    int64_t unused; /* of the slice, where the warp went to sleep */
+    bool slept;
     uint32_t next_warp;
     uint64_t releases; /* barriers that were passed: progress, also where no block is entered */
     uint8_t *tmp;      /* 8 vectors of 256 bytes for results under a partial mask */
