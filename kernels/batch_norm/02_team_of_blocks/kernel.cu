@@ -168,9 +168,11 @@ static __device__ __forceinline__ void post(word *box, moments m)
 static __device__ __forceinline__ moments fetch(const word *box, int count)
 {
   word w;
-  do
+  for (;; __nanosleep(20)) {
     asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
-  while (w == EMPTY);
+    if (w != EMPTY)
+      break;
+  }
   return {(float)count, __uint_as_float((unsigned)(w >> 32)), __uint_as_float((unsigned)w)};
 }
 

@@ -124,9 +124,11 @@ static __device__ __forceinline__ void post(word *box, double v)
 static __device__ __forceinline__ double fetch(const word *box)
 {
   word w;
-  do
+  for (;; __nanosleep(20)) {
     asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
-  while (w == EMPTY);
+    if (w != EMPTY)
+      break;
+  }
   return __longlong_as_double((long long)w);
 }
 

@@ -164,9 +164,11 @@ static __device__ __forceinline__ void post(word *box, tally t)
 static __device__ __forceinline__ tally fetch(const word *box)
 {
   word w;
-  do
+  for (;; __nanosleep(20)) {
     asm volatile("ld.relaxed.gpu.global.u64 %0, [%1];" : "=l"(w) : "l"(box) : "memory");
-  while (w == EMPTY);
+    if (w != EMPTY)
+      break;
+  }
   return {__uint_as_float((unsigned)(w >> 32)), __uint_as_float((unsigned)w)};
 }
 
