@@ -1,0 +1,740 @@
+/* SPDX-License-Identifier: MIT */
+/* C = A @ B, f32, for each of a batch. 04: packing runs beside the products.
+ *
+ * 02 packs everything, then multiplies: memory waits for the tensor cores and they for it. Here `pack`
+ * is one small block on each multiprocessor that goes through the operands in the order in which they
+ * are wanted and counts in `flags` what is ready of each panel of rows (of each of its tiles where k
+ * lies across). It lets its dependent launch begin at once: a block of `multiply` fits beside it, waits
+ * for flags, and finds the tiles still in L2. Columns are still measured first, by a kernel of its own.
+ *
+ * Precision as in 02: f16 elements, a power of two for each row of A and column of B, f32 sums.
+ * WGMMA 0 (mma.sync, for GPUs without wgmma) waits for all of `pack`. */
+
+#define BM 128
+#define BN 256
+#define BK 64
+#define A_BYTES (BM * BK * 2)
+#define STAGE_BYTES ((BM + BN) * BK * 2)
+#define KEEP_A PART
+#define KEEP_B (PART == 1 ? 2 : PART == 2 ? 1 : 0)
+#define FULL_MASK 0xffffffffu
+
+typedef long long i64;
+typedef unsigned short half; /* an f16's bits; without CUDA's header this compiles in half the time */
+
+/* One operand as rows of k, wherever they lie: row r, column i is at[r*row_step + i*k_step]. */
+struct operand {
+    const float *at;
+    half *tiles;
+    unsigned *marks; /* of each row, padded: the bits of its largest |element| */
+    int *flags;      /* what is packed of each panel of rows, or of each of its tiles */
+    int rows, k;
+};
+
+/* Rows of k, or of columns when they lie transposed: how many there are with those up to a tile's end. */
+template <int TILE> static __device__ __forceinline__ int padded(int rows)
+{
+    return (rows + TILE - 1) / TILE * TILE;
+}
+
+/* Does element i of row r count? KEEP 1: where i >= r, 2: where i <= r. */
+template <int KEEP> static __device__ __forceinline__ bool counts(int r, int i)
+{
+    return KEEP == 0 || (KEEP == 1 ? i >= r : i <= r);
+}
+
+/* Nobody reads a tile that lies wholly beyond the diagonal. */
+template <int KEEP, int TILE> static __device__ __forceinline__ bool unread(int r, int i)
+{
+    int r0 = r / TILE * TILE, i0 = i / BK * BK;
+    return KEEP == 1 ? i0 + BK <= r0 : KEEP == 2 ? i0 >= r0 + TILE : false;
+}
+
+/* 2^e that brings the largest of a row just below 2^15, as the exponent's field; rows that hold no
+ * finite largest are left as they are. */
+static __device__ __forceinline__ unsigned scale_field(unsigned mark)
+{
+    unsigned e = max(mark >> 23, 1u);
+    return e == 255 ? 127 : min(268 - e, 253u);
+}
+
+static __device__ __forceinline__ float scale_of(unsigned mark)
+{
+    return __uint_as_float(scale_field(mark) << 23);
+}
+
+static __device__ __forceinline__ float unscale_of(unsigned mark)
+{
+    return __uint_as_float((254 - scale_field(mark)) << 23);
+}
+
+static __device__ __forceinline__ unsigned bits_of(float x)
+{
+    return __float_as_uint(x) & 0x7fffffffu;
+}
+
+/* Up to four consecutive floats, `valid` of them there, the rest zero. */
+template <bool VEC> static __device__ __forceinline__ float4 load4(const float *p, int valid)
+{
+    float4 v = make_float4(0, 0, 0, 0);
+
+    if (VEC) {
+        if (valid > 0)
+            v = __ldg(reinterpret_cast<const float4 *>(p));
+    } else {
+        v.x = valid > 0 ? __ldg(p) : 0;
+        v.y = valid > 1 ? __ldg(p + 1) : 0;
+        v.z = valid > 2 ? __ldg(p + 2) : 0;
+        v.w = valid > 3 ? __ldg(p + 3) : 0;
+    }
+    return v;
+}
+
+static __device__ __forceinline__ unsigned largest(float4 v, unsigned mark)
+{
+    return max(max(max(bits_of(v.x), bits_of(v.y)), max(bits_of(v.z), bits_of(v.w))), mark);
+}
+
+static __device__ __forceinline__ unsigned two(float lo, float hi)
+{
+    unsigned pair;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
+    return pair;
+}
+
+/* Four elements of row r from i on, as the row has them. */
+template <int KEEP, bool VEC>
+static __device__ __forceinline__ float4 row4(const struct operand &o, int r, int i)
+{
+    if (r >= o.rows || (KEEP == 1 && i + 3 < r) || (KEEP == 2 && i > r))
+        return make_float4(0, 0, 0, 0);
+    float4 v = load4<VEC>(o.at + (i64)r * o.k + i, o.k - i);
+    if (KEEP) {
+        v.x = counts<KEEP>(r, i) ? v.x : 0;
+        v.y = counts<KEEP>(r, i + 1) ? v.y : 0;
+        v.z = counts<KEEP>(r, i + 2) ? v.z : 0;
+        v.w = counts<KEEP>(r, i + 3) ? v.w : 0;
+    }
+    return v;
+}
+
+/* The tile of row r and element i; `tiles_k` of them make up TILE rows. */
+template <int TILE>
+static __device__ __forceinline__ half *tile_at(half *tiles, int r, int i, int tiles_k)
+{
+    return tiles + ((i64)(r / TILE) * tiles_k + i / BK) * (TILE * BK) + r % TILE * BK;
+}
+
+template <int KEEP, int TILE>
+static __device__ __forceinline__ void put4(const struct operand &o, int r, int i, float4 v, float s)
+{
+    half *row = tile_at<TILE>(o.tiles, r, i, (o.k + BK - 1) / BK);
+    int place = ((i % BK / 8) ^ (r % 8)) * 8 + i % 8;
+
+    if (!unread<KEEP, TILE>(r, i))
+        *reinterpret_cast<uint2 *>(row + place) = make_uint2(two(v.x * s, v.y * s), two(v.z * s, v.w * s));
+}
+
+/* Chunk c of eight elements of a row, from k0 on. */
+template <int TILE>
+static __device__ __forceinline__ void put8(const struct operand &o, int r, int k0, int c, const float v[8])
+{
+    half *to = tile_at<TILE>(o.tiles, r, k0, (o.k + BK - 1) / BK);
+    *reinterpret_cast<uint4 *>(to + (c ^ (r % 8)) * 8) =
+        make_uint4(two(v[0], v[1]), two(v[2], v[3]), two(v[4], v[5]), two(v[6], v[7]));
+}
+
+/* The largest of ROW_THREADS threads that share a row. */
+static __device__ __forceinline__ unsigned largest_of_row(unsigned mark)
+{
+    __shared__ unsigned part[8];
+    const int width = ROW_THREADS < 32 ? ROW_THREADS : 32, warps = ROW_THREADS / 32;
+
+#pragma unroll
+    for (int d = width / 2; d; d /= 2)
+        mark = max(mark, __shfl_xor_sync(FULL_MASK, mark, d));
+    if (ROW_THREADS > 32) {
+        if (threadIdx.x % 32 == 0)
+            part[threadIdx.x / 32] = mark;
+        __syncthreads();
+#pragma unroll
+        for (int w = 0; w < warps; w++)
+            mark = max(mark, part[threadIdx.x / ROW_THREADS * warps + w]);
+    }
+    return mark;
+}
+
+/* Adds one to `n` flags once all of the block's tiles are written; products read them by bulk copies. */
+static __device__ __forceinline__ void raise_flags(int *flags, int n)
+{
+    __threadfence();
+#if WGMMA
+    asm volatile("fence.proxy.async;" ::: "memory");
+#endif
+    __syncthreads();
+    if ((int)threadIdx.x < n)
+        asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(flags + threadIdx.x) : "memory");
+}
+
+/* Rows that lie contiguous: ROW_THREADS threads a row, ROW_QUADS times four elements each. Where
+ * these are few they stay in registers, else the second reading finds them in the caches. */
+template <int KEEP, bool VEC, int TILE>
+static __device__ __forceinline__ void pack_rows(const struct operand &o, int block)
+{
+    constexpr bool held = ROW_QUADS <= 8;
+    constexpr int turns = held ? ROW_QUADS : 4;
+    int r = block * (256 / ROW_THREADS) + threadIdx.x / ROW_THREADS, t = threadIdx.x % ROW_THREADS;
+    int end = (o.k + BK - 1) / BK * BK;
+    float4 v[held ? ROW_QUADS : 1];
+    unsigned mark = 0;
+
+    if (held) {
+#pragma unroll
+        for (int q = 0; q < ROW_QUADS; q++)
+            v[q] = row4<KEEP, VEC>(o, r, (t + q * ROW_THREADS) * 4);
+#pragma unroll
+        for (int q = 0; q < ROW_QUADS; q++)
+            mark = largest(v[q], mark);
+    } else {
+#pragma unroll 8
+        for (int q = 0; q < ROW_QUADS; q++)
+            mark = largest(row4<KEEP, VEC>(o, r, (t + q * ROW_THREADS) * 4), mark);
+    }
+    mark = largest_of_row(mark);
+    if (t == 0 && r < o.rows)
+        o.marks[r] = mark;
+    float s = scale_of(mark);
+#pragma unroll(turns)
+    for (int q = 0; q < ROW_QUADS; q++) {
+        int i = (t + q * ROW_THREADS) * 4;
+        if (i < end && r < padded<TILE>(o.rows))
+            put4<KEEP, TILE>(o, r, i, held ? v[held ? q : 0] : row4<KEEP, VEC>(o, r, i), s);
+    }
+    raise_flags(o.flags + block * (256 / ROW_THREADS) / TILE, 1);
+}
+
+/* Rows that lie as columns: the largest of 128 of them, over 128 of k, into their marks. */
+template <int KEEP, bool VEC>
+static __device__ __forceinline__ void measure_columns(const struct operand &o, int block)
+{
+    __shared__ unsigned part[8][128];
+    int wide = (o.rows + 127) / 128, r = block % wide * 128 + threadIdx.x % 32 * 4;
+    int first = block / wide * 128 + threadIdx.x / 32;
+    uint4 m = make_uint4(0, 0, 0, 0);
+
+#pragma unroll 8
+    for (int j = 0; j < 16; j++) {
+        int i = first + j * 8;
+        float4 v = load4<VEC>(o.at + (i64)i * o.rows + r, i < o.k ? o.rows - r : 0);
+        m.x = counts<KEEP>(r, i) ? max(m.x, bits_of(v.x)) : m.x;
+        m.y = counts<KEEP>(r + 1, i) ? max(m.y, bits_of(v.y)) : m.y;
+        m.z = counts<KEEP>(r + 2, i) ? max(m.z, bits_of(v.z)) : m.z;
+        m.w = counts<KEEP>(r + 3, i) ? max(m.w, bits_of(v.w)) : m.w;
+    }
+    *reinterpret_cast<uint4 *>(&part[threadIdx.x / 32][threadIdx.x % 32 * 4]) = m;
+    __syncthreads();
+    int column = block % wide * 128 + threadIdx.x;
+    if (threadIdx.x < 128 && column < o.rows) {
+        unsigned mark = 0;
+#pragma unroll
+        for (int w = 0; w < 8; w++)
+            mark = max(mark, part[w][threadIdx.x]);
+        if (mark)
+            atomicMax(&o.marks[column], mark);
+    }
+}
+
+/* 128 of k by 64 rows that lie as columns, turned round in shared memory. */
+template <int KEEP, bool VEC, int TILE>
+static __device__ __forceinline__ void pack_columns(const struct operand &o, int block)
+{
+    __shared__ float turn[64][64];
+    int wide = padded<TILE>(o.rows) / 64, r0 = block % wide * 64, k0 = block / wide * 128;
+    int t = threadIdx.x, tiles = (o.k + BK - 1) / BK, n = min(2, tiles - k0 / BK);
+    float4 x[8];
+
+    if (unread<KEEP, TILE>(r0, k0) && (n == 1 || unread<KEEP, TILE>(r0, k0 + BK)))
+        return;
+#pragma unroll
+    for (int j = 0; j < 8; j++) {
+        int i = j * 16 + t / 16, c = t % 16 * 4;
+        x[j] = load4<VEC>(o.at + (i64)(k0 + i) * o.rows + r0 + c,
+                          k0 + i < o.k ? o.rows - r0 - c : 0);
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++, k0 += BK) {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            int i = j * 16 + t / 16;
+            /* Moved by eight-row bands, so that eight bands of one column lie in different banks. */
+            *reinterpret_cast<float4 *>(&turn[i][t % 16 * 4 ^ (i / 8 * 4)]) = x[h * 4 + j];
+        }
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < 2; j++) {
+            int c = t % 8, r = j * 32 + t / 8, row = r0 + r;
+            float s = row < o.rows ? scale_of(o.marks[row]) : 0, v[8];
+#pragma unroll
+            for (int e = 0; e < 8; e++)
+                v[e] = counts<KEEP>(row, k0 + c * 8 + e) ? turn[c * 8 + e][r ^ (c * 4)] * s : 0;
+            if (h < n && !unread<KEEP, TILE>(r0, k0))
+                put8<TILE>(o, row, k0, c, v);
+        }
+        __syncthreads();
+    }
+    raise_flags(o.flags + (i64)(r0 / TILE) * tiles + k0 / BK - 2, n);
+}
+
+/* Flags of one of the batch's panels of an operand: one a panel, or one a tile of it. */
+static __device__ __forceinline__ int flags_of(bool turned, int rows, int k, int tile)
+{
+    return (rows + tile - 1) / tile * (turned ? (k + BK - 1) / BK : 1);
+}
+
+static __device__ __forceinline__ struct operand one(const float *at, half *tiles, unsigned *marks,
+                                                     int *flags, bool turned, int rows, int k, int tile,
+                                                     i64 batch)
+{
+    i64 high = (rows + tile - 1) / tile * tile, wide = (k + BK - 1) / BK * BK;
+    struct operand o = {at + batch * rows * k, tiles + batch * high * wide, marks + batch * high,
+                        flags + batch * flags_of(turned, rows, k, tile), rows, k};
+    return o;
+}
+
+/* The largest of each column, where operands lie across. */
+extern "C" __global__ void __launch_bounds__(256)
+    measure(const float *a, const float *b, unsigned *marks_a, unsigned *marks_b, int batch, int m, int n,
+            int k)
+{
+    int per_a = TA ? ((m + 127) / 128) * ((k + 127) / 128) : 0;
+    int per_b = TB ? 0 : ((n + 127) / 128) * ((k + 127) / 128);
+    i64 block = blockIdx.x;
+
+    if (TA && block < (i64)batch * per_a)
+        measure_columns<KEEP_A, A_VEC>(
+            one(a, nullptr, marks_a, nullptr, true, m, k, BM, block / per_a), block % per_a);
+    block -= (i64)batch * per_a;
+    if (!TB && block >= 0 && block < (i64)batch * per_b)
+        measure_columns<KEEP_B, B_VEC>(
+            one(b, nullptr, marks_b, nullptr, true, n, k, BN, block / per_b), block % per_b);
+}
+
+/* Pieces of one operand that a block packs at a time: rows, or 64 columns by 128 of k. */
+static __device__ __forceinline__ int pieces_of(bool turned, int rows, int k, int tile)
+{
+    int high = (rows + tile - 1) / tile * tile;
+    return turned ? high / 64 * ((k + 127) / 128) : high / (256 / ROW_THREADS);
+}
+
+/* A block on each multiprocessor. First the rows of A that the first wave of tiles needs, then B, then
+ * the rest of A; where both lie across, k is what grows first. */
+extern "C" __global__ void __launch_bounds__(256, 4)
+    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a, unsigned *marks_b,
+         int *flags_a, int *flags_b, int batch, int m, int n, int k)
+{
+    int per_a = pieces_of(TA, m, k, BM), per_b = pieces_of(!TB, n, k, BN), steps = (k + 127) / 128;
+    int first = TA ? 0 : min(per_a, GROUP * BM / (256 / ROW_THREADS));
+    i64 all = (i64)batch * (per_a + per_b);
+
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#pragma unroll 1
+    for (i64 piece = blockIdx.x; piece < all; piece += gridDim.x) {
+        i64 which = piece / (per_a + per_b);
+        int x = piece % (per_a + per_b), of_a = x < first ? x : x - per_b, of_b = x - first;
+        if (TA && !TB) {
+            int at = x / ((per_a + per_b) / steps), in = x % ((per_a + per_b) / steps);
+            of_a = in < per_a / steps ? at * (per_a / steps) + in : -1;
+            of_b = at * (per_b / steps) + in - per_a / steps;
+        } else if (x >= first && x < first + per_b) {
+            of_a = -1;
+        }
+        if (of_a >= 0) {
+            struct operand o = one(a, pa, marks_a, flags_a, TA, m, k, BM, which);
+            if (TA)
+                pack_columns<KEEP_A, A_VEC, BM>(o, of_a);
+            else
+                pack_rows<KEEP_A, A_VEC, BM>(o, of_a);
+        } else {
+            struct operand o = one(b, pb, marks_b, flags_b, !TB, n, k, BN, which);
+            if (TB)
+                pack_rows<KEEP_B, B_VEC, BN>(o, of_b);
+            else
+                pack_columns<KEEP_B, B_VEC, BN>(o, of_b);
+        }
+    }
+}
+
+/* C = A @ B^T for a batch of matrices that lie as tiles. */
+struct product {
+    const half *a, *b;
+    const unsigned *marks_a, *marks_b;
+    const int *flags_a, *flags_b;
+    float *c;
+    int batch, m, n, k;
+};
+
+/* An output tile: which of the batch, its first row and column, its tiles of k from `first` to `end`. */
+struct place {
+    i64 batch;
+    int row, col, first, end;
+};
+
+static __device__ __forceinline__ int tiles_of(const struct product &p)
+{
+    return p.batch * ((p.m + BM - 1) / BM) * ((p.n + BN - 1) / BN);
+}
+
+/* Down GROUP tiles, then one to the right, so that blocks running together share rows of A and columns
+ * of B in L2. Of triangles the tiles with the longest sums come first, and those without any last. */
+static __device__ __forceinline__ struct place place_of(int t, const struct product &p)
+{
+    int tiles_m = (p.m + BM - 1) / BM, tiles_n = (p.n + BN - 1) / BN, per = tiles_m * tiles_n;
+    int in = t % per, band = in / (GROUP * tiles_n), rest = in % (GROUP * tiles_n);
+    int height = min(GROUP, tiles_m - band * GROUP);
+    struct place at = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0,
+                       (p.k + BK - 1) / BK};
+
+    if (PART == 1) {
+        at.row = in % tiles_m * BM;
+        at.col = (tiles_n - 1 - in / tiles_m) * BN;
+        at.first = at.row / BK;
+        at.end = min(at.end, (at.col + BN) / BK);
+    }
+    if (PART == 2) {
+        at.row = (tiles_m - 1 - in / tiles_n) * BM;
+        at.col = in % tiles_n * BN;
+        at.first = at.col / BK;
+        at.end = min(at.end, (at.row + BM) / BK);
+    }
+    return at;
+}
+
+static __device__ __forceinline__ const half *tile_a(const struct product &p, const struct place &at, int i)
+{
+    i64 wide = (p.k + BK - 1) / BK;
+    return p.a + ((at.batch * padded<BM>(p.m) + at.row) * wide + (i64)i * BM) * BK;
+}
+
+static __device__ __forceinline__ const half *tile_b(const struct product &p, const struct place &at, int i)
+{
+    i64 wide = (p.k + BK - 1) / BK;
+    return p.b + ((at.batch * padded<BN>(p.n) + at.col) * wide + (i64)i * BN) * BK;
+}
+
+/* Two neighbours of a row. */
+static __device__ __forceinline__ void put2(float *row, int col, int n, float x, float y)
+{
+    if (n % 2 == 0) {
+        if (col < n)
+            *reinterpret_cast<float2 *>(row + col) = make_float2(x, y);
+    } else {
+        if (col < n)
+            row[col] = x;
+        if (col + 1 < n)
+            row[col + 1] = y;
+    }
+}
+
+/* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
+ * each eighth column of rows `row` and row + 8. */
+template <int COLUMNS>
+static __device__ __forceinline__ void put_rows(const struct product &p, const float *d, i64 batch,
+                                                int row, int col)
+{
+    const unsigned *marks_a = p.marks_a + batch * padded<BM>(p.m) + row;
+    const unsigned *marks_b = p.marks_b + batch * padded<BN>(p.n) + col;
+    float s0 = unscale_of(__ldcg(marks_a)), s1 = unscale_of(__ldcg(marks_a + 8));
+    float *c = p.c + (batch * p.m + row) * p.n;
+
+#pragma unroll
+    for (int j = 0; j < COLUMNS; j++) {
+        uint2 mark = __ldcg(reinterpret_cast<const uint2 *>(marks_b + j * 8));
+        float sx = unscale_of(mark.x), sy = unscale_of(mark.y);
+        if (row < p.m)
+            put2(c, col + j * 8, p.n, d[j * 4] * (s0 * sx), d[j * 4 + 1] * (s0 * sy));
+        if (row + 8 < p.m)
+            put2(c + 8LL * p.n, col + j * 8, p.n, d[j * 4 + 2] * (s1 * sx), d[j * 4 + 3] * (s1 * sy));
+    }
+}
+
+extern __shared__ __align__(1024) unsigned char shared[];
+
+#if WGMMA
+
+static __device__ __forceinline__ void barrier_wait(unsigned bar, unsigned parity)
+{
+    unsigned ok;
+    do {
+        asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;"
+                     "selp.u32 %0, 1, 0, p;}"
+                     : "=r"(ok)
+                     : "r"(bar), "r"(parity)
+                     : "memory");
+    } while (!ok);
+}
+
+static __device__ __forceinline__ void barrier_arrive(unsigned bar)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
+}
+
+static __device__ __forceinline__ void copy_bulk(unsigned to, const void *from, unsigned bytes,
+                                                 unsigned bar)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, "
+                 "[%3];" ::"r"(to),
+                 "l"(from), "r"(bytes), "r"(bar)
+                 : "memory");
+}
+
+/* The compiler must not move the sums while products are under way. */
+static __device__ __forceinline__ void keep(float (&d)[128])
+{
+#pragma unroll
+    for (int i = 0; i < 128; i++)
+        asm volatile("" : "+f"(d[i])::"memory");
+}
+
+#define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
+#define D32(i) D16(i), D16(i + 16)
+
+/* d += 64 rows of A by 256 rows of B, 16 of k, both by descriptor. */
+static __device__ __forceinline__ void multiply64(float (&d)[128], unsigned long long da,
+                                                  unsigned long long db)
+{
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
+        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+        "}, %128, %129, 1, 1, 1, 0, 0;"
+        : D32(0), D32(32), D32(64), D32(96)
+        : "l"(da), "l"(db)
+        : "memory");
+}
+
+/* A tile's descriptor: 128-byte swizzle, groups of eight rows 1024 bytes apart. */
+static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
+{
+    return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
+}
+
+static __device__ __forceinline__ int load_acquire(const int *p)
+{
+    int v;
+    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+    return v;
+}
+
+/* Waits until the tiles of step i are packed; up to which step they all are. Each lane looks at one. */
+static __device__ __forceinline__ int wait_packed(const struct product &p, const struct place &at, int i)
+{
+    const int *a = p.flags_a + at.batch * flags_of(TA, p.m, p.k, BM) + flags_of(TA, at.row, p.k, BM);
+    const int *b = p.flags_b + at.batch * flags_of(!TB, p.n, p.k, BN) + flags_of(!TB, at.col, p.k, BN);
+    int step = i + threadIdx.x % 32, run;
+
+    do {
+        bool ready = step >= at.end;
+        if (!ready)
+            ready = load_acquire(a + (TA ? step : 0)) >= (TA ? BM / 64 : BM * ROW_THREADS / 256) &&
+                    load_acquire(b + (TB ? 0 : step)) >= (TB ? BN * ROW_THREADS / 256 : BN / 64);
+        unsigned late = ~__ballot_sync(FULL_MASK, ready);
+        run = late ? __ffs(late) - 1 : 32;
+    } while (run == 0);
+    asm volatile("fence.proxy.async;" ::: "memory");
+    return i + run;
+}
+
+/* A warp. */
+static __device__ __forceinline__ void feed(const struct product &p, unsigned base)
+{
+    unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 1;
+    int tiles = tiles_of(p), s = 0;
+
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place at = place_of(t, p);
+        int ready = at.first;
+#pragma unroll 1
+        for (int i = at.first; i < at.end; i++) {
+            unsigned stage = base + s * STAGE_BYTES, bar = full + s * 8;
+            if (i >= ready)
+                ready = wait_packed(p, at, i);
+            if (threadIdx.x % 32 == 0) {
+                barrier_wait(empty + s * 8, phase);
+                asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar),
+                             "r"(STAGE_BYTES)
+                             : "memory");
+                copy_bulk(stage, tile_a(p, at, i), A_BYTES, bar);
+                copy_bulk(stage + A_BYTES, tile_b(p, at, i), STAGE_BYTES - A_BYTES, bar);
+            }
+            __syncwarp();
+            phase ^= s + 1 == STAGES;
+            s = s + 1 == STAGES ? 0 : s + 1;
+        }
+    }
+    /* This launch ends after the one that it depends on. */
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+}
+
+static __device__ __forceinline__ void consume(const struct product &p, unsigned base)
+{
+    unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 0;
+    int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
+    int tiles = tiles_of(p), s = 0;
+    float d[128];
+
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place at = place_of(t, p);
+        int previous = -1;
+#pragma unroll
+        for (int i = 0; i < 128; i++)
+            d[i] = 0.0f;
+        keep(d);
+#pragma unroll 1
+        for (int i = at.first; i < at.end; i++) {
+            unsigned stage = base + s * STAGE_BYTES;
+            unsigned long long da = descriptor(stage + group * 8192), db = descriptor(stage + A_BYTES);
+            barrier_wait(full + s * 8, phase);
+            asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+            for (int q = 0; q < BK / 16; q++)
+                multiply64(d, da + q * 2, db + q * 2);
+            asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+            asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
+            if (previous >= 0 && lane == 0)
+                barrier_arrive(empty + previous * 8);
+            previous = s;
+            phase ^= s + 1 == STAGES;
+            s = s + 1 == STAGES ? 0 : s + 1;
+        }
+        asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+        keep(d);
+        if (previous >= 0 && lane == 0)
+            barrier_arrive(empty + previous * 8);
+        put_rows<BN / 8>(p, d, at.batch, at.row + group * 64 + warp * 16 + lane / 4,
+                         at.col + lane % 4 * 2);
+    }
+}
+
+static __device__ __forceinline__ void multiply_all(const struct product &p)
+{
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared), full = base + STAGES * STAGE_BYTES;
+
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < STAGES; s++) {
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(full + s * 8) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 8;" ::"r"(full + (STAGES + s) * 8)
+                         : "memory");
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        asm volatile("fence.proxy.async;" ::: "memory");
+    }
+    __syncthreads();
+    if (threadIdx.x < 256)
+        consume(p, base);
+    else
+        feed(p, base);
+}
+
+#else
+
+/* A stage, as it lies in memory. */
+static __device__ __forceinline__ void copy_stage(const half *a, const half *b, unsigned stage)
+{
+#pragma unroll
+    for (int x = threadIdx.x; x < STAGE_BYTES / 16; x += 256) {
+        const half *from = x < A_BYTES / 16 ? a + x * 8 : b + (x - A_BYTES / 16) * 8;
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(stage + x * 16), "l"(from)
+                     : "memory");
+    }
+}
+
+/* 16 rows by 16 of k from a tile; the first of the rows is a multiple of 8. */
+static __device__ __forceinline__ void load16(unsigned r[4], unsigned tile, int row, int kk)
+{
+    int at = row + threadIdx.x % 16, chunk = kk * 2 + threadIdx.x / 16 % 2;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(tile + at * 128 + (chunk ^ (at % 8)) * 16)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+{
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
+/* 64 of k by a warp: 64 rows by 64 columns. */
+static __device__ __forceinline__ void multiply_stage(float sum[4][32], unsigned stage, int wm, int wn)
+{
+#pragma unroll
+    for (int kk = 0; kk < BK / 16; kk++) {
+        unsigned fa[4][4], fb[4][4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            load16(fa[i], stage, wm + i * 16, kk);
+            load16(fb[i], stage + A_BYTES, wn + i * 16, kk);
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+#pragma unroll
+            for (int j = 0; j < 8; j++)
+                mma(sum[i] + j * 4, fa[i], fb[j / 2][j % 2], fb[j / 2][j % 2 + 2]);
+    }
+}
+
+static __device__ __forceinline__ void multiply_all(const struct product &p)
+{
+    unsigned base = (unsigned)__cvta_generic_to_shared(shared);
+    int tiles = tiles_of(p), lane = threadIdx.x % 32;
+    int wm = threadIdx.x / 128 * 64, wn = threadIdx.x / 32 % 4 * 64;
+
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#pragma unroll 1
+    for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
+        struct place at = place_of(t, p);
+        int steps = max(at.end - at.first, 0);
+        float sum[4][32] = {};
+#pragma unroll 1
+        for (int i = 0; i < steps + STAGES - 1; i++) {
+            int now = i - (STAGES - 1);
+            /* The barrier says that the stage is there for every warp, and that every warp has read the
+             * one that is filled next. */
+            if (now >= 0)
+                asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
+            __syncthreads();
+            if (i < steps)
+                copy_stage(tile_a(p, at, at.first + i), tile_b(p, at, at.first + i),
+                           base + i % STAGES * STAGE_BYTES);
+            asm volatile("cp.async.commit_group;" ::: "memory");
+            if (now >= 0)
+                multiply_stage(sum, base + now % STAGES * STAGE_BYTES, wm, wn);
+        }
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            put_rows<8>(p, sum[i], at.batch, at.row + wm + i * 16 + lane / 4, at.col + wn + lane % 4 * 2);
+    }
+    asm volatile("cp.async.wait_all;" ::: "memory");
+}
+
+#endif
+
+extern "C" __global__ void __launch_bounds__(256 + 32 * WGMMA, 1)
+    multiply(const half *a, const half *b, const unsigned *marks_a, const unsigned *marks_b,
+             const int *flags_a, const int *flags_b, float *c, int batch, int m, int n, int k)
+{
+    struct product p = {a, b, marks_a, marks_b, flags_a, flags_b, c, batch, m, n, k};
+    multiply_all(p);
+}
