@@ -51,10 +51,7 @@ static int export_to(struct session *s, const struct task *task, const struct ca
     struct export e = { 0 };
     json_t *described = NULL;
     bool model = str_eq(o->format, "upstream");
-    int r = task->oracle ? describe(s, task, &described, err)
-        : model          ? err_set(err, ERR_INVALID, "task %s is no KernelBench problem, so there is no Model to keep; "
-                                                     "use --format torch or c", task->name)
-                         : 0;
+    int r = task->oracle ? describe(s, task, &described, err) : 0;
     r = r < 0 ? r : export_make(s, task, candidate, task->name, described, arena, &e, err);
     r = r < 0 ? r : folder_make(o->to, err);
     if (r == 0) {
@@ -84,6 +81,10 @@ static int run_export(const struct options *given)
         ? 0
         : err_set(&err, ERR_INVALID, "--format \"%.40s\" is none of torch, c, upstream", o->format);
     r = r < 0 ? r : catalog_task(o->args[0], &task, &err);
+    if (r == 0 && str_eq(o->format, "upstream") && !task->oracle) {
+        r = err_set(&err, ERR_INVALID, "task %s is no KernelBench problem, so there is no Model to keep; use --format "
+                                       "torch or c", task->name);
+    }
     r = r < 0 ? r : catalog_candidate(o->args[1], task->family, &candidate, &err);
     r = r < 0 ? r : session_open(&session, o, SESSION_EVALUATOR, &err);
     if (r == 0) {

@@ -30,12 +30,12 @@ static struct span time_span(const json_t *one, enum rule rule)
 {
     if (rule == RULE_STRICT) {
         const json_t *time = json_object_get(json_object_get(one, "verdict"), "time");
-        return (struct span) { json_number_value(json_object_get(time, "lo_us")),
-                               json_number_value(json_object_get(time, "hi_us")) };
+        return (struct span) { result_number(time, "lo_us"),
+                               result_number(time, "hi_us") };
     }
     const json_t *by = json_object_get(one, rule_name(rule));
-    double n = json_number_value(json_object_get(by, "n")), us = result_us(one, rule);
-    double half = n > 1 ? 1.96 * json_number_value(json_object_get(by, "std_us")) / sqrt(n) : 0;
+    double n = result_number(by, "n"), us = result_us(one, rule);
+    double half = n > 1 ? 1.96 * result_number(by, "std_us") / sqrt(n) : 0;
     return half > 0 && us > half ? (struct span) { us - half, us + half } : (struct span) { 0, 0 };
 }
 

@@ -316,7 +316,7 @@ static void problem_row(struct buf *out, const struct results *r, const struct r
     }
     size_t best = result_best(of, RULE_STRICT);
     const json_t *verdict = json_object_get(json_array_get(of->candidates, best), "verdict");
-    double sol = json_number_value(json_object_get(verdict, "sol"));
+    double sol = result_number(verdict, "sol");
     buf_printf(out, sol > 0 ? "<td class=n>%.0f %%</tr>" : "<td class=n></tr>", 100 * sol);
 }
 
@@ -398,21 +398,26 @@ static void compared(struct buf *out, const struct against *a)
     buf_puts(out, "</table></div>");
 }
 
+void kernelbench_page_text(const struct kernelbench_page *page, struct buf *out)
+{
+    head(out, page);
+    tiles(out, page);
+    curve(out, page);
+    scores(out, page);
+    groups(out, page);
+    passes(out, page);
+    if (page->against) {
+        compared(out, page->against);
+    }
+    problems(out, page->results);
+    left_out(out, page->results);
+}
+
 int kernelbench_page_write(const char *path, const struct kernelbench_page *page, struct err *err)
 {
     auto_buf struct buf out;
     buf_init(&out, PAGE_BYTES_MAX);
-    head(&out, page);
-    tiles(&out, page);
-    curve(&out, page);
-    scores(&out, page);
-    groups(&out, page);
-    passes(&out, page);
-    if (page->against) {
-        compared(&out, page->against);
-    }
-    problems(&out, page->results);
-    left_out(&out, page->results);
+    kernelbench_page_text(page, &out);
     if (out.failed) {
         return err_set(err, out.failed, "the page is larger than %d bytes", PAGE_BYTES_MAX);
     }

@@ -4,6 +4,7 @@
  * level and family, every problem, what was left out and why, and what differs from another run. */
 #include "agent/kernelbench_against.h"
 #include "agent/kernelbench_results.h"
+#include "base/buf.h"
 
 struct kernelbench_page {
     const struct results *results;
@@ -12,4 +13,5 @@ struct kernelbench_page {
     uint64_t seed;
 };
 
+void kernelbench_page_text(const struct kernelbench_page *page, struct buf *out);
 int kernelbench_page_write(const char *path, const struct kernelbench_page *page, struct err *err);

@@ -21,6 +21,12 @@ static const json_t *judged_by(const json_t *candidate, enum rule rule)
     return json_object_get(candidate, rule == RULE_STRICT ? "verdict" : rule_name(rule));
 }
 
+double result_number(const json_t *json, const char *key)
+{
+    double value = json_number_value(json_object_get(json, key));
+    return value > 1e-9 && value < 1e15 ? value : 0;
+}
+
 bool result_judged(const json_t *candidate, enum rule rule)
 {
     /* A candidate that couldn't even be read has an error and nothing else: under every rule a failure. */
@@ -36,9 +42,8 @@ bool result_correct(const json_t *candidate, enum rule rule)
 double result_us(const json_t *candidate, enum rule rule)
 {
     const json_t *by = judged_by(candidate, rule);
-    double us = rule == RULE_STRICT ? json_number_value(json_object_get(json_object_get(by, "time"), "median_us"))
-                                    : json_number_value(json_object_get(by, "mean_us"));
-    return us > 0 ? us : 0;
+    return rule == RULE_STRICT ? result_number(json_object_get(by, "time"), "median_us")
+                               : result_number(by, "mean_us");
 }
 
 size_t result_best(const struct result *result, enum rule rule)
@@ -65,18 +70,21 @@ double result_baseline_us(const struct result *result, enum rule rule, const cha
     {
         const json_t *by = rule == RULE_STRICT ? NULL : judged_by(one, rule);
         const char *name = json_string_value(json_object_get(by, "baseline"));
-        double us = json_number_value(json_object_get(by, "baseline_mean_us"));
+        double us = result_number(by, "baseline_mean_us");
         if (name && us > 0 && str_eq(name, baseline)) {
             return us;
         }
     }
-    const json_t *times = json_object_get(json_object_get(result->doc, "baselines"), baseline);
-    double us = json_number_value(json_object_get(times, "median_us"));
-    return us > 0 ? us : 0;
+    return result_number(json_object_get(json_object_get(result->doc, "baselines"), baseline), "median_us");
 }
 
+/* Names are words: they stand in tables and pictures as they are. */
 static void learn_baseline(struct results *r, const char *name)
 {
+    size_t len = strlen(name);
+    if (len == 0 || len > 32 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != len) {
+        return;
+    }
     for (size_t i = 0; i < r->n_baselines; i++) {
         if (str_eq(r->baselines[i], name)) {
             return;
@@ -99,7 +107,7 @@ static void learn_candidates(struct results *r, struct result *of)
             const json_t *by = judged_by(one, (enum rule)rule);
             const char *baseline = json_string_value(json_object_get(by, "baseline"));
             r->rules[rule] = r->rules[rule] || by;
-            if (rule != RULE_STRICT && baseline && json_number_value(json_object_get(by, "baseline_mean_us")) > 0) {
+            if (rule != RULE_STRICT && baseline && result_number(by, "baseline_mean_us") > 0) {
                 learn_baseline(r, baseline);
             }
         }
@@ -119,37 +127,44 @@ static void learn(struct results *r, struct result *of)
     r->modelled = r->modelled || of->modelled;
     json_object_foreach(json_object_get(of->doc, "baselines"), name, times)
     {
-        if (json_number_value(json_object_get(times, "median_us")) > 0) {
+        if (result_number(times, "median_us") > 0) {
             learn_baseline(r, name);
         }
     }
     learn_candidates(r, of);
 }
 
-static int read_one(struct results *r, const char *path, struct err *err)
+static int add(struct results *r, json_t *doc, struct err *err)
 {
-    json_t *doc = NULL;
     int64_t level = 0, id = 0, format;
     const char *family = NULL, *name = NULL;
     const json_t *candidates = NULL;
-    int code = jread_file(path, &doc, err);
-    if (code < 0) {
-        return code;
-    }
-    json_array_append_new(r->documents, doc);
-    code = jread_int(doc, "format", true, 1, 1, NULL, &format, err);
+    int code = jread_int(doc, "format", true, 1, 1, NULL, &format, err);
+    json_array_append(r->documents, doc);
     code = code < 0 ? code : jread_int(doc, "level", true, 1, PROBLEM_LEVELS, NULL, &level, err);
     code = code < 0 ? code : jread_int(doc, "id", true, 0, 1000000, NULL, &id, err);
     code = code < 0 ? code : jread_string(doc, "name", true, NULL, &name, err);
     code = code < 0 ? code : jread_string(doc, "family", true, NULL, &family, err);
     code = code < 0 ? code : jread_array(doc, "candidates", false, SIZE_MAX, NULL, &candidates, err);
-    if (code < 0) {
-        err_wrap(err, "%s", path);
-        return code;
+    if (code == 0) {
+        r->at[r->n++] = (struct result) { .level = (int)level, .id = (int)id, .name = name, .family = family,
+                                          .doc = doc, .candidates = candidates };
     }
-    r->at[r->n++] = (struct result) { .level = (int)level, .id = (int)id, .name = name, .family = family,
-                                      .doc = doc, .candidates = candidates };
-    return 0;
+    return code;
+}
+
+static int read_one(struct results *r, const char *path, struct err *err)
+{
+    json_t *doc = NULL;
+    int code = jread_file(path, &doc, err);
+    if (code == 0) {
+        code = add(r, doc, err);
+        json_decref(doc);
+        if (code < 0) {
+            err_wrap(err, "%s", path);
+        }
+    }
+    return code;
 }
 
 /* Documents of FOLDER that a run or a check left, each given to `read`. */
@@ -160,7 +175,8 @@ static int read_folder(struct results *r, const char *folder,
     struct dirent *entry;
     int code = 0;
     if (!dir) {
-        return err_set(err, ERR_NOTFOUND, "%s: %s", folder, strerror(errno));
+        return err_set(err, ERR_NOTFOUND, "%s: %s; expected is the folder that a %s wrote", folder, strerror(errno),
+                       read == read_one ? "run" : "check");
     }
     while (code == 0 && (entry = readdir(dir))) {
         const char *dot = strrchr(entry->d_name, '.');
@@ -206,34 +222,53 @@ static int by_number(const void *a, const void *b)
     return x->level != y->level ? x->level - y->level : x->id - y->id;
 }
 
+static void finish(struct results *r)
+{
+    qsort(r->at, r->n, sizeof(*r->at), by_number);
+    for (size_t i = 0; i < r->n; i++) {
+        learn(r, &r->at[i]);
+    }
+    const char *device = r->n ? json_string_value(json_object_get(r->at[0].doc, "device")) : NULL;
+    const char *torch = r->n ? json_string_value(json_object_get(r->at[0].doc, "torch")) : NULL;
+    r->device = device ? device : "";
+    r->torch = torch ? torch : "";
+}
+
+int results_of(const json_t *documents, struct results **ret, struct err *err)
+{
+    struct results *r = xcalloc(1, sizeof(*r));
+    size_t i;
+    json_t *doc;
+    int code = 0;
+    r->documents = json_array();
+    json_array_foreach((json_t *)(uintptr_t)documents, i, doc)
+    {
+        code = code < 0 || r->n == RESULTS_MAX ? code : add(r, doc, err);
+    }
+    if (code < 0) {
+        results_free(r);
+        return code;
+    }
+    finish(r);
+    *ret = r;
+    return 0;
+}
+
 int results_read(const char *out, const char *check, struct results **ret, struct err *err)
 {
     struct results *r = xcalloc(1, sizeof(*r));
     auto_free char *folder = xprintf("%s/results", out);
     r->documents = json_array();
     int code = read_folder(r, folder, read_one, err);
-    if (code == ERR_NOTFOUND) {
-        err_wrap(err, "not the folder that a run wrote");
-    }
-    qsort(r->at, r->n, sizeof(*r->at), by_number);
-    for (size_t i = 0; code == 0 && i < r->n; i++) {
-        learn(r, &r->at[i]);
-    }
+    finish(r);
     if (code == 0 && check) {
         auto_free char *inner = xprintf("%s/check", check);
         code = read_folder(r, inner, read_finding, err);
-        if (code == ERR_NOTFOUND) {
-            err_wrap(err, "--check: not the --out of a check");
-        }
     }
     if (code < 0) {
         results_free(r);
         return code;
     }
-    const char *device = r->n ? json_string_value(json_object_get(r->at[0].doc, "device")) : NULL;
-    const char *torch = r->n ? json_string_value(json_object_get(r->at[0].doc, "torch")) : NULL;
-    r->device = device ? device : "";
-    r->torch = torch ? torch : "";
     *ret = r;
     return 0;
 }

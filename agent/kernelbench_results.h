@@ -45,12 +45,17 @@ const char *rule_name(enum rule rule);
 /* OUT/results. `check` is a folder that `kernelbench check` wrote, for degenerate problems, or NULL.
  * ERR_NOTFOUND: there is none. */
 int results_read(const char *out, const char *check, struct results **ret, struct err *err);
+/* The same from memory: a list of such documents, which the results hold on to. */
+int results_of(const json_t *documents, struct results **ret, struct err *err);
 void results_free(struct results *results); /* NULL is fine */
 
 /* Was this candidate judged by the rule at all; is it correct; its time (0: none) and what ran it. */
 bool result_judged(const json_t *candidate, enum rule rule);
 bool result_correct(const json_t *candidate, enum rule rule);
 double result_us(const json_t *candidate, enum rule rule);
+
+/* A time or another figure that can be reckoned with: 0 where it is missing, negative or absurd. */
+double result_number(const json_t *json, const char *key);
 
 /* Index of the fastest correct candidate, the first where none has a time; SIZE_MAX: none is correct. */
 size_t result_best(const struct result *result, enum rule rule);

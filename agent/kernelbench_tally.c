@@ -45,7 +45,7 @@ static struct score_item item_of(const struct result *of, const struct tally_gro
     json_t *one;
     const json_t *verdict = json_object_get(json_array_get(of->candidates, best), "verdict");
     struct score_item item = { .correct = best != SIZE_MAX, .speedup = tally_speedup(of, g->rule, g->baseline),
-                               .sol = json_number_value(json_object_get(verdict, "sol")) };
+                               .sol = result_number(verdict, "sol") };
     json_array_foreach((json_t *)(uintptr_t)of->candidates, i, one)
     {
         item.candidates += result_judged(one, g->rule);
@@ -74,10 +74,10 @@ void tally_cost(const struct results *r, struct tally_cost *ret)
     for (size_t i = 0; i < r->n; i++) {
         const json_t *cost = json_object_get(r->at[i].doc, "cost");
         c.n += json_is_object(cost);
-        c.usd += json_number_value(json_object_get(cost, "usd"));
-        c.tokens += json_number_value(json_object_get(cost, "tokens"));
-        c.gpu_s += json_number_value(json_object_get(cost, "gpu_s"));
-        c.wall_s += json_number_value(json_object_get(cost, "wall_s"));
+        c.usd += result_number(cost, "usd");
+        c.tokens += result_number(cost, "tokens");
+        c.gpu_s += result_number(cost, "gpu_s");
+        c.wall_s += result_number(cost, "wall_s");
     }
     *ret = c;
 }
