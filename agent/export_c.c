@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The C form of an export: tables of the plan in numbers, then text that is the same for all (export/launch.c,
- * export/main.c). */
+/* The C form of an export: tables of the plan in numbers, then text that is the same for all (export/launch.c.in,
+ * export/main.c.in). */
 #include "agent/export.h"
 #include "base/embed.h"
 #include "base/file.h"
@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-EMBED_TEXT(export_launch_c, WS_EXPORT "/launch.c");
-EMBED_TEXT(export_main_c, WS_EXPORT "/main.c");
+EMBED_TEXT(export_launch_c, WS_EXPORT "/launch.c.in");
+EMBED_TEXT(export_main_c, WS_EXPORT "/main.c.in");
 
 enum { TEXT_MAX = 64 << 20 };
 

@@ -215,7 +215,7 @@ static void groups(struct buf *out, const struct kernelbench_page *page)
     buf_puts(out, "<h2>By level and family</h2>");
     score_head(out, name);
     for (g.level = 1; g.level <= 4; g.level++) {
-        char level[16];
+        char level[24];
         snprintf(level, sizeof(level), "level %d", g.level);
         score_row(out, r, &g, level);
     }

@@ -67,7 +67,7 @@ static void print_groups(const struct results *r, enum rule rule, const char *ba
     printf("\n");
     print_head(head, baseline);
     for (g.level = 1; g.level <= 4; g.level++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "level %d", g.level);
         print_group(r, &g, name);
     }

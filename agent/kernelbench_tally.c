@@ -164,7 +164,7 @@ static json_t *span_json(struct span span)
 static json_t *score_json(const struct score *s, bool timed)
 {
     json_t *fast = json_object(), *spans = json_object(), *pass = json_object();
-    char name[16];
+    char name[24];
     for (size_t p = 0; p < (timed ? SCORE_POINTS : 1); p++) {
         snprintf(name, sizeof(name), "%g", score_points[p]);
         json_object_set_new(fast, name, json_real(s->fast[p]));
@@ -203,7 +203,7 @@ static json_t *against_json(const struct results *r, enum rule rule, const char 
     tally_score(r, &g, &s);
     json_t *json = json_pack("{s:o,s:o,s:o}", "all", score_json(&s, baseline), "levels", levels, "families", groups);
     for (g.level = 1; g.level <= 4; g.level++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "%d", g.level);
         tally_score(r, &g, &s);
         if (s.n) {

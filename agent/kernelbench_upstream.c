@@ -148,7 +148,7 @@ static int write_level(const struct results *r, const char *out, const char *to,
             }
         }
         if (json_array_size(samples)) {
-            char id[16];
+            char id[24];
             snprintf(id, sizeof(id), "%d", of->id);
             json_object_set(all, id, samples);
         }
