@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* `kernelbench run` without a folder of candidates, on problems of our own: what ships with the program on
- * two simulated devices, and a model whose answers are files. The suite has a problem that a family is
- * mapped to, one that fails when it is judged, and one that no shipped kernel computes. */
+ * two simulated devices, and a model whose answers are files. That suite has a problem that a family is
+ * mapped to, one that fails when it is judged, and one that no shipped kernel computes. And a candidate for a
+ * network, with many weights and launches. */
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define SUITE WS_SOURCE_DIR "/tests/cases/kernelbench_run"
+#define CASES WS_SOURCE_DIR "/tests/cases/"
 
 static int setup(void **state)
 {
@@ -38,7 +39,7 @@ static int teardown(void **state)
 /* What it printed is the caller's. */
 static int run(const char *args, char **ret_output)
 {
-    auto_free char *line = xprintf("%s/warpsmith kernelbench run --suite " SUITE " %s 2>&1", WS_BIN_DIR, args);
+    auto_free char *line = xprintf("%s/warpsmith kernelbench run --suite " CASES "%s 2>&1", WS_BIN_DIR, args);
     FILE *pipe = popen(line, "r");
     struct buf out;
     char chunk[4096];
@@ -102,7 +103,7 @@ static void check_mapped(const char *out)
 static void test_offline(void **state)
 {
     auto_free char *out = xprintf("%s/offline", (const char *)*state);
-    auto_free char *args = xprintf("--llm offline --steps 0 --gpu sim,sim --protocol strict,kb --out %s --json -", out);
+    auto_free char *args = xprintf("kernelbench_run --llm offline --steps 0 --gpu sim,sim --protocol strict,kb --out %s --json -", out);
     json_t *first = run_json(args), *again = run_json(args);
     assert_int_equal(whole(first, "problems"), 3);
     assert_int_equal(whole(first, "judged"), 1);
@@ -120,7 +121,7 @@ static void test_offline(void **state)
     json_decref(failed);
     json_decref(without);
     char *output = NULL;
-    auto_free char *other = xprintf("--llm offline --problems 19 --gpu sim --out %s", out);
+    auto_free char *other = xprintf("kernelbench_run --llm offline --problems 19 --gpu sim --out %s", out);
     assert_int_equal(run(other, &output), 2);
     assert_non_null(strstr(output, "a campaign over other problems"));
     free(output);
@@ -159,8 +160,8 @@ static void test_model(void **state)
     const char *folder = *state;
     auto_free char *out = xprintf("%s/model", folder);
     auto_free char *spool = xprintf("%s/spool", folder);
-    auto_free char *args = xprintf("--problems 7 --provider spool:%s --no-wait --steps 1 --gpu sim --out %s --json -",
-                                   spool, out);
+    auto_free char *args = xprintf("kernelbench_run --problems 7 --provider spool:%s --no-wait --steps 1 --gpu sim "
+                                   "--out %s --json -", spool, out);
     json_t *asked = run_json(args);
     assert_int_equal(whole(asked, "judged"), 0);
     assert_int_equal(whole(asked, "errors"), 0);
@@ -178,12 +179,31 @@ static void test_model(void **state)
     json_decref(result);
 }
 
+/* A network of 64 layers: 128 weights by their state-dict names, turned round in `prepare`, and a graph of 64
+ * launches. The other candidate gives one layer another one's weights. */
+static void test_deep(void **state)
+{
+    static const char *const want[] = { "accepted", "incorrect" };
+    auto_free char *out = xprintf("%s/deep", (const char *)*state);
+    auto_free char *args = xprintf("kernelbench_large --candidates " CASES "kernelbench_large/candidates --gpu sim "
+                                   "--out %s --json -", out);
+    json_t *told = run_json(args), *result = result_of(out, "level3_1");
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        const json_t *one = json_array_get(json_object_get(result, "candidates"), i);
+        assert_string_equal(text_of(json_object_get(one, "verdict"), "status"), want[i]);
+    }
+    assert_int_equal(whole(told, "judged"), 2);
+    json_decref(told);
+    json_decref(result);
+}
+
 int main(void)
 {
     enum { SKIPPED = 77 };
     if (getenv("WARPSMITH_NO_PYTORCH")) {
         return SKIPPED;
     }
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_offline), cmocka_unit_test(test_model) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_offline), cmocka_unit_test(test_model),
+                                        cmocka_unit_test(test_deep) };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
