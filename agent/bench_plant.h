@@ -6,7 +6,7 @@
 #include "agent/mutate.h"
 #include "agent/session.h"
 
-enum { PLANT_SUBJECTS_MAX = 256, PLANT_FAMILIES_MAX = 32, PLANT_WORDS_MAX = 16 };
+enum { PLANT_SUBJECTS_MAX = 256, PLANT_FAMILIES_MAX = 256, PLANT_WORDS_MAX = 16 };
 
 /* A right kernel. */
 struct subject {
