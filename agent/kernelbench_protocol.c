@@ -3,6 +3,7 @@
 #include "base/jread.h"
 #include "base/jwrite.h"
 #include "base/util.h"
+#include "evaluator/aside.h"
 #include "evaluator/protocol.h"
 #include "evaluator/pytorch.h"
 
@@ -23,7 +24,6 @@ struct asking {
     json_t *results;
     json_t *times[RULES]; /* PyTorch's, by rule */
     size_t rule;          /* whose time is being asked for */
-    uint64_t asked;
     uv_timer_t later;
 };
 
@@ -178,13 +178,27 @@ static void on_time(void *ud, int code, const json_t *answer, const char *error)
     const char *why = code < 0 ? error : json_string_value(json_object_get(answer, "error"));
     if (code < 0 || why) {
         a->times[a->rule] = json_pack("{s:o}", "error", json_text(why ? why : "", why ? strlen(why) : 0));
-    } else {
+    } else if (answer) {
         auto_free char *key = key_of(a, a->rule, true);
         a->times[a->rule] = json_deep_copy(answer);
         keep(a, STORE_DB_DEVICES, key, answer);
     }
     a->rule++;
     ask_times(a);
+}
+
+/* Another candidate of the problem may have asked meanwhile. */
+static json_t *time_question(void *ud)
+{
+    struct asking *a = ud;
+    char hex[ID_HEX];
+    auto_free char *key = key_of(a, a->rule, true);
+    a->times[a->rule] = known(a, STORE_DB_DEVICES, key);
+    id_hex(&a->request.problem->hash, hex);
+    return a->times[a->rule]
+        ? NULL
+        : json_pack("{s:s,s:s,s:s,s:s}", "kind", "baseline", "problem", a->request.problem->path, "hash", hex,
+                    "rule", protocol_rule_name(every[a->rule]));
 }
 
 /* PyTorch's time for what is correct, one rule after the other; then the end. */
@@ -202,11 +216,7 @@ static void ask_times(struct asking *a)
         if (a->times[a->rule]) {
             continue;
         }
-        char hex[ID_HEX];
-        id_hex(&q->problem->hash, hex);
-        json_t *question = json_pack("{s:s,s:s,s:s,s:s}", "kind", "baseline", "problem", q->problem->path,
-                                     "hash", hex, "rule", protocol_rule_name(every[a->rule]));
-        pytorch_ask(evaluator_oracle(q->evaluator), question, 0, on_time, a);
+        evaluator_aside(q->evaluator, time_question, on_time, a);
         return;
     }
     uv_timer_start(&a->later, on_later, 0, 0);
@@ -235,13 +245,10 @@ static void on_judged(void *ud, int code, const json_t *results, const char *err
                                 json_pack("{s:s,s:o}", "status", "error", "detail", json_text(why, strlen(why))));
             continue;
         }
-        json_t *kept = json_deep_copy(one);
-        json_object_set_new(a->results, name, kept);
-        /* From asking to the answer, compiling and waiting for one's turn included; not PyTorch's own time. */
-        json_object_set_new(kept, "wall_s", json_real((double)(clock_ns() - a->asked) * 1e-9));
+        json_object_set_new(a->results, name, json_deep_copy(one));
         if (is_final(one)) {
             auto_free char *key = key_of(a, i, false);
-            keep(a, STORE_DB_VERDICTS, key, kept);
+            keep(a, STORE_DB_VERDICTS, key, one);
         }
     }
     ask_times(a);
@@ -270,6 +277,5 @@ void kernelbench_protocol(const struct kernelbench_protocol_request *request, ke
     }
     struct protocol_request judge = { .task = request->task, .candidate = request->candidate, .rules = missing,
                                       .exact = request->rules.exact, .deadline_ms = request->deadline_ms };
-    a->asked = clock_ns();
     evaluator_protocol(request->evaluator, &judge, on_judged, a);
 }

@@ -7,7 +7,7 @@
  *
  *   {"kb": {..., "baseline": "eager", "baseline_mean_us", "baseline_std_us", "baseline_min_us",
  *           "baseline_max_us", "baseline_n", "speedup", "excessive_speedup": true (over 10)},
- *    "verified": {..., "baseline": "eager_tf32", ..., "baseline_bytes"}}, and in each "wall_s", what it took to know
+ *    "verified": {..., "baseline": "eager_tf32", ..., "baseline_bytes"}}
  *
  * "status" may be "error" besides, where the machine or PyTorch failed. What was found is in the store,
  * by candidate, task, device, versions, rule and inputs; so is PyTorch's time, by problem.

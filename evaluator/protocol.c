@@ -35,6 +35,7 @@ static json_t *result_of(const struct asking *a, const json_t *said, const struc
     if (!json_object_get(one, "inputs")) {
         json_object_set_new(one, "inputs", json_string(a->exact ? "exact" : "own generator"));
     }
+    json_object_set_new(one, "wall_s", json_real(v->compile_s + v->device_s));
     return one;
 }
 

@@ -10,9 +10,10 @@
  *
  *   {"kb": {"status", "detail", "trials": "5/5", "max_difference", "inputs": "own generator" or "exact",
  *           "mean_us", "std_us", "min_us", "max_us", "n",
- *           "spent_s": {"load", "make", "check", "time"}}, "verified": {..., "dropped", "bytes"}}
+ *           "wall_s", "spent_s": {"open", "load", "make", "check", "time"}}, "verified": {..., "dropped", "bytes"}}
  *
- * status is "correct", "incorrect", or a verdict's where it ended before: "compile_error", "launch_error",
+ * wall_s is what knowing took for all rules together, from the compiler's start to the worker's answer, but for
+ * waiting until either was free. status is "correct", "incorrect", or a verdict's where it ended before: "compile_error", "launch_error",
  * "timeout". Times as the rule takes them, rounded as it rounds; n is 0 on the simulator, whose clock
  * is a model.
  */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/util.h"
+#include "evaluator/aside.h"
 #include "evaluator/protocol.h"
 #include "evaluator/pytorch.h"
 #include "kernelbench/problem.h"
@@ -208,6 +209,57 @@ static void test_failures(void **state)
     }
 }
 
+struct aside_turn {
+    struct outcome outcome;
+    const struct outcome *before; /* what must be over when the turn comes */
+    bool wanted, in_order;
+};
+
+static json_t *turn_question(void *ud)
+{
+    struct aside_turn *turn = ud;
+    turn->in_order = turn->before->done;
+    return turn->wanted ? json_pack("{s:s,s:s,s:s}", "kind", "baseline", "rule", "kb", "problem", "x") : NULL;
+}
+
+static void on_aside(void *ud, int code, const json_t *answer, const char *error)
+{
+    struct aside_turn *turn = ud;
+    on_answer(&turn->outcome, code, answer, error);
+}
+
+/* PyTorch is asked for its time when no candidate is on the device any more. */
+static void test_aside(void **state)
+{
+    struct fixture *f = *state;
+    struct err err = { 0 };
+    struct candidate *candidate = NULL;
+    struct outcome judged = { 0 };
+    struct task *task = task_of(f, 1, 1);
+    assert_int_equal(candidate_load(SUITE "/candidates/level1/1/right", &candidate, &err), 0);
+    struct protocol_request request = { .task = task, .candidate = candidate, .rules = PROTOCOL_RULE_KB };
+    evaluator_protocol(f->evaluator, &request, on_answer, &judged);
+    while (!judged.done && uv_run(&f->loop, UV_RUN_ONCE)) {
+    }
+    json_decref(judged.answer);
+    judged = (struct outcome) { 0 };
+    evaluator_protocol(f->evaluator, &request, on_answer, &judged); /* compiled by now: it is first in the queue */
+    struct aside_turn asked = { .before = &judged, .wanted = true }, spared = { .before = &judged };
+    evaluator_aside(f->evaluator, turn_question, on_aside, &asked);
+    evaluator_aside(f->evaluator, turn_question, on_aside, &spared);
+    wait_for(f, &asked.outcome);
+    wait_for(f, &spared.outcome);
+    assert_true(judged.done && asked.in_order && spared.in_order);
+    assert_int_equal(asked.outcome.code, 0);
+    assert_non_null(strstr(json_string_value(json_object_get(asked.outcome.answer, "error")), "needs a GPU"));
+    assert_int_equal(spared.outcome.code, 0);
+    assert_null(spared.outcome.answer);
+    json_decref(asked.outcome.answer);
+    json_decref(judged.answer);
+    candidate_free(candidate);
+    task_free(task);
+}
+
 int main(void)
 {
     enum { SKIPPED = 77 };
@@ -220,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_aside),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -128,12 +128,14 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     struct judge_tools tools = { &d->gpu, &d->slabs, &d->gate, &d->times, &d->channel,
                                  &d->nvml, &d->degenerate };
     struct oracle oracle = { .gpu = &d->gpu, .fd = -1 };
+    uint64_t start = clock_ns();
     if (job->problem) {
         channel_progress(&d->channel, "oracle", job->cases[0].shape, 0);
         slabs_drop_all(&d->slabs); /* the oracle needs room, too */
         r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound,
                         how == protocol_run, &why);
         job->oracle = &oracle;
+        job->opened_s = (double)(clock_ns() - start) * 1e-9;
     }
     json_t *result = r < 0 ? refusal(&why) : how(&tools, job, arena);
     oracle_close(&oracle);
@@ -153,6 +155,25 @@ static int serve_copy(struct device *d, const json_t *json, struct err *err)
                            : json_pack("{s:b,s:f,s:f,s:f}", "ok", 1, "median_us", us.median,
                                        "lo_us", us.lo, "hi_us", us.hi);
     return reply(d, result, err);
+}
+
+/* Somebody else's moment on this GPU: the agent says when it is over. */
+static int serve_aside(struct device *d, struct err *err)
+{
+    struct frame frame = { 0 };
+    struct err why = { 0 };
+    slabs_drop_all(&d->slabs);
+    int r = channel_send(&d->channel, FRAME_TYPE_ASK, json_pack("{s:s}", "kind", "aside"), NULL, 0, err);
+    r = r < 0 ? r : frame_read(d->channel.fd, &frame, err);
+    bool answered = r == 0 && frame.type == FRAME_TYPE_ANSWER && frame.id == d->channel.job;
+    free(frame.owned);
+    if (r < 0) {
+        return r;
+    }
+    if (!answered) {
+        err_set(&why, ERR_PROTOCOL, "expected an answer, got a frame of type %d", (int)frame.type);
+    }
+    return reply(d, answered ? json_pack("{s:b}", "ok", 1) : refusal(&why), err);
 }
 
 static int serve_profile(struct device *d, const json_t *json, const char *blob, size_t len,
@@ -240,6 +261,12 @@ static int serve_job(struct device *d, const json_t *json, const struct frame *f
     if (how) {
         take_turn(d);
         int r = serve_judge(d, json, frame->blob, frame->blob_len, how, err);
+        turn_give(&d->turn);
+        return r;
+    }
+    if (kind && str_eq(kind, "aside")) {
+        take_turn(d);
+        int r = serve_aside(d, err);
         turn_give(&d->turn);
         return r;
     }

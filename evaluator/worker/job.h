@@ -46,6 +46,7 @@ struct job {
     unsigned char salt[32];
     const char *problem;   /* what PyTorch is asked about, by hash; NULL: a reference kernel says what is right */
     struct oracle *oracle; /* set by who runs the job where `problem` is */
+    double opened_s;       /* and what opening it took */
     bool relative;         /* atol is a share of the expected output's RMS */
     struct id task_id; /* of references, rules and shapes of what is checked, whatever their order */
     int trials, roundings;

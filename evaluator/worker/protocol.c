@@ -207,7 +207,8 @@ static json_t *rule_json(const struct protocol *p, const struct rule *rule)
     if (rule->dropped) {
         json_object_set_new(one, "dropped", json_integer(rule->dropped));
     }
-    json_object_set_new(one, "spent_s", json_pack("{s:f,s:f,s:f,s:f}", "load", p->loaded_s, "make", p->made_s,
+    json_object_set_new(one, "spent_s", json_pack("{s:f,s:f,s:f,s:f,s:f}", "open",
+                                                  p->judge->job->opened_s, "load", p->loaded_s, "make", p->made_s,
                                                   "check", p->checked_s, "time", rule->timed_s));
     if (rule == &p->verified) {
         json_object_set_new(one, "bytes", json_real(footprint(p->one->candidate.bound)));
