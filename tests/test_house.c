@@ -44,7 +44,7 @@ static const struct {
     { "uv.h", { "memory/", "evaluator/", "agent/" } },
     { "seccomp.h", { "evaluator/worker/" } },
     { "sodium.h", { "base/id.c" } },
-    { "zlib.h", { "agent/tune/recorded_file.c" } },
+    { "zlib.h", { "agent/tune/recorded_file.c", "agent/export_python.c" } },
 };
 
 static bool begins_with_any(const char *text, const char *const *prefixes, size_t n)

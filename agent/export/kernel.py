@@ -42,9 +42,10 @@ class WarpsmithKernel:
         """The module on a device: the image, or the source compiled anew where there is none for it."""
         import base64
         import ctypes
+        import zlib
         module, code = ctypes.c_void_p(), 209  # CUDA_ERROR_NO_BINARY_FOR_GPU
         if WARPSMITH_IMAGE:
-            image = base64.b64decode(WARPSMITH_IMAGE) + bytes(64)
+            image = zlib.decompress(base64.b64decode(WARPSMITH_IMAGE)) + bytes(64)
             code = self.cuda.cuModuleLoadData(ctypes.byref(module), image)
         if code in (209, 218, 222):  # another architecture, or PTX that this driver can't take
             image = self.compile(index)
