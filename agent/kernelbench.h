@@ -6,6 +6,7 @@
  *
  *   {"format": 1, "level", "id", "name", "family", "hash", "gate", "device", "modelled", "torch", "precision",
  *    "mapped": bool, "bytes", "error", "unsupported" (for everyone), "without" (a kernel) or "waiting" (for a reply): text,
+ *    "reference": {"method", "inputs", "off": {TENSOR: {"most", "rms"}}, "spent": {KIND: seconds}},
  *    "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n"}} or "unmeasured": text,
  *    "candidates": [{"name", "id", "known": bool, "verdict" or "error", "kb", "verified"}]}
  *

@@ -87,8 +87,8 @@ static json_t *item_json(const struct item *item)
                              p->id, "name", p->name, "family", item->task ? item->task->family : p->family, "hash",
                              hex, "gate", EVALUATOR_GATE_VERSION, "device", d->name, "modelled", d->modelled,
                              "torch", kernelbench_run_torch(&run->session), "candidates", list);
-    json_t *more = json_pack("{s:O*,s:O*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:O*}", "bytes",
-                             json_object_get(item->described, "bytes"), "baselines", item->times, "unmeasured",
+    json_t *more = json_pack("{s:O*,s:O*,s:O*,s:s*,s:s*,s:s*,s:s*,s:s*,s:s*,s:O*}", "bytes",
+                             json_object_get(item->described, "bytes"), "reference", item->facts, "baselines", item->times, "unmeasured",
                              item->unmeasured, "campaign", run->campaign, "start", item->start, "ended", item->ended, "direction",
                              best ? best->direction : NULL, "strategy", best ? best->strategy : NULL, "cost",
                              item->cost);
@@ -214,8 +214,9 @@ void kernelbench_item_drop(struct item *item)
     task_free(item->task);
     json_decref(item->described);
     json_decref(item->document);
+    json_decref(item->facts);
     json_decref(item->times);
     json_decref(item->cost);
     item->task = NULL;
-    item->described = item->document = item->times = item->cost = NULL;
+    item->described = item->document = item->facts = item->times = item->cost = NULL;
 }

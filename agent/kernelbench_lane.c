@@ -2,7 +2,8 @@
 /*
  * One device's way through the problems of a run:
  *
- *     TIMES (PyTorch's own) -> JUDGE (strictly, those without a verdict) -> PROTOCOLS -> KEEP -> the next
+ *     TIMES (PyTorch's own) -> JUDGE (strictly, those without a verdict) -> PROTOCOLS -> FACTS (how the
+ *     reference ran) -> KEEP -> the next
  *
  * A lane waits for one kind of thing at a time, and PyTorch is never timed while a candidate is. Callbacks
  * store what came, and when nothing is awaited any more the lane goes on.
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum stage { STAGE_NEXT, STAGE_TIMES, STAGE_JUDGE, STAGE_PROTOCOLS, STAGE_KEEP, STAGE_DONE };
+enum stage { STAGE_NEXT, STAGE_TIMES, STAGE_JUDGE, STAGE_PROTOCOLS, STAGE_FACTS, STAGE_KEEP, STAGE_DONE };
 
 enum { TIMES_MS = 900000 }; /* torch.compile with max-autotune takes minutes */
 
@@ -198,6 +199,31 @@ static void begin_protocols(struct lane *lane)
     }
 }
 
+static void on_facts(void *ud, int code, const json_t *answer, const char *error)
+{
+    struct lane *lane = ud;
+    (void)error;
+    if (code == 0 && json_object_get(answer, "method")) {
+        item_of(lane)->facts = json_deep_copy(answer);
+        json_object_del(item_of(lane)->facts, "ok");
+    }
+    arrived(lane);
+}
+
+/* By how much PyTorch's f32 misses double, and what took its time; the oracle forgets it then. */
+static void begin_facts(struct lane *lane)
+{
+    const struct item *item = item_of(lane);
+    if (!item->task || !item->n) {
+        return;
+    }
+    const char *file = strrchr(item->problem->path, '/') + 1;
+    auto_free char *path = item->folder ? xprintf("%s/%s", item->folder, file) : xstrdup(item->problem->path);
+    lane->waiting++;
+    pytorch_ask(evaluator_oracle(lane->session->evaluator),
+                json_pack("{s:s,s:s}", "kind", "facts", "problem", path), 0, on_facts, lane);
+}
+
 static void count(struct running *run, const struct item *item)
 {
     bool said = item->code == ERR_UNSUPPORTED || item->code == ERR_NOTFOUND || item->code == ERR_CANCELED;
@@ -235,6 +261,9 @@ static void begin(struct lane *lane, enum stage stage)
         break;
     case STAGE_PROTOCOLS:
         begin_protocols(lane);
+        break;
+    case STAGE_FACTS:
+        begin_facts(lane);
         break;
     case STAGE_KEEP:
         lane->code = keep(lane);

@@ -39,6 +39,7 @@ struct item {
     const char *why;
     size_t n;
     struct entry *entries;       /* in the order in which they were tried */
+    json_t *facts;               /* how the reference ran: kernelbench.h has it as "reference"; or NULL */
     json_t *times;               /* PyTorch's own, by variant; NULL: not measured */
     const char *unmeasured;      /* why not, or NULL */
     const char *folder, *start;  /* in a campaign: the task's, and the shipped variant it begins with; or NULL */

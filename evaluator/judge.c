@@ -133,6 +133,7 @@ static void on_oracle(void *ud, int code, const json_t *answer, const char *erro
     struct judgement *j = ud;
     j->question = NULL;
     j->oracle_ms += uv_now(j->ev->loop) - j->asked_ms;
+    log_line(&j->ev->log, LOG_LEVEL_INFO, "judge", "oracle took=%.3f", (double)(uv_now(j->ev->loop) - j->asked_ms) * 1e-3);
     json_t *failed = code < 0 ? json_pack("{s:b,s:s}", "ok", 0, "error", error) : NULL;
     char *text = json_dumps(failed ? failed : answer, JSON_COMPACT);
     json_decref(failed);

@@ -212,6 +212,8 @@ void pool_frame(struct pool_worker *w, const struct frame *frame)
         const char *shape = json_string_value(json_object_get(json, "shape"));
         snprintf(w->phase, sizeof(w->phase), "%s%s%s", phase ? phase : "", shape ? " " : "",
                  shape ? shape : "");
+        log_line(&w->pool->log, LOG_LEVEL_INFO, "pool", "worker=%zu at=%.3f phase=%s", w->index,
+                 (double)(clock_ns() - w->job->sent_ns) * 1e-9, w->phase);
     } else if (frame->type == FRAME_TYPE_ASK && w->job && frame->id == w->job->id && w->job->ask
                && !w->job->asking) {
         got_question(w, json);
