@@ -54,8 +54,11 @@ class Exact:
             return self.problem.module.Model(*arguments).to(device)
 
 
-def scaled(values, scale):
-    return [v * scale if torch.is_tensor(v) and v.is_floating_point() and scale != 1 else v for v in values]
+def put(view, value, scale):
+    """Scaled where it lies: the largest inputs come near to what a GPU holds."""
+    view.copy_(value)
+    if scale != 1 and view.is_floating_point():
+        view.mul_(scale)
 
 
 def make(judgement, job):
@@ -72,8 +75,8 @@ def make(judgement, job):
     if job["inputs"]:
         values = judgement.exact.inputs(job["draw"]) if job["exact"] else problem.inputs(
             device, job["seed"], "own", True)
-        for view, value in zip(inputs, [v for v in scaled(values, job["scale"]) if torch.is_tensor(v)]):
-            view.copy_(value)
+        for view, value in zip(inputs, [v for v in values if torch.is_tensor(v)]):
+            put(view, value, job["scale"])
 
 
 def run(judgement):
