@@ -18,7 +18,7 @@ static const struct {
     const char *word, *family;
 } words[] = {
     { "conv", "convolution" }, { "attention", "attention" }, { "loss", "loss" },
-    { "softmax", "softmax" }, { "norm", "normalization" }, { "pooling", "pooling" },
+    { "softmax", "softmax" }, { "norm", "norm" }, { "pooling", "pooling" },
     { "matmul", "matmul" }, { "matrix", "matmul" }, { "matrices", "matmul" }, { "gemm", "matmul" },
     { "bmm", "matmul" }, { "cumsum", "scan" }, { "cumprod", "scan" }, { "reduction", "reduction" },
     { "argm", "reduction" }, { "lstm", "recurrent" }, { "gru", "recurrent" }, { "rnn", "recurrent" },

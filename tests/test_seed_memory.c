@@ -25,6 +25,10 @@ enum { STRATEGIES_MIN = 110, TRANSITIONS_MIN = 60, PER_DIRECTION = 4, FILE_LINES
 static const char *const families[] = {
     "attention", "convolution", "elementwise", "fused", "layernorm", "loss", "matmul", "matvec",
     "norm", "pooling", "quantised_matmul", "reduction", "rmsnorm", "scan", "softmax",
+    "activation", "axis_arg", "axis_reduce", "batch_norm", "channel_rmsnorm", "convolution_bias",
+    "convolution_transposed", "cross_entropy", "depthwise", "depthwise_separable", "diagonal",
+    "gemm", "group_norm", "instance_norm", "kl_divergence", "masked_scan", "row_norm",
+    "row_softmax", "sdpa", "triplet",
 };
 
 static void read_files(struct htg *htg, const char *pattern,
