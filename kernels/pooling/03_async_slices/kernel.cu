@@ -4,15 +4,19 @@
    copies the part of each slice that its tile of TH x TW outputs needs, 16 bytes a copy, padding written as the neutral
    value, so taps need no test. G steps of the slide share a stage and a barrier. The ring of the last RING slices'
    results stays in registers, as before.
-   Loses: a stride in the last dimension means bank conflicts; each tap is still one load from shared memory. */
+   Loses: a stride in the last dimension means bank conflicts; taps beside each other are still a load each. */
 
 #define RING (DD * (KD - 1) + 1)
 #define LEAD ((RING - NEW + SD - 1) / SD) /* steps before a segment's first output */
 #define PART ((OD + SEGS - 1) / SEGS)
 #define SLICE (ROWS * COLS)
 #define STAGE (G * NEW * SLICE)
-#define CX ((TW + BX - 1) / BX) /* outputs of a thread */
-#define CY ((TH + BY - 1) / BY)
+#define CX ((TW + BX - 1) / BX) /* outputs of a thread: BX apart in a row, neighbouring rows */
+#define CY (TH / BY)
+#define SKEW (((-PW) % VEC + VEC) % VEC) /* of the first tap in a copied row, where every tile begins at a multiple of VEC */
+#define PAIRS (SW % 2 == 0 && VEC == 4 && TW * SW % VEC == 0)
+#define ACROSS (COLS / VEC < BX * BY ? COLS / VEC : BX * BY) /* threads that copy a row */
+#define DOWN (BX * BY / ACROSS)                              /* rows at a time */
 #define NEUTRAL (OP == 0 ? __int_as_float(0xff800000) : 0.0f)
 
 /* NaN wins in a maximum, as in PyTorch. */
@@ -46,31 +50,95 @@ static __device__ __forceinline__ void put_neutral(float *to)
 #endif
 }
 
-/* Starts copying the slices that steps o .. o+G-1 add; `row` and `col` are where the tile begins in x. */
+/* Starts copying the slices that steps o .. o+G-1 add; `row` and `col` are where the tile begins in x. A thread keeps to
+   its place across and goes down the rows, so that an address is one addition from the last. */
 static __device__ __forceinline__ void fill(float *stage, const float *in, int o, int row, int col)
 {
-  const int first = o * SD - PD + RING - NEW;
-#pragma unroll 4
-  for (int e = threadIdx.y * BX + threadIdx.x; e < STAGE / VEC; e += BX * BY) {
-    const int q = col + e % (COLS / VEC) * VEC, r = row + e / (COLS / VEC) % ROWS, s = e / (SLICE / VEC);
-    const int z = first + s / NEW * SD + s % NEW;
-    if ((unsigned)q < W && (unsigned)r < H && (unsigned)z < D)
-      copy_async(stage + e * VEC, in + ((long long)z * H + r) * W + q);
-    else
-      put_neutral(stage + e * VEC);
+  const int thread = threadIdx.y * BX + threadIdx.x, top = thread / ACROSS;
+  if (BX * BY % ACROSS && top >= DOWN)
+    return;
+  for (int q = thread % ACROSS; q < COLS / VEC; q += ACROSS) {
+    const bool inside = (unsigned)(col + q * VEC) < W;
+#pragma unroll
+    for (int s = 0; s < G * NEW; s++) {
+      const int z = (o + s / NEW) * SD - PD + RING - NEW + s % NEW;
+      const bool any = inside && (unsigned)z < D;
+      const float *from = in + ((long long)z * H + row + top) * W + col + q * VEC;
+      float *to = stage + (s * ROWS + top) * COLS + q * VEC;
+#pragma unroll 8
+      for (int r = top; r < ROWS; r += DOWN, from += DOWN * W, to += DOWN * COLS)
+        if (any && (unsigned)(row + r) < H)
+          copy_async(to, from);
+        else
+          put_neutral(to);
+    }
   }
 }
 
-static __device__ __forceinline__ float window(const float *at)
+/* The KW taps of a row from `at` on. With an even stride two words come in one load, which halves the bank conflicts and
+   serves two taps where these are neighbours. By name, as the compiler drops the half of a pair that isn't used. */
+static __device__ __forceinline__ float across(const float *at)
 {
-  float v = *at;
+  float v = NEUTRAL;
+#if PAIRS
+  const unsigned pairs = (unsigned)__cvta_generic_to_shared(at - SKEW % 2);
+  float even = 0.0f, odd = 0.0f;
+#endif
 #pragma unroll
-  for (int b = 0; b < KH; b++)
-#pragma unroll
-    for (int c = 0; c < KW; c++)
-      if (b || c)
-        v = join(v, at[b * DH * COLS + c * DW]);
+  for (int c = 0; c < KW; c++) {
+#if PAIRS
+    const int word = SKEW % 2 + c * DW;
+    if (c == 0 || word / 2 != (word - DW) / 2)
+      asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];" : "=f"(even), "=f"(odd) : "r"(pairs + word / 2 * 8));
+    const float tap = word % 2 ? odd : even;
+#else
+    const float tap = at[c * DW];
+#endif
+    v = c ? join(v, tap) : tap;
+  }
   return v;
+}
+
+/* Does any output of a thread need row r of its part of a slice? */
+static constexpr __device__ bool needed(int r)
+{
+  for (int j = 0; j < CY; j++)
+    for (int b = 0; b < KH; b++)
+      if (j * SH + b * DH == r)
+        return true;
+  return false;
+}
+
+/* The windows of CY outputs below each other; rows that they share are read once. */
+static __device__ __forceinline__ void windows(const float *at, float (&v)[CY])
+{
+  float row[(CY - 1) * SH + (KH - 1) * DH + 1];
+#pragma unroll
+  for (int r = 0; r <= (CY - 1) * SH + (KH - 1) * DH; r++)
+    row[r] = needed(r) ? across(at + r * COLS) : 0.0f;
+#pragma unroll
+  for (int j = 0; j < CY; j++) {
+    v[j] = row[j * SH];
+#pragma unroll
+    for (int b = 1; b < KH; b++)
+      v[j] = join(v[j], row[j * SH + b * DH]);
+  }
+}
+
+/* Moves output j's ring on by the slices that are new; the output. */
+static __device__ __forceinline__ float slide(float (&last)[RING], const float (&part)[NEW][CY], int j)
+{
+#pragma unroll
+  for (int k = 0; k + NEW < RING; k++)
+    last[k] = last[k + NEW];
+#pragma unroll
+  for (int s = 0; s < NEW; s++)
+    last[RING - NEW + s] = part[s][j];
+  float v = last[0];
+#pragma unroll
+  for (int a = 1; a < KD; a++)
+    v = join(v, last[a * DD]);
+  return OP == 0 ? v : v * (1.0f / (KD * KH * KW));
 }
 
 extern "C" __global__ void __launch_bounds__(BX * BY) pool(const float *__restrict__ x, float *__restrict__ y)
@@ -119,26 +187,21 @@ extern "C" __global__ void __launch_bounds__(BX * BY) pool(const float *__restri
 #pragma unroll
     for (int u = 0; u < G; u++)
 #pragma unroll
-      for (int j = 0; j < CY; j++)
+      for (int i = 0; i < CX; i++) {
+        const int r = threadIdx.y * CY, c = threadIdx.x + i * BX;
+        if (TW % BX && c >= TW)
+          continue;
+        float part[NEW][CY];
 #pragma unroll
-        for (int i = 0; i < CX; i++) {
-          const int r = threadIdx.y + j * BY, c = threadIdx.x + i * BX;
-          if ((TH % BY && r >= TH) || (TW % BX && c >= TW))
-            continue;
-          float *last = ring[j][i];
+        for (int s = 0; s < NEW; s++)
+          windows(stage + (u * NEW + s) * SLICE + r * SH * COLS + c * SW, part[s]);
 #pragma unroll
-          for (int k = 0; k + NEW < RING; k++)
-            last[k] = last[k + NEW];
-#pragma unroll
-          for (int s = 0; s < NEW; s++)
-            last[RING - NEW + s] = window(stage + (u * NEW + s) * SLICE + r * SH * COLS + c * SW);
-          float v = last[0];
-#pragma unroll
-          for (int a = 1; a < KD; a++)
-            v = join(v, last[a * DD]);
-          if (step + u >= from && step + u < to && oh + r < OH && ow + c < OW)
-            out[((long long)(step + u) * OH + oh + r) * OW + ow + c] = OP == 0 ? v : v * (1.0f / (KD * KH * KW));
+        for (int j = 0; j < CY; j++) {
+          const float v = slide(ring[j][i], part, j);
+          if (step + u >= from && step + u < to && oh + r + j < OH && ow + c < OW)
+            out[((long long)(step + u) * OH + oh + r + j) * OW + ow + c] = v;
         }
+      }
 #if STAGES == 1
     __syncthreads();
 #else
