@@ -12,14 +12,13 @@
 #include "base/jread.h"
 #include "base/jwrite.h"
 #include "base/util.h"
+#include "evaluator/aside.h"
 #include "memory/record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum stage { STAGE_NEXT, STAGE_TIMES, STAGE_JUDGE, STAGE_PROTOCOLS, STAGE_FACTS, STAGE_KEEP, STAGE_DONE };
-
-enum { TIMES_MS = 900000 }; /* torch.compile with max-autotune takes minutes */
 
 struct lane {
     struct running *run;
@@ -85,35 +84,45 @@ static void on_times(void *ud, int code, const json_t *answer, const char *error
     arrived(lane);
 }
 
+static const char *wanted_times(const struct lane *lane)
+{
+    const char *wanted = lane->run->options.pytorch;
+    return wanted ? wanted : "eager,eager_tf32";
+}
+
+static json_t *times_question(void *ud)
+{
+    struct lane *lane = ud;
+    const struct problem *p = item_of(lane)->problem;
+    json_t *variants = json_array();
+    auto_free char *copy = xstrdup(wanted_times(lane));
+    char hex[ID_HEX], *save = NULL;
+    id_hex(&p->hash, hex);
+    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        json_array_append_new(variants, json_string(name));
+    }
+    return json_pack("{s:s,s:s,s:s,s:o}", "kind", "baseline", "problem", p->path, "hash", hex, "variants", variants);
+}
+
 /* PyTorch's own times, measured once for a problem, a device and a version. */
 static void begin_times(struct lane *lane)
 {
     const struct device_info *d = session_device(lane->session);
-    const struct item *item = item_of(lane);
-    const char *wanted = lane->run->options.pytorch ? lane->run->options.pytorch : "eager,eager_tf32";
+    struct item *item = item_of(lane);
     bool nothing = !item->task || !item->n || (lane->run->campaign && !kernelbench_item_best(item));
-    if (d->modelled || nothing || str_eq(wanted, "none")) {
+    if (d->modelled || nothing || str_eq(wanted_times(lane), "none")) {
         return;
     }
     char hex[ID_HEX];
     id_hex(&item->problem->hash, hex);
     free(lane->times_key);
     lane->times_key = xprintf("pytorch/%s/%s/%s/%s/%s", d->uuid, d->driver, kernelbench_run_torch(lane->session),
-                              wanted, hex);
-    item_of(lane)->times = get(lane, STORE_DB_DEVICES, lane->times_key);
-    if (item->times) {
-        return;
+                              wanted_times(lane), hex);
+    item->times = get(lane, STORE_DB_DEVICES, lane->times_key);
+    if (!item->times) {
+        lane->waiting++;
+        evaluator_aside(lane->session->evaluator, times_question, on_times, lane);
     }
-    json_t *variants = json_array();
-    auto_free char *copy = xstrdup(wanted);
-    char *save = NULL;
-    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        json_array_append_new(variants, json_string(name));
-    }
-    lane->waiting++;
-    pytorch_ask(evaluator_oracle(lane->session->evaluator),
-                json_pack("{s:s,s:s,s:s,s:o}", "kind", "baseline", "problem", item->problem->path, "hash", hex,
-                          "variants", variants), TIMES_MS, on_times, lane);
 }
 
 static struct lane *lane_of(const struct item *item)
