@@ -4,11 +4,15 @@
  * 02 reads its operands twice before it multiplies. Where they are used few times, 256 x 524288 x 256,
  * say, that reading is all there is. Here f32 tiles go to shared memory by cp.async as they lie,
  * whichever way round, and become TF32 (rounded, not cut off) on their way into mma.sync. Blocks share k
- * where there are fewer output tiles than multiprocessors; `add` sums their parts in one order. */
+ * where there are fewer output tiles than multiprocessors; `add` sums their parts in one order.
+ *
+ * WGMMA 1 (sm_90a) takes both operands as they lie row-major, the common case: the product is turned
+ * round, C^T = B^T A^T, so that B comes from registers, where it can be read along n, and A by
+ * descriptor from the swizzled tile. Four warps copy, eight multiply. A is cut off to TF32 there. */
 
 #define BK 32
 #define WARPS_N (BN / 64)
-#define THREADS (BM / 64 * WARPS_N * 32)
+#define THREADS (WIDE ? 128 : BM / 64 * WARPS_N * 32) /* that copy */
 #define A_PITCH (TA ? BM + 8 : BK) /* in words; k-contiguous tiles are swizzled instead */
 #define B_PITCH (TB ? BK : BN + 8)
 #define A_WORDS (TA ? BK * A_PITCH : BM * A_PITCH)
@@ -16,7 +20,7 @@
 
 typedef long long i64;
 
-extern __shared__ __align__(128) float shared[];
+extern __shared__ __align__(1024) float shared[];
 
 /* Does row r of the operand count at k? KEEP 1: where k >= r, 2: where k <= r. */
 template <int KEEP> static __device__ __forceinline__ bool counts(i64 r, i64 k)
@@ -51,17 +55,19 @@ template <bool TURNED, bool VEC, int KEEP, int TILE>
 static __device__ __forceinline__ void copy_tile(float *to, const float *from, i64 r0, i64 k0, i64 rows,
                                                  i64 k)
 {
+    constexpr int at_once = WIDE ? 4 : 64; /* copying warps have few registers */
+
     if (!TURNED) {
-#pragma unroll
-        for (int x = threadIdx.x; x < TILE * BK / 4; x += THREADS) {
+#pragma unroll(at_once)
+        for (int x = threadIdx.x % THREADS; x < TILE * BK / 4; x += THREADS) {
             int r = x / 8, c = x % 8;
             i64 row = min(r0 + r, rows - 1), at = k0 + c * 4;
             copy4<VEC, KEEP, true>(to + r * BK + (c ^ (r % 8)) * 4, from + row * k + min(at, k - 1),
                                    r0 + r < rows ? k - at : 0, r0 + r, at);
         }
     } else {
-#pragma unroll
-        for (int x = threadIdx.x; x < TILE * BK / 4; x += THREADS) {
+#pragma unroll(at_once)
+        for (int x = threadIdx.x % THREADS; x < TILE * BK / 4; x += THREADS) {
             int i = x / (TILE / 4), c = x % (TILE / 4) * 4;
             i64 at = min(k0 + i, k - 1), row = min(r0 + c, rows - 1);
             copy4<VEC, KEEP, false>(to + i * (TILE + 8) + c, from + at * rows + row,
@@ -102,6 +108,198 @@ static __device__ __forceinline__ void load16(unsigned f[4], const float *tile, 
     for (int e = 0; e < 4; e++)
         f[e] = to_tf32(f[e]);
 }
+
+/* Tiles of k that an output tile needs, [first, end). */
+static __device__ __forceinline__ void range_of(i64 row, i64 col, i64 k, i64 *first, i64 *end)
+{
+    *first = PART == 1 ? row / BK : PART == 2 ? col / BK : 0;
+    *end = (min(k, PART == 1 ? col + BN : PART == 2 ? row + BM : k) + BK - 1) / BK;
+}
+
+/* What a block computes: an output tile over the tiles of k from `first` to `end`, and where it goes. */
+struct place {
+    i64 row, col, first, end;
+    const float *a, *b;
+    float *to;
+};
+
+static __device__ __forceinline__ struct place place_of(const float *a, const float *b, float *c,
+                                                        float *part, int batch, i64 m, i64 n, i64 k)
+{
+    i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, tiles = tiles_m * tiles_n;
+    i64 in = blockIdx.x % (tiles * batch), split = blockIdx.x / (tiles * batch), one = in / tiles;
+    i64 band = in % tiles / (GROUP * tiles_n), rest = in % tiles % (GROUP * tiles_n);
+    i64 height = min((i64)GROUP, tiles_m - band * GROUP);
+    struct place at = {(band * GROUP + rest % height) * BM, rest / height * BN, 0, 0, a + one * m * k,
+                       b + one * k * n, c + one * m * n};
+
+    range_of(at.row, at.col, k, &at.first, &at.end);
+    i64 share = (max(at.end - at.first, (i64)0) + SPLITS - 1) / SPLITS;
+    at.first += split * share;
+    at.end = min(at.end, at.first + share);
+    if (SPLITS > 1)
+        at.to = part + (split * batch + one) * m * n;
+    return at;
+}
+
+static __device__ __forceinline__ void copy_stage(const struct place &at, i64 i, float *stage, i64 m, i64 n,
+                                                  i64 k)
+{
+    copy_tile<TA, A_VEC, PART, BM>(stage, at.a, at.row, i * BK, m, k);
+    copy_tile<!TB, B_VEC, (PART ? 3 - PART : 0), BN>(stage + A_WORDS, at.b, at.col, i * BK, n, k);
+}
+
+#if WIDE
+
+static __device__ __forceinline__ void barrier_wait(unsigned bar, unsigned parity)
+{
+    unsigned ok;
+    do {
+        asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;"
+                     "selp.u32 %0, 1, 0, p;}"
+                     : "=r"(ok)
+                     : "r"(bar), "r"(parity)
+                     : "memory");
+    } while (!ok);
+}
+
+static __device__ __forceinline__ void barrier_arrive(unsigned bar)
+{
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(bar) : "memory");
+}
+
+/* The compiler must not move the sums while products are under way. */
+static __device__ __forceinline__ void keep(float (&d)[128])
+{
+#pragma unroll
+    for (int i = 0; i < 128; i++)
+        asm volatile("" : "+f"(d[i])::"memory");
+}
+
+#define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
+#define D32(i) D16(i), D16(i + 16)
+
+/* d += 64 columns of B by 256 rows of A, 8 of k: B in registers, A by descriptor. */
+static __device__ __forceinline__ void multiply64(float (&d)[128], const unsigned f[4],
+                                                  unsigned long long a)
+{
+    asm volatile(
+        "wgmma.mma_async.sync.aligned.m64n256k8.f32.tf32.tf32 {"
+        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+        "}, {%128, %129, %130, %131}, %132, 1, 1, 1;"
+        : D32(0), D32(32), D32(64), D32(96)
+        : "r"(f[0]), "r"(f[1]), "r"(f[2]), "r"(f[3]), "l"(a)
+        : "memory");
+}
+
+/* A tile's descriptor: 128-byte swizzle, groups of eight rows 1024 bytes apart. */
+static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
+{
+    return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
+}
+
+/* Four warps. A stage is handed over LAG stages after its copies were started. */
+static __device__ __forceinline__ void feed(const struct place &at, unsigned full, i64 m, i64 n, i64 k)
+{
+    const int lag = STAGES - 2;
+    int steps = at.end - at.first;
+
+#pragma unroll 1
+    for (int i = 0; i < steps + lag; i++) {
+        if (i < steps) {
+            barrier_wait(full + (STAGES + i % STAGES) * 8, i / STAGES % 2 ^ 1);
+            copy_stage(at, at.first + i, shared + i % STAGES * STAGE_WORDS, m, n, k);
+        }
+        asm volatile("cp.async.commit_group;" ::: "memory");
+        if (i >= lag) {
+            asm volatile("cp.async.wait_group %0;" ::"n"(lag) : "memory");
+            asm volatile("fence.proxy.async;" ::: "memory");
+            barrier_arrive(full + (i - lag) % STAGES * 8);
+        }
+    }
+}
+
+/* Stage i. A warpgroup reads its part of B while the other one multiplies. */
+static __device__ __forceinline__ void multiply_wide(float (&d)[128], unsigned full, int i)
+{
+    const float *stage = shared + i % STAGES * STAGE_WORDS;
+    unsigned long long a = descriptor((unsigned)__cvta_generic_to_shared(stage));
+    unsigned f[BK / 8][4];
+
+    barrier_wait(full + i % STAGES * 8, i / STAGES % 2);
+#pragma unroll
+    for (int q = 0; q < BK / 8; q++)
+        load16<true, B_PITCH>(f[q], stage + A_WORDS, threadIdx.x / 32 * 16, q);
+    keep(d);
+    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
+#pragma unroll
+    for (int q = 0; q < BK / 8; q++)
+        multiply64(d, f[q], a + q * 2);
+    asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    keep(d);
+    if (threadIdx.x % 32 == 0)
+        barrier_arrive(full + (STAGES + i % STAGES) * 8);
+}
+
+/* Two warpgroups, 64 columns each. */
+static __device__ __forceinline__ void consume(const struct place &at, unsigned full, i64 m, i64 n)
+{
+    int steps = at.end - at.first, lane = threadIdx.x % 32;
+    i64 col = at.col + threadIdx.x / 32 * 16 + lane / 4, row = at.row + lane % 4 * 2;
+    float d[128];
+
+#pragma unroll
+    for (int i = 0; i < 128; i++)
+        d[i] = 0.0f;
+    keep(d);
+#pragma unroll 1
+    for (int i = 0; i < steps; i++)
+        multiply_wide(d, full, i);
+    float *to = at.to + row * n + col;
+    int rows = min(m - row, (i64)BM), cols = n - col > 8 ? 2 : n - col > 0;
+#pragma unroll
+    for (int j = 0; j < 32; j++, to += 8 * n)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            if (j * 8 + e % 2 < rows && e / 2 < cols)
+                to[e % 2 * n + e / 2 * 8] = d[j * 4 + e];
+}
+
+extern "C" __global__ void __launch_bounds__(384, 1)
+    multiply(const float *__restrict__ a, const float *__restrict__ b, float *c, float *part, int batch,
+             i64 m, i64 n, i64 k)
+{
+    struct place at = place_of(a, b, c, part, batch, m, n, k);
+    unsigned full = (unsigned)__cvta_generic_to_shared(shared) + STAGES * STAGE_WORDS * 4;
+
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < STAGES; s++) {
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 128;" ::"r"(full + s * 8) : "memory");
+            asm volatile("mbarrier.init.shared::cta.b64 [%0], 8;" ::"r"(full + (STAGES + s) * 8)
+                         : "memory");
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    if (threadIdx.x >= 256) {
+        asm volatile("setmaxnreg.dec.sync.aligned.u32 80;");
+        feed(at, full, m, n, k);
+    } else {
+        asm volatile("setmaxnreg.inc.sync.aligned.u32 208;");
+        consume(at, full, m, n);
+    }
+}
+
+#else
 
 static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
@@ -148,62 +346,42 @@ static __device__ __forceinline__ void put2(float *row, i64 col, i64 n, float x,
     }
 }
 
-/* Tiles of k that an output tile needs, [first, end). */
-static __device__ __forceinline__ void range_of(i64 row, i64 col, i64 k, i64 *first, i64 *end)
-{
-    *first = PART == 1 ? row / BK : PART == 2 ? col / BK : 0;
-    *end = (min(k, PART == 1 ? col + BN : PART == 2 ? row + BM : k) + BK - 1) / BK;
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     multiply(const float *__restrict__ a, const float *__restrict__ b, float *c, float *part, int batch,
              i64 m, i64 n, i64 k)
 {
-    i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, tiles = tiles_m * tiles_n;
-    i64 in = blockIdx.x % (tiles * batch), split = blockIdx.x / (tiles * batch), one = in / tiles;
-    i64 band = in % tiles / (GROUP * tiles_n), rest = in % tiles % (GROUP * tiles_n);
-    i64 height = min((i64)GROUP, tiles_m - band * GROUP), first, end;
-    i64 row = (band * GROUP + rest % height) * BM, col = rest / height * BN;
+    struct place at = place_of(a, b, c, part, batch, m, n, k);
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, wm = warp / WARPS_N * 64, wn = warp % WARPS_N * 64;
     float sum[4][8][4] = {};
 
-    range_of(row, col, k, &first, &end);
-    i64 share = (max(end - first, (i64)0) + SPLITS - 1) / SPLITS;
-    first += split * share;
-    end = min(end, first + share);
-    a += one * m * k;
-    b += one * k * n;
 #pragma unroll 1
-    for (i64 i = first; i < end + STAGES - 1; i++) {
+    for (i64 i = at.first; i < at.end + STAGES - 1; i++) {
         i64 now = i - (STAGES - 1);
         /* The barrier says that the stage is there for every warp, and that every warp has read the one
          * that is filled next. */
-        if (now >= first)
+        if (now >= at.first)
             asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
         __syncthreads();
-        if (i < end) {
-            float *stage = shared + (i - first) % STAGES * STAGE_WORDS;
-            copy_tile<TA, A_VEC, PART, BM>(stage, a, row, i * BK, m, k);
-            copy_tile<!TB, B_VEC, (PART ? 3 - PART : 0), BN>(stage + A_WORDS, b, col, i * BK, n, k);
-        }
+        if (i < at.end)
+            copy_stage(at, i, shared + (i - at.first) % STAGES * STAGE_WORDS, m, n, k);
         asm volatile("cp.async.commit_group;" ::: "memory");
-        if (now >= first)
-            multiply_stage(sum, shared + (now - first) % STAGES * STAGE_WORDS, wm, wn);
+        if (now >= at.first)
+            multiply_stage(sum, shared + (now - at.first) % STAGES * STAGE_WORDS, wm, wn);
     }
     asm volatile("cp.async.wait_all;" ::: "memory");
-    float *to = (SPLITS > 1 ? part + split * batch * m * n : c) + one * m * n;
-    row += wm + lane / 4;
-    col += wn + lane % 4 * 2;
+    i64 row = at.row + wm + lane / 4, col = at.col + wn + lane % 4 * 2;
 #pragma unroll
     for (int i = 0; i < 4; i++)
 #pragma unroll
         for (int j = 0; j < 8; j++) {
             if (row + i * 16 < m)
-                put2(to + (row + i * 16) * n, col + j * 8, n, sum[i][j][0], sum[i][j][1]);
+                put2(at.to + (row + i * 16) * n, col + j * 8, n, sum[i][j][0], sum[i][j][1]);
             if (row + i * 16 + 8 < m)
-                put2(to + (row + i * 16 + 8) * n, col + j * 8, n, sum[i][j][2], sum[i][j][3]);
+                put2(at.to + (row + i * 16 + 8) * n, col + j * 8, n, sum[i][j][2], sum[i][j][3]);
         }
 }
+
+#endif
 
 /* The parts of a sum, in one order. */
 extern "C" __global__ void __launch_bounds__(256) add(const float *__restrict__ part, float *c, i64 size)

@@ -435,25 +435,48 @@ static __device__ __forceinline__ void put2(float *row, int col, int n, float x,
     }
 }
 
-/* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
- * each eighth column of rows `row` and row + 8. */
-template <int COLUMNS>
-static __device__ __forceinline__ void put_rows(const struct product &p, const float *d, i64 batch,
-                                                int row, int col)
+/* What takes the powers of two out of row `row` of the products, or of column `col`. */
+static __device__ __forceinline__ float row_factor(const struct product &p, i64 batch, int row)
 {
-    const unsigned *marks_a = p.marks_a + batch * padded<BM>(p.m) + row;
-    const unsigned *marks_b = p.marks_b + batch * padded<BN>(p.n) + col;
-    float s0 = unscale_of(__ldcg(marks_a)), s1 = unscale_of(__ldcg(marks_a + 8));
-    float *c = p.c + (batch * p.m + row) * p.n;
+    return unscale_of(__ldcg(p.marks_a + batch * padded<BM>(p.m) + row));
+}
+
+static __device__ __forceinline__ float column_factor(const struct product &p, i64 batch, int col)
+{
+    return unscale_of(__ldcg(p.marks_b + batch * padded<BN>(p.n) + col));
+}
+
+/* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
+ * each eighth column of rows `row` and row + 8, whose factors are s0 and s1; the columns' are from
+ * `factors` on. Neighbouring lanes swap halves, so that each writes 16 bytes. */
+template <int COLUMNS>
+static __device__ __forceinline__ void put_rows(const struct product &p, const float *d, float s0, float s1,
+                                                const float *factors, i64 batch, int row, int col)
+{
+    bool odd = threadIdx.x % 2;
 
 #pragma unroll
-    for (int j = 0; j < COLUMNS; j++) {
-        uint2 mark = __ldcg(reinterpret_cast<const uint2 *>(marks_b + j * 8));
-        float sx = unscale_of(mark.x), sy = unscale_of(mark.y);
-        if (row < p.m)
-            put2(c, col + j * 8, p.n, d[j * 4] * (s0 * sx), d[j * 4 + 1] * (s0 * sy));
-        if (row + 8 < p.m)
-            put2(c + 8LL * p.n, col + j * 8, p.n, d[j * 4 + 2] * (s1 * sx), d[j * 4 + 3] * (s1 * sy));
+    for (int j = 0; j < COLUMNS; j += 2) {
+        float2 x = *reinterpret_cast<const float2 *>(factors + j * 8);
+        float2 y = *reinterpret_cast<const float2 *>(factors + j * 8 + 8);
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            float s = h ? s1 : s0, *to = p.c + (batch * p.m + row + h * 8) * p.n;
+            float a0 = d[j * 4 + h * 2] * (s * x.x), a1 = d[j * 4 + h * 2 + 1] * (s * x.y);
+            float b0 = d[j * 4 + h * 2 + 4] * (s * y.x), b1 = d[j * 4 + h * 2 + 5] * (s * y.y);
+            bool there = row + h * 8 < p.m;
+            if (p.n % 4 == 0) {
+                float g0 = __shfl_xor_sync(FULL_MASK, odd ? a0 : b0, 1);
+                float g1 = __shfl_xor_sync(FULL_MASK, odd ? a1 : b1, 1);
+                float4 v = odd ? make_float4(g0, g1, b0, b1) : make_float4(a0, a1, g0, g1);
+                int at = col + j * 8 + (odd ? 6 : 0);
+                if (there && at < p.n)
+                    __stcs(reinterpret_cast<float4 *>(to + at), v);
+            } else if (there) {
+                put2(to, col + j * 8, p.n, a0, a1);
+                put2(to, col + j * 8 + 8, p.n, b0, b1);
+            }
+        }
     }
 }
 
@@ -588,12 +611,13 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
     unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 0;
     int group = threadIdx.x / 128, warp = threadIdx.x / 32 % 4, lane = threadIdx.x % 32;
     int tiles = tiles_of(p), s = 0;
+    __shared__ float factors[2][BN];
     float d[128];
 
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
         struct place at = place_of(t, p);
-        int previous = -1;
+        int previous = -1, row = at.row + group * 64 + warp * 16 + lane / 4;
 #pragma unroll
         for (int i = 0; i < 128; i++)
             d[i] = 0.0f;
@@ -619,7 +643,15 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
         keep(d);
         if (previous >= 0 && lane == 0)
             barrier_arrive(empty + previous * 8);
-        put_rows<BN / 8>(p, d, at.batch, at.row + group * 64 + warp * 16 + lane / 4,
+        float2 mine = make_float2(column_factor(p, at.batch, at.col + threadIdx.x % 128),
+                                  column_factor(p, at.batch, at.col + threadIdx.x % 128 + 128));
+        float s0 = row_factor(p, at.batch, row), s1 = row_factor(p, at.batch, row + 8);
+        /* The group's own barrier: the tile before is written, then the factors of this one are there. */
+        asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+        factors[group][threadIdx.x % 128] = mine.x;
+        factors[group][threadIdx.x % 128 + 128] = mine.y;
+        asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
+        put_rows<BN / 8>(p, d, s0, s1, factors[group] + lane % 4 * 2, at.batch, row,
                          at.col + lane % 4 * 2);
     }
 }
@@ -698,6 +730,7 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
 {
     unsigned base = (unsigned)__cvta_generic_to_shared(shared);
     int tiles = tiles_of(p), lane = threadIdx.x % 32;
+    __shared__ float factors[BN];
     int wm = threadIdx.x / 128 * 64, wn = threadIdx.x / 32 % 4 * 64;
 
     asm volatile("griddepcontrol.wait;" ::: "memory");
@@ -721,10 +754,14 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
             if (now >= 0)
                 multiply_stage(sum, base + now % STAGES * STAGE_BYTES, wm, wn);
         }
+        factors[threadIdx.x] = column_factor(p, at.batch, at.col + threadIdx.x);
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            put_rows<8>(p, sum[i], at.batch, at.row + wm + i * 16 + lane / 4, at.col + wn + lane % 4 * 2);
+            put_rows<8>(p, sum[i], row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4),
+                        row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4 + 8),
+                        factors + wn + lane % 4 * 2, at.batch, at.row + wm + i * 16 + lane / 4,
+                        at.col + wn + lane % 4 * 2);
     }
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
