@@ -84,6 +84,11 @@ static char *variant_fault(const struct task *task, const struct htg *htg,
     if (htg_find_direction(htg, plan->direction) < 0 || strategy < 0) {
         return xprintf("unknown tag %s or %s", plan->direction, plan->strategy);
     }
+    const struct htg_strategy *of = htg_strategy(htg, (size_t)strategy);
+    if (!str_eq(of->direction, plan->direction)) {
+        return xprintf("strategy %s belongs to %s, not %s", plan->strategy, of->direction,
+                       plan->direction);
+    }
     return NULL;
 }
 
@@ -154,6 +159,10 @@ static void test_faults_are_found(void **state)
          "\"tags\":{\"direction\":\"fusion\",\"strategy\":\"no-such\",\"title\":\"t\"},"
          "\"launches\":[{\"kernel\":\"x\",\"grid\":[1],\"block\":[\"B\"],\"args\":[]}]}",
          "no-such"},
+        {"{\"format\":1,\"params\":{\"B\":8},\"space\":{\"B\":{\"enum\":[8,16,32]}},"
+         "\"tags\":{\"direction\":\"fusion\",\"strategy\":\"warps-per-row\",\"title\":\"t\"},"
+         "\"launches\":[{\"kernel\":\"x\",\"grid\":[1],\"block\":[\"B\"],\"args\":[]}]}",
+         "belongs to parallel-mapping, not fusion"},
         {"{\"format\":1,\"params\":{\"B\":8},\"space\":{\"B\":{\"enum\":[8,16,32]}},"
          "\"constraints\":[\"B > 8\"],"
          "\"launches\":[{\"kernel\":\"x\",\"grid\":[1],\"block\":[\"B\"],\"args\":[]}]}",

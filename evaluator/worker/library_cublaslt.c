@@ -17,9 +17,12 @@ enum {
     EPILOGUE_GELU_BIAS = 36,
 };
 
-typedef struct { uint64_t data[8]; } algo; /* cublasLtMatmulAlgo_t */
-struct heuristic {                         /* cublasLtMatmulHeuristicResult_t */
-    algo algo;
+struct algo { /* cublasLtMatmulAlgo_t */
+    uint64_t data[8];
+};
+
+struct heuristic { /* cublasLtMatmulHeuristicResult_t */
+    struct algo algo;
     size_t workspace;
     int state;
     float waves;
@@ -42,12 +45,12 @@ struct lt {
     int (*preference_destroy)(void *);
     int (*heuristic)(void *, void *, void *, void *, void *, void *, void *, int, struct heuristic *, int *);
     int (*matmul)(void *, void *, const void *, const void *, void *, const void *, void *, const void *, const void *,
-                  void *, void *, void *, const algo *, void *, size_t, CUstream);
+                  void *, void *, void *, const struct algo *, void *, size_t, CUstream);
 };
 
 struct step {
     void *desc, *first, *second, *out; /* operands as the library has them: B, A, C */
-    algo algo;
+    struct algo algo;
     struct library_workspace workspace;
 };
 
