@@ -128,6 +128,7 @@ static int write_text(const char *path, const struct buf *text, struct err *err)
     return file_write(path, text->at, text->len, err);
 }
 
+/* Upstream's analysis looks at sample 0 alone: a winner by itself has that number. */
 static int write_form(const struct exporting *x, const struct subject *s, size_t sample, const struct export *e,
                       struct err *err)
 {
@@ -137,7 +138,8 @@ static int write_form(const struct exporting *x, const struct subject *s, size_t
     auto_free char *place = NULL;
     if (x->form == FORM_UPSTREAM) {
         auto_free char *folder = upstream_folder(x->results, x->options->out, x->to, of->level);
-        place = xprintf("%s/level_%d_problem_%d_sample_%zu_kernel.py", folder, of->level, of->id, sample);
+        place = xprintf("%s/level_%d_problem_%d_sample_%zu_kernel.py", folder, of->level, of->id,
+                        x->options->all ? sample : (size_t)0);
         int r = folder_make(folder, err);
         r = r < 0 ? r : export_model(e, s->text, &text, err);
         return r < 0 ? r : write_text(place, &text, err);
@@ -194,21 +196,11 @@ static int export_one(struct exporting *x, const struct subject *s, size_t sampl
     return r;
 }
 
-/* Strictly the best, else the best by the other rules. */
-static size_t winner(const struct result *of)
-{
-    size_t best = SIZE_MAX;
-    for (int rule = 0; rule < RULE_COUNT && best == SIZE_MAX; rule++) {
-        best = result_best(of, (enum rule)rule);
-    }
-    return best;
-}
-
 static void export_problem(struct exporting *x, const struct result *of)
 {
     struct err err = { 0 };
     struct subject subject;
-    size_t best = winner(of), n = json_array_size(of->candidates);
+    size_t best = result_winner(of), n = json_array_size(of->candidates);
     if (n == 0 || (!x->options->all && best == SIZE_MAX)) {
         say(x, of, "nothing to export", n ? ": no candidate is correct" : ": no candidate");
         return;
@@ -258,7 +250,7 @@ static int export_all(struct exporting *x, struct err *err)
         }
     }
     if (r == 0 && x->form == FORM_UPSTREAM) {
-        r = upstream_results(x->results, o->out, x->to, err);
+        r = upstream_results(x->results, o->out, x->to, o->all, err);
         r = r < 0 ? r : upstream_baselines(x->results, x->to, err);
     }
     if (r == 0 && !(o->json && str_eq(o->json, "-"))) {

@@ -62,6 +62,15 @@ size_t result_best(const struct result *result, enum rule rule)
     return best;
 }
 
+size_t result_winner(const struct result *of)
+{
+    size_t best = SIZE_MAX;
+    for (int rule = 0; rule < RULE_COUNT && best == SIZE_MAX; rule++) {
+        best = result_best(of, (enum rule)rule);
+    }
+    return best;
+}
+
 double result_baseline_us(const struct result *result, enum rule rule, const char *baseline)
 {
     size_t i;

@@ -134,25 +134,31 @@ static int write_json(const char *path, json_t *json, struct err *err)
     return file_write(path, text, strlen(text), err);
 }
 
-static int write_level(const struct results *r, const char *out, const char *to, int level, struct err *err)
+static json_t *samples_json(const struct result *of, bool all, const char *hardware)
+{
+    size_t best = result_winner(of), i;
+    json_t *one, *samples = json_array();
+    best = best == SIZE_MAX ? 0 : best;
+    json_array_foreach((json_t *)(uintptr_t)of->candidates, i, one)
+    {
+        if (all || i == best) {
+            json_array_append_new(samples, sample_json(of, one, all ? i : 0, hardware));
+        }
+    }
+    return samples;
+}
+
+static int write_level(const struct results *r, const char *out, const char *to, int level, bool every,
+                       struct err *err)
 {
     json_t *all = json_object();
     for (size_t i = 0; i < r->n; i++) {
         const struct result *of = &r->at[i];
-        size_t k;
-        json_t *one, *samples = json_array();
-        if (of->level == level) {
-            json_array_foreach((json_t *)(uintptr_t)of->candidates, k, one)
-            {
-                json_array_append_new(samples, sample_json(of, one, k, r->device));
-            }
+        char id[24];
+        snprintf(id, sizeof(id), "%d", of->id);
+        if (of->level == level && json_array_size(of->candidates)) {
+            json_object_set_new(all, id, samples_json(of, every, r->device));
         }
-        if (json_array_size(samples)) {
-            char id[24];
-            snprintf(id, sizeof(id), "%d", of->id);
-            json_object_set(all, id, samples);
-        }
-        json_decref(samples);
     }
     if (json_object_size(all) == 0) {
         json_decref(all);
@@ -168,11 +174,11 @@ static int write_level(const struct results *r, const char *out, const char *to,
     return write_json(path, all, err);
 }
 
-int upstream_results(const struct results *results, const char *out, const char *to, struct err *err)
+int upstream_results(const struct results *results, const char *out, const char *to, bool all, struct err *err)
 {
     int r = 0;
     for (int level = 1; r == 0 && level <= 4; level++) {
-        r = write_level(results, out, to, level, err);
+        r = write_level(results, out, to, level, all, err);
     }
     return r;
 }

@@ -12,5 +12,7 @@
  * of results knows no levels. The caller frees. */
 char *upstream_folder(const struct results *results, const char *out, const char *to, int level);
 
-int upstream_results(const struct results *results, const char *out, const char *to, struct err *err);
+/* With `all` every candidate is a sample, numbered as it was tried; else the winner alone, or the first where there is
+ * none, as sample 0: the only one that upstream's analysis looks at. */
+int upstream_results(const struct results *results, const char *out, const char *to, bool all, struct err *err);
 int upstream_baselines(const struct results *results, const char *to, struct err *err);

@@ -163,6 +163,15 @@ static void test_upstream(void **state)
     assert_string_equal(json_string_value(json_object_get(json_object_get(json_array_get(samples, 1), "metadata"),
                                                           "correctness_trials")), "(5/5)");
     json_decref(results);
+    /* By itself the winner is sample 0, whatever its number was: upstream's analysis looks at no other. */
+    expect(0, "1 exported", WS_BIN_DIR "/warpsmith kernelbench export --suite " SUITE
+           " --out run --to best --levels 2 --gpu sim");
+    results = read_json("best/runs/run_level2/eval_results.json");
+    assert_int_equal(json_array_size(json_object_get(results, "1")), 1);
+    check_sample(json_array_get(json_object_get(results, "1"), 0), 0, true, 0.0125);
+    json_decref(results);
+    expect(0, "candidate 1/prepared: strictly accepted",
+           "head -40 best/runs/run_level2/level_2_problem_1_sample_0_kernel.py");
     json_t *times = read_json("up/results/timing/NVIDIA_H200/baseline_time_torch.json");
     const json_t *one = json_object_get(json_object_get(times, "level2"), "1_Linear_BatchNorm.py");
     near(one, "mean", 0.025);

@@ -3,6 +3,11 @@
 class ModelNew(Model):
     """The problem's Model, which makes the same weights in the same order; forward is Warpsmith's kernels."""
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.__dict__["_warpsmith_found"] = self._warpsmith_slots()
+        self.__dict__["_warpsmith_training"] = self.training
+
     def _warpsmith_slots(self):
         """Where the weights and the buffers that forward updates are found, in the plan's order."""
         norms = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.instancenorm._InstanceNorm)
@@ -21,8 +26,8 @@ class ModelNew(Model):
         scalars = [a for a in args if isinstance(a, (bool, int, float))]
         if scalars != WARPSMITH_SCALARS:
             raise ValueError(f"{WARPSMITH_NAME}: the kernels were bound to the numbers {WARPSMITH_SCALARS}, got {scalars}")
-        if "_warpsmith_found" not in self.__dict__:
-            self.__dict__["_warpsmith_found"] = self._warpsmith_slots()
+        if self.training != self._warpsmith_training and any(spec[3] == "inout" for spec in WARPSMITH_PLAN["tensors"]):
+            raise ValueError(f"{WARPSMITH_NAME}: the kernels update running statistics; they have no other mode")
         tensors = [a for a in args if torch.is_tensor(a)]
         for i, (_, dtype, *_) in enumerate(WARPSMITH_PLAN["tensors"][:len(tensors)]):
             whole = getattr(torch, dtype)
