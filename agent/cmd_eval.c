@@ -13,6 +13,8 @@ struct waiting {
     bool done;
     int code, exit_code;
     struct err *err;
+    bool more;       /* other rules come after: one object for all */
+    json_t *verdict; /* kept for that */
 };
 
 static void print_verdict(FILE *out, const struct verdict *v)
@@ -102,8 +104,11 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
         print_verdict(stdout, v);
         print_profile(stdout, v);
     }
-    if (w->options->json) {
+    if (w->options->json && !w->more) {
         w->code = output_json(w->options->json, verdict_json(v), w->err);
+    } else if (w->options->json) {
+        json_decref(w->verdict);
+        w->verdict = verdict_json(v);
     }
 }
 
@@ -127,7 +132,7 @@ static int find_baseline(const struct options *o, const struct task *task,
     return r;
 }
 
-/* By other rules than the gate's; strict's JSON comes first where both are asked for. */
+/* By other rules than the gate's. In JSON they are a verdict's "protocols", alone where strict isn't asked for. */
 static void judge_by_rules(struct session *session, const struct kernelbench_rules *rules, const struct task *task,
                            const struct candidate *candidate, struct waiting *w)
 {
@@ -136,10 +141,13 @@ static void judge_by_rules(struct session *session, const struct kernelbench_rul
                       : err_set(w->err, ERR_INVALID, "--protocol needs a candidate");
     w->code = MIN(r, 0);
     w->exit_code = r == 1 ? EXIT_NEGATIVE : w->exit_code;
+    json_t *all = w->verdict ? w->verdict : json_object();
+    w->verdict = NULL;
+    json_object_set_new(all, "protocols", results ? results : json_object());
     if (r >= 0 && w->options->json) {
-        w->code = output_json(w->options->json, results, w->err);
+        w->code = output_json(w->options->json, all, w->err);
     } else {
-        json_decref(results);
+        json_decref(all);
     }
 }
 
@@ -157,7 +165,7 @@ static int judge(const struct options *o, const struct task *task,
         return options_fail(err);
     }
     int64_t runs = !rules.strict ? 0 : o->runs > 0 ? o->runs : 1;
-    struct waiting waiting = { .options = o, .err = err };
+    struct waiting waiting = { .options = o, .err = err, .more = others };
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
                                          .baseline = baseline,
@@ -173,6 +181,7 @@ static int judge(const struct options *o, const struct task *task,
         judge_by_rules(&session, &rules, task, candidate, &waiting);
     }
     session_close(&session);
+    json_decref(waiting.verdict);
     return waiting.code < 0 ? options_fail(err) : waiting.exit_code;
 }
 

@@ -199,6 +199,18 @@ static void test_import(void **state)
         fail_msg("%s", output);
     }
     free(output);
+    auto_free char *by_rules = xprintf("%s --protocol kb --json -", judged);
+    json_t *json = NULL;
+    if (run_command("eval", by_rules, &output) != 0 || jread_parse(output, strlen(output), &json, NULL) < 0) {
+        fail_msg("%s", output);
+    }
+    free(output);
+    const json_t *kb = json_object_get(json_object_get(json, "protocols"), "kb");
+    assert_string_equal(json_string_value(json_object_get(kb, "trials")), "5/5");
+    json_decref(json);
+    /* Only what was imported has a problem behind it. */
+    assert_int_equal(run_command("eval", "softmax 06_row_in_registers --gpu sim --protocol kb", &output), 2);
+    free(output);
 }
 
 static void test_missing(void **state)
