@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Scan 3: persistent blocks, the next tile already loading while this one is scanned, across the ends of rows.
-   One row a block leaves the memory system to the other blocks whenever tiles are scanned, and starts each row with
-   nothing in flight. Here a block takes every gridDim-th row and treats their tiles as one sequence: the loads of the
-   next tile, of this row or the next, are issued before the current one is scanned and stored.
+/* Scan 3: one block a row, persistent, the next tile already loading while this one is scanned, across the ends of rows.
+   A warp a row holds thousands of rows open. Here a block takes every gridDim-th row in tiles of BLOCK * ITEMS packs, and
+   treats the tiles of all its rows as one sequence: the loads of the next tile, of this row or the next, are issued
+   before the current one is scanned and stored. Warps scan neighbouring packs; their totals meet in shared memory
+   behind one barrier a tile, and the carry goes on in every thread.
    OP: 1 sum, 2 product, 3 sum from the right, 4 sum without the element itself.
-   Loses: registers for two tiles, so fewer blocks fit; rows are dealt out in advance. */
+   Loses: registers for two tiles, so small tiles, and a barrier for each; rows are dealt out in advance. */
 
 #define WARPS (BLOCK / 32)
 #if OP == 2

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Scan 2: one block a row, which it walks in tiles of BLOCK * ITEMS packs.
-   A warp that takes 32 floats at a step has 128 bytes in flight and waits for memory at each. Here a tile is loaded by the
-   whole block in 16-byte packs, ITEMS of them a thread; each warp scans its neighbouring packs with shuffles, the warps'
-   totals meet in shared memory behind one barrier, and the carry goes on in every thread.
+/* Scan 2: one warp a row still, but with ITEMS packs of 16 bytes a lane and the next ones already loading.
+   32 floats at a step are 128 bytes in flight a warp, and five shuffles for each. Here a lane joins four values on its
+   own, ITEMS independent scans hide each other's shuffles, and 2,000 lanes a multiprocessor keep memory busy without a
+   barrier anywhere: the carry is in every lane.
    OP: 1 sum, 2 product, 3 sum from the right, 4 sum without the element itself.
-   Loses: nothing is being loaded while a tile is scanned and stored; only the other blocks of the multiprocessor fill in. */
+   Loses: as many rows as warps are open at a time, in memory a row apart; short of rows, most of the device idles. */
 
-#define WARPS (BLOCK / 32)
 #if OP == 2
 #define NEUTRAL 1.0f
 /* Once a running product is 0 it stays so, though what follows may overflow on its own. */
@@ -87,48 +86,44 @@ static __device__ __forceinline__ void finish(float (&v)[VEC], float left)
     v[i] = OP != 4 ? join(left, v[i]) : i ? join(left, v[i - 1]) : left;
 }
 
-/* Totals of the warps to the left joined to the carry, which takes the whole block's with it. One barrier: the cells of
-   this tile are written again two tiles later. */
-static __device__ __forceinline__ float exchange(float *cell, float total, float &carry, int warp, int lane)
+static __device__ __forceinline__ void fetch(float (&v)[ITEMS][VEC], const float *in, long long first, long long packs)
 {
-  if (lane == 0)
-    cell[warp] = total;
-  __syncthreads();
-  float base = carry;
 #pragma unroll
-  for (int w = 0; w < WARPS; w++) {
-    base = w == warp ? carry : base;
-    carry = join(carry, cell[w]);
+  for (int k = 0; k < ITEMS; k++) {
+#pragma unroll
+    for (int i = 0; i < VEC; i++)
+      v[k][i] = NEUTRAL;
+    if (first + k * 32 < packs)
+      get(v[k], in, first + k * 32, packs);
   }
-  return base;
 }
 
 extern "C" __global__ void __launch_bounds__(BLOCK)
-scan(const float *__restrict__ x, float *__restrict__ y, long long cols)
+scan(const float *__restrict__ x, float *__restrict__ y, long long rows, long long cols)
 {
-  __shared__ float cell[2][WARPS];
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const float *in = x + blockIdx.x * cols;
-  float *out = y + blockIdx.x * cols;
-  const long long packs = cols / VEC;
-  float carry = NEUTRAL;
-  int side = 0;
-  for (long long tile = 0; tile < packs; tile += BLOCK * ITEMS, side ^= 1) {
-    const long long first = tile + warp * (32 * ITEMS) + lane;
+  const int lane = threadIdx.x % 32;
+  const long long packs = cols / VEC, row = (long long)blockIdx.x * (BLOCK / 32) + threadIdx.x / 32;
+  if (row >= rows)
+    return;
+  const float *in = x + row * cols;
+  float *out = y + row * cols;
+  float carry = NEUTRAL, next[ITEMS][VEC];
+  fetch(next, in, lane, packs);
+  for (long long first = lane; first - lane < packs; first += 32 * ITEMS) {
     float v[ITEMS][VEC], before[ITEMS];
 #pragma unroll
-    for (int k = 0; k < ITEMS; k++) {
+    for (int k = 0; k < ITEMS; k++)
+#pragma unroll
       for (int i = 0; i < VEC; i++)
-        v[k][i] = NEUTRAL;
-      if (first + k * 32 < packs)
-        get(v[k], in, first + k * 32, packs);
-    }
-    float total = scan_tile(v, before, lane), base = exchange(cell[side], total, carry, warp, lane);
+        v[k][i] = next[k][i];
+    fetch(next, in, first + 32 * ITEMS, packs);
+    float total = scan_tile(v, before, lane);
 #pragma unroll
     for (int k = 0; k < ITEMS; k++) {
-      finish(v[k], join(base, before[k]));
+      finish(v[k], join(carry, before[k]));
       if (first + k * 32 < packs)
         put(out, first + k * 32, packs, v[k]);
     }
+    carry = join(carry, total);
   }
 }
