@@ -56,7 +56,7 @@ static void tiles(struct buf *out, const struct kernelbench_page *page)
     char text[64], under[160];
     g.baseline = tally_baseline(r, g.rule);
     tally_score(r, &g, &s);
-    tally_cost(r, &cost);
+    tally_cost(r, NULL, &cost);
     buf_puts(out, "<div class=tiles>");
     snprintf(text, sizeof(text), "%zu of %zu", s.correct, s.n);
     snprintf(under, sizeof(under), "correct by the %s rules", rule_name(g.rule));
@@ -296,7 +296,11 @@ static void rule_cells(struct buf *out, const struct result *of, enum rule rule)
 static void problem_row(struct buf *out, const struct results *r, const struct result *of)
 {
     enum rule head_rule = tally_rule(r);
-    buf_printf(out, "<tr><td class=name>%d/%d ", of->level, of->id);
+    const char *direction = json_string_value(json_object_get(of->doc, "direction"));
+    const char *strategy = json_string_value(json_object_get(of->doc, "strategy"));
+    put(out, "<tr><td class=name title=\"", direction ? direction : "", " ");
+    put(out, "", strategy ? strategy : "", "\">");
+    buf_printf(out, "%d/%d ", of->level, of->id);
     html_text(out, strchr(of->name, '_') ? strchr(of->name, '_') + 1 : of->name);
     put(out, "<td>", of->family, "");
     for (int rule = 0; rule < RULE_COUNT; rule++) {

@@ -120,7 +120,7 @@ static void print_more(const struct results *r, uint64_t seed)
                    s.sol, s.sol_n);
         }
     }
-    tally_cost(r, &cost);
+    tally_cost(r, NULL, &cost);
     if (cost.n) {
         printf("\ncost: %.4f USD, %.0f tokens, %.1f s of the device, on %zu problems\n", cost.usd, cost.tokens,
                cost.gpu_s, cost.n);

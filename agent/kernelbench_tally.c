@@ -68,11 +68,14 @@ void tally_score(const struct results *r, const struct tally_group *g, struct sc
     free(items);
 }
 
-void tally_cost(const struct results *r, struct tally_cost *ret)
+void tally_cost(const struct results *r, const struct tally_group *g, struct tally_cost *ret)
 {
     struct tally_cost c = { 0 };
     for (size_t i = 0; i < r->n; i++) {
         const json_t *cost = json_object_get(r->at[i].doc, "cost");
+        if (g && !tally_counts(&r->at[i], g)) {
+            continue;
+        }
         c.n += json_is_object(cost);
         c.usd += result_number(cost, "usd");
         c.tokens += result_number(cost, "tokens");
@@ -161,6 +164,12 @@ static json_t *span_json(struct span span)
     return json_pack("[f,f]", span.lo, span.hi);
 }
 
+static json_t *cost_json(const struct tally_cost *cost)
+{
+    return json_pack("{s:I,s:f,s:f,s:f,s:f}", "problems", (json_int_t)cost->n, "usd", cost->usd, "tokens", cost->tokens,
+                     "gpu_s", cost->gpu_s, "wall_s", cost->wall_s);
+}
+
 static json_t *score_json(const struct score *s, bool timed)
 {
     json_t *fast = json_object(), *spans = json_object(), *pass = json_object();
@@ -193,6 +202,18 @@ static json_t *score_json(const struct score *s, bool timed)
     return json;
 }
 
+/* A group's score, with what it cost. */
+static json_t *group_json(const struct results *r, const struct tally_group *g, const struct score *s)
+{
+    struct tally_cost cost;
+    json_t *json = score_json(s, g->baseline != NULL);
+    tally_cost(r, g, &cost);
+    if (cost.n) {
+        json_object_set_new(json, "cost", cost_json(&cost));
+    }
+    return json;
+}
+
 static json_t *against_json(const struct results *r, enum rule rule, const char *baseline, uint64_t seed)
 {
     struct tally_group g = { .rule = rule, .baseline = baseline, .seed = seed };
@@ -201,13 +222,13 @@ static json_t *against_json(const struct results *r, enum rule rule, const char 
     const char *families[RESULTS_MAX];
     size_t n = tally_families(r, families);
     tally_score(r, &g, &s);
-    json_t *json = json_pack("{s:o,s:o,s:o}", "all", score_json(&s, baseline), "levels", levels, "families", groups);
+    json_t *json = json_pack("{s:o,s:o,s:o}", "all", group_json(r, &g, &s), "levels", levels, "families", groups);
     for (g.level = 1; g.level <= 4; g.level++) {
         char name[24];
         snprintf(name, sizeof(name), "%d", g.level);
         tally_score(r, &g, &s);
         if (s.n) {
-            json_object_set_new(levels, name, score_json(&s, baseline));
+            json_object_set_new(levels, name, group_json(r, &g, &s));
         }
     }
     g.level = 0;
@@ -215,7 +236,7 @@ static json_t *against_json(const struct results *r, enum rule rule, const char 
         g.family = families[i];
         tally_score(r, &g, &s);
         if (s.n) {
-            json_object_set_new(groups, families[i], score_json(&s, baseline));
+            json_object_set_new(groups, families[i], group_json(r, &g, &s));
         }
     }
     return json;
@@ -260,7 +281,7 @@ json_t *tally_json(const struct results *r, uint64_t seed)
             json_object_set_new(rules, rule_name((enum rule)rule), rule_json(r, (enum rule)rule, seed));
         }
     }
-    tally_cost(r, &cost);
+    tally_cost(r, NULL, &cost);
     json_t *json = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:b}", "device", r->device, "torch", r->torch, "problems",
                              (json_int_t)r->n, "without", (json_int_t)without, "unsupported",
                              (json_int_t)json_array_size(unfit), "degenerate",
@@ -270,9 +291,7 @@ json_t *tally_json(const struct results *r, uint64_t seed)
     json_object_set_new(json, "rules", rules);
     json_object_update_new(json, rule_json(r, tally_rule(r), seed));
     if (cost.n) {
-        json_object_set_new(json, "cost", json_pack("{s:I,s:f,s:f,s:f,s:f}", "problems", (json_int_t)cost.n, "usd",
-                                                    cost.usd, "tokens", cost.tokens, "gpu_s", cost.gpu_s, "wall_s",
-                                                    cost.wall_s));
+        json_object_set_new(json, "cost", cost_json(&cost));
     }
     return json;
 }

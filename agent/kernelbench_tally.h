@@ -15,7 +15,7 @@ struct tally_group {
     uint64_t seed;
 };
 
-/* What was spent, over all problems whose results say so. */
+/* What was spent on problems whose results say so. */
 struct tally_cost {
     double usd, tokens, gpu_s, wall_s;
     size_t n; /* problems that say it */
@@ -27,7 +27,8 @@ bool tally_counts(const struct result *result, const struct tally_group *group);
 /* The baseline's time over the best's, 0: not known; times of a simulator are compared with nothing. */
 double tally_speedup(const struct result *result, enum rule rule, const char *baseline);
 void tally_score(const struct results *results, const struct tally_group *group, struct score *ret);
-void tally_cost(const struct results *results, struct tally_cost *ret);
+/* `group` NULL: on all, those that are left out of scores among them. */
+void tally_cost(const struct results *results, const struct tally_group *group, struct tally_cost *ret);
 /* What decided a candidate, for people: its status and the first of why. The caller frees. */
 char *tally_status(const struct result *result, enum rule rule);
 

@@ -102,9 +102,12 @@ static void test_scores(void **state)
     assert_int_equal(s.n, 2); /* judged by it, or nothing came */
     near(s.geomean, 3); /* its own time of eager, not the run's */
     assert_true(tally_rule(r) == RULE_STRICT && str_eq(tally_baseline(r, RULE_KB), "eager"));
-    tally_cost(r, &cost);
+    tally_cost(r, NULL, &cost);
     assert_int_equal(cost.n, 1);
     near(cost.usd, 1.5);
+    g.level = 2;
+    tally_cost(r, &g, &cost);
+    assert_int_equal(cost.n, 0);
     json_t *json = tally_json(r, 1);
     assert_int_equal(json_integer_value(json_object_get(json, "degenerate")), 1);
     assert_int_equal(json_integer_value(json_object_get(json, "unsupported")), 1);
