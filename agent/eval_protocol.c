@@ -17,18 +17,20 @@ static void on_told(void *ud, const json_t *results)
     w->results = json_deep_copy(results);
 }
 
-/* The problem that a task was imported from: its name is "l1-19_ReLU". */
+/* The problem that a task was imported from: tasks/level1/19_ReLU/19_ReLU.py. A mapped task's own name is the
+ * family's; a file that lies elsewhere has no level. */
 static int problem_of(const struct task *task, struct problem *ret, struct err *err)
 {
-    struct problem p = { .name = strchr(task->name, '-'), .path = task->oracle, .family = task->family };
+    struct problem p = { .name = task->name, .path = task->oracle, .family = task->family };
     if (!task->oracle || !id_parse(task->oracle_hash, &p.hash)) {
         return err_set(err, ERR_INVALID, "--protocol: %s is no task that `kernelbench import` wrote; only those can be "
                        "judged by KernelBench's rules", task->name);
     }
-    if (sscanf(task->name, "l%d-%d", &p.level, &p.id) != 2) {
-        p.level = 0; /* one of nobody's levels; a mapped task has the family's name */
+    for (const char *at = task->oracle; (at = strstr(at, "/level")); at++) {
+        if (sscanf(at, "/level%d/%d_", &p.level, &p.id) != 2) {
+            p.level = p.id = 0;
+        }
     }
-    p.name = p.name ? p.name + 1 : task->name;
     *ret = p;
     return 0;
 }

@@ -9,8 +9,9 @@
  *           "baseline_max_us", "baseline_n", "speedup", "excessive_speedup": true (over 10)},
  *    "verified": {..., "baseline": "eager_tf32", ..., "baseline_bytes"}}
  *
- * "status" may be "error" besides, where the machine or PyTorch failed. What was found is in the store,
- * by candidate, task, device, versions, rule and inputs; so is PyTorch's time, by problem.
+ * What Verified leaves out has {"status": "unsupported", "left_out": true, "detail"}; "status" may be "error"
+ * besides, where the machine or PyTorch failed. What was found is in the store, by candidate, task, device,
+ * versions, rule and inputs; so is PyTorch's time, by problem.
  */
 #include <jansson.h>
 #include "agent/session.h"
