@@ -10,6 +10,8 @@
 #define PART ((OH + SEGS - 1) / SEGS)
 #define STAGE (G * NEW * COLS)
 #define STRIP (BX * V)
+#define ACROSS (COLS / VEC < BX ? COLS / VEC : BX) /* threads that copy a row */
+#define DOWN (BX / ACROSS)                         /* rows at a time */
 /* Words beside each other in a row that the V outputs of a thread read: SPAN of them, SKEW after an aligned place. */
 #define WIDTH (V * SW % 4 == 0 && VEC == 4 ? 4 : V * SW % 2 == 0 && VEC == 4 ? 2 : 1)
 #define SHIFT (((-PW) % VEC + VEC) % VEC) /* from where a copied row begins to the first tap; STRIP*SW is a multiple of 4 */
@@ -36,18 +38,25 @@ static __device__ __forceinline__ void put_zero(float *to)
 #endif
 }
 
-/* Starts copying the rows that steps o .. o+G-1 add, from column `col` of x on. */
+/* Starts copying the rows that steps o .. o+G-1 add, from column `col` of x on. A thread keeps to its place across. */
 static __device__ __forceinline__ void fill(float *stage, const float *in, int o, int col)
 {
-  const int first = o * SH - PH + RING - NEW;
-#pragma unroll 4
-  for (int e = threadIdx.x; e < STAGE / VEC; e += BX) {
-    const int q = col + e % (COLS / VEC) * VEC, s = e / (COLS / VEC);
-    const int row = first + s / NEW * SH + s % NEW;
-    if ((unsigned)q < W && (unsigned)row < H)
-      copy_async(stage + e * VEC, in + (long long)row * W + q);
-    else
-      put_zero(stage + e * VEC);
+  const int top = threadIdx.x / ACROSS;
+  if (BX % ACROSS && top >= DOWN)
+    return;
+  for (int q = threadIdx.x % ACROSS; q < COLS / VEC; q += ACROSS) {
+    const bool inside = (unsigned)(col + q * VEC) < W;
+#pragma unroll
+    for (int s = 0; s < G * NEW; s += DOWN) {
+      const int row = (o + (s + top) / NEW) * SH - PH + RING - NEW + (s + top) % NEW;
+      float *to = stage + (s + top) * COLS + q * VEC;
+      if (G * NEW % DOWN && s + top >= G * NEW)
+        break;
+      if (inside && (unsigned)row < H)
+        copy_async(to, in + (long long)row * W + col + q * VEC);
+      else
+        put_zero(to);
+    }
   }
 }
 
