@@ -86,7 +86,8 @@ struct against *against_make(const struct results *mine, const char *mine_name, 
 {
     struct against *a = xcalloc(1, sizeof(*a));
     *a = (struct against) { .rule = rule, .mine_name = mine_name, .other_name = other_name,
-                            .other_device = !str_eq(mine->device, other->device) };
+                            .other_device = !str_eq(mine->device, other->device),
+                            .modelled = mine->modelled || other->modelled };
     for (size_t i = 0; i < mine->n; i++) {
         const struct result *of = &mine->at[i], *there = find(other, of);
         if (!there) {
@@ -120,8 +121,9 @@ char *against_says(const struct against *a)
                        a->n_timed == 1 ? " is" : "s are");
     }
     bool shown = a->span.lo > 1 || a->span.hi < 1;
-    auto_free char *figures = xprintf("%.3fx, 95 %% interval %.3f to %.3f over %zu problems; faster on %zu, slower on "
-                                      "%zu, within 1 %% on %zu; sign test p = %.2g", a->ratio, a->span.lo, a->span.hi,
+    auto_free char *figures = xprintf("%s%.3fx, 95 %% interval %.3f to %.3f over %zu problems; faster on %zu, slower on "
+                                      "%zu, within 1 %% on %zu; sign test p = %.2g", a->modelled ? "by modelled times " : "", a->ratio,
+                                      a->span.lo, a->span.hi,
                                       a->n_timed, a->faster, a->slower, a->same, a->sign_p);
     return shown ? xprintf("%s is %s than %s: %s", a->mine_name, a->ratio > 1 ? "faster" : "slower", a->other_name,
                            figures)
@@ -187,9 +189,9 @@ static json_t *pairs_json(const struct against_pair *pairs, size_t n)
 json_t *against_json(const struct against *a)
 {
     auto_free char *says = against_says(a);
-    json_t *json = json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I}", "other", a->other_name, "rule", rule_name(a->rule),
-                             "says", says, "other_device", a->other_device, "paired", (json_int_t)a->paired,
-                             "changed_file", (json_int_t)a->changed_file, "only_here", (json_int_t)a->only_mine,
+    json_t *json = json_pack("{s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:I}", "other", a->other_name, "rule", rule_name(a->rule),
+                             "says", says, "other_device", a->other_device, "modelled", a->modelled, "paired",
+                             (json_int_t)a->paired, "changed_file", (json_int_t)a->changed_file, "only_here", (json_int_t)a->only_mine,
                              "only_there", (json_int_t)a->only_other);
     json_object_update_new(json, json_pack("{s:f,s:[f,f],s:f,s:I,s:I,s:I,s:I,s:I}", "ratio", a->ratio, "ratio_95",
                                            a->span.lo, a->span.hi, "sign_test_p", a->sign_p, "faster",

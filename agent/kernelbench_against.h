@@ -29,7 +29,7 @@ struct against {
     size_t n_timed, n_gained, n_lost;
     struct against_pair timed[RESULTS_MAX]; /* largest difference first */
     struct against_pair gained[RESULTS_MAX], lost[RESULTS_MAX]; /* correct here alone, there alone */
-    bool other_device;
+    bool other_device, modelled; /* modelled: some of the times are a simulator's */
 };
 
 /* The caller frees with free(). */

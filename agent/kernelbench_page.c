@@ -70,7 +70,7 @@ static void tiles(struct buf *out, const struct kernelbench_page *page)
         tile(out, text, under);
     }
     if (s.sol_n) {
-        snprintf(text, sizeof(text), "%.0f %%", 100 * s.sol);
+        snprintf(text, sizeof(text), s.sol < 0.1 ? "%.1f %%" : "%.0f %%", 100 * s.sol);
         tile(out, text, r->modelled ? "of the speed of light, modelled, on average" : "of the speed of light, on average");
     }
     if (cost.n && cost.usd > 0) {
@@ -171,7 +171,7 @@ static void score_row(struct buf *out, const struct results *r, const struct tal
     span_cell(out, s.geomean, s.geomean_span);
     span_cell(out, s.geomean_all, s.geomean_all_span);
     if (s.sol_n) {
-        buf_printf(out, "<td class=n>%.0f %%</tr>", 100 * s.sol);
+        buf_printf(out, s.sol < 0.1 ? "<td class=n>%.1f %%</tr>" : "<td class=n>%.0f %%</tr>", 100 * s.sol);
     } else {
         buf_puts(out, "<td class=n></tr>");
     }
@@ -321,7 +321,11 @@ static void problem_row(struct buf *out, const struct results *r, const struct r
     size_t best = result_best(of, RULE_STRICT);
     const json_t *verdict = json_object_get(json_array_get(of->candidates, best), "verdict");
     double sol = result_number(verdict, "sol");
-    buf_printf(out, sol > 0 ? "<td class=n>%.0f %%</tr>" : "<td class=n></tr>", 100 * sol);
+    if (sol > 0) {
+        buf_printf(out, sol < 0.1 ? "<td class=n>%.1f %%</tr>" : "<td class=n>%.0f %%</tr>", 100 * sol);
+    } else {
+        buf_puts(out, "<td class=n></tr>");
+    }
 }
 
 static void problems(struct buf *out, const struct results *r)
