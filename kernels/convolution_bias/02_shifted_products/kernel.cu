@@ -44,12 +44,14 @@
 static constexpr __host__ __device__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
 static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, int stride)
 {
-    int reach = (kernel - 1) * dilation - pad;
-    return TRANSPOSED ? (reach > 0 ? -ceil_div(reach, stride) : 0) : -pad;
+    int reach = (kernel - 1) * dilation - pad; /* of the last tap */
+    if (!TRANSPOSED)
+        return -pad;
+    return reach >= 0 ? -(reach / stride) : ceil_div(-reach, stride);
 }
 static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation, int stride)
 {
-    int high = TRANSPOSED ? (stride - 1 + pad) / stride : (kernel - 1) * dilation - pad;
+    int high = TRANSPOSED ? ceil_div(pad, stride) : (kernel - 1) * dilation - pad;
     return (tile - 1) * (TRANSPOSED ? 1 : stride) + high - low(pad, kernel, dilation, stride) + 1;
 }
 static constexpr int LOW_D = low(PD, KD, DD, SD), SPAN_D = span(TD, PD, KD, DD, SD);
@@ -126,9 +128,12 @@ static constexpr int STAGES_ALL = make_list().start[PHASES] * CHUNKS;
 extern __shared__ __align__(128) unsigned char shared[];
 static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
 static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
-/* Strided outputs are gathered here, all phases along the width, so that rows are written whole:
- * [channel][row of the tile][LINE], four words from row to row to spread banks. */
-static constexpr int LINE = TW * PHASES_W, GATHER_PITCH = LINE + 4, GATHER = PEAKS + 16;
+/* Sums on their way out are gathered in shared memory, all phases along the width, so that memory
+ * gets long aligned runs: [channel][row of the tile][LINE]. Where there is one phase the inputs aren't
+ * needed any more and the channels may come in several passes. A channel's pitch spreads banks. */
+static constexpr int LINE = TW * PHASES_W, PASS = BN / PASSES;
+static constexpr int CHANNEL_PITCH = ceil_div(TD * TH * LINE, 16) * 16 + 4;
+static constexpr int GATHER = PHASES == 1 ? 0 : PEAKS + 16;
 
 static __device__ __forceinline__ unsigned pack(float lo, float hi)
 {
@@ -427,15 +432,15 @@ static __device__ __forceinline__ void put(float *to, float v)
         *to = v;
 }
 
-/* A phase's sums to their outputs. y: its first channel's image, of `left`; q0: the tile's first. */
+/* A phase's sums straight to their outputs. y: the image of its first channel, of `left`; q0: the
+ * tile's first position. */
 static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
                                              int phase, const place &q0, float factor,
                                              const float *unscale, const float *bias, int left)
 {
     const long long channel = (long long)OD * OH * OW;
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int rw = phase % PHASES_W, rh = phase / PHASES_W % PHASES_H, rd = phase / (PHASES_W * PHASES_H);
-    int n0 = warp % WARPS_N * (BN / WARPS_N) + lane % 4 * 2;
+    int n0 = threadIdx.x / 32 % WARPS_N * (BN / WARPS_N) + threadIdx.x % 4 * 2;
 
 #pragma unroll
     for (int i = 0; i < MF * 2; i++) {
@@ -444,39 +449,86 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
         int w = (q0.w + p.w) * PHASES_W + rw;
         float *to = y + n0 * channel + ((long long)d * OH + h) * OW + w;
         bool inside = d < OD && h < OH && w < OW;
-        float *mine = reinterpret_cast<float *>(shared + GATHER) + (p.d * TH + p.h) * GATHER_PITCH +
-                      p.w * PHASES_W + rw;
 #pragma unroll
         for (int j = 0; j < NF * 2; j++) {
             int n = n0 + j / 2 * 8 + j % 2;
-            if (GATHERED)
-                mine[n * TD * TH * GATHER_PITCH] =
-                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor);
-            else if (inside && n < left)
+            if (inside && n < left)
                 put(to + (j / 2 * 8 + j % 2) * channel,
                     sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0));
         }
     }
 }
 
-/* Whole rows of gathered outputs, once their last phase is there. */
-static __device__ __forceinline__ void write_rows(float *__restrict__ y, int phase, const place &q0,
-                                                  const float *bias, int left)
+/* A phase's sums of a pass's channels to where rows are gathered. */
+static __device__ __forceinline__ void gather(const float sum[MF][NF][4], int phase, int pass,
+                                              float factor, const float *unscale)
 {
+    int n0 = threadIdx.x / 32 % WARPS_N * (BN / WARPS_N) + threadIdx.x % 4 * 2;
+    float *to = reinterpret_cast<float *>(shared + GATHER) + phase % PHASES_W;
+
+#pragma unroll
+    for (int j = 0; j < NF / PASSES * 2; j++) {
+        int n = n0 + j / 2 * 8 + j % 2;
+        float scale = unscale[pass * PASS + n] * factor;
+#pragma unroll
+        for (int i = 0; i < MF * 2; i++) {
+            place p = place_of(row_of(i / 2, i % 2));
+            to[n * CHANNEL_PITCH + (p.d * TH + p.h) * LINE + p.w * PHASES_W] =
+                sum[i / 2][pass * (NF / PASSES) + j / 2][i % 2 * 2 + j % 2] * scale;
+        }
+    }
+}
+
+/* Whole rows of what was gathered, a row by LANES threads, in runs that start at multiples of their
+ * number, so that no sector but a row's first and last is written in part. */
+static __device__ __forceinline__ void write_rows(float *__restrict__ y, int phase, int pass,
+                                                  const place &q0, const float *bias, int left)
+{
+    const int LANES = LINE >= 32 ? 32 : LINE >= 16 ? 16 : 8, ROWS = TD * TH;
     const long long channel = (long long)OD * OH * OW;
     const float *gathered = reinterpret_cast<float *>(shared + GATHER);
     int rh = phase / PHASES_W % PHASES_H, rd = phase / (PHASES_W * PHASES_H);
+    int w0 = q0.w * PHASES_W;
 
-    __syncthreads();
-#pragma unroll 4
-    for (int i = threadIdx.x; i < BN * TD * TH * LINE; i += THREADS) {
-        int line = i / LINE, w = q0.w * PHASES_W + i % LINE, n = line / (TD * TH);
-        int d = (q0.d + line / TH % TD) * PHASES_D + rd, h = (q0.h + line % TH) * PHASES_H + rh;
-        if (n < left && d < OD && h < OH && w < OW)
-            put(y + n * channel + ((long long)d * OH + h) * OW + w,
-                gathered[line * GATHER_PITCH + i % LINE] + (BIAS ? bias[n] : 0));
+#pragma unroll 2
+    for (int i = threadIdx.x / LANES; i < PASS * ROWS; i += THREADS / LANES) {
+        int n = pass * PASS + i / ROWS, row = i % ROWS;
+        int d = (q0.d + row / TH) * PHASES_D + rd, h = (q0.h + row % TH) * PHASES_H + rh;
+        float *to = y + n * channel + ((long long)d * OH + h) * OW + w0;
+        const float *from = gathered + i / ROWS * CHANNEL_PITCH + row * LINE;
+        int count = n < left && d < OD && h < OH ? min(LINE, OW - w0) : 0;
+        int first = threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
+        float add = BIAS && n < left ? bias[n] : 0;
+#pragma unroll
+        for (int k = 0; k < (LINE + 2 * LANES - 2) / LANES; k++) {
+            int e = first + k * LANES;
+            if (e >= 0 && e < count)
+                put(to + e, from[e] + add);
+        }
     }
-    __syncthreads();
+}
+
+/* A phase's outputs. */
+static __device__ __forceinline__ void finish(float *__restrict__ y, const float sum[MF][NF][4],
+                                              int phase, const place &q0, float factor,
+                                              const float *unscale, const float *bias, int left)
+{
+#if GATHERED
+#pragma unroll
+    for (int pass = 0; pass < PASSES; pass++) {
+        if (PHASES == 1)
+            __syncthreads();
+        gather(sum, phase, pass, factor, unscale);
+        if (phase % PHASES_W < PHASES_W - 1)
+            continue;
+        __syncthreads();
+        write_rows(y, phase, pass, q0, bias, left);
+        if (PHASES > 1)
+            __syncthreads();
+    }
+#else
+    store(y, sum, phase, q0, factor, unscale, bias, left);
+#endif
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
@@ -537,9 +589,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
             }
         }
         products_done(sum);
-        store(y, sum, phase, q0, 1 / scale, unscale, bias, KG - n0);
-        if (GATHERED && phase % PHASES_W == PHASES_W - 1)
-            write_rows(y, phase, q0, bias, KG - n0);
+        finish(y, sum, phase, q0, 1 / scale, unscale, bias, KG - n0);
 #pragma unroll
         for (int i = 0; i < MF * NF * 4; i++)
             sum[i / 4 / NF][i / 4 % NF][i % 4] = 0;
