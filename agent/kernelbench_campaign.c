@@ -144,10 +144,9 @@ static int open_campaign(struct proposing *p, const char *const *names, size_t n
     const struct options *o = &run->options;
     struct llm_options model;
     session_model_options(o, &model);
-    bool start_only = o->steps == 0 && o->tune_budget < 0; /* shipped with values that were tuned */
     struct campaign_options options = {
         .tasks = names, .n_tasks = n, .llm = o->llm, .tuner = o->tuner, .ablate = o->ablate,
-        .seed = (uint64_t)o->seed, .steps = o->steps, .tune_budget = start_only ? 0 : o->tune_budget,
+        .seed = (uint64_t)o->seed, .steps = o->steps, .tune_budget = o->tune_budget,
         .deadline_s = o->deadline_s, .wall_s = o->wall_s, .gpu_s = o->gpu_s, .until_sol = o->until_sol,
         .samples = o->samples, .repairs = o->repairs, .usd = o->usd, .tokens = o->tokens, .no_wait = o->no_wait,
         .profile = o->profile, .model = &model,

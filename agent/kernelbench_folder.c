@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Candidates that lie in a folder, for `kernelbench run --candidates`. */
+/* Candidates that are there already: in a folder (`kernelbench run --candidates`), or shipped with the program. */
 #include "agent/kernelbench_run.h"
 #include "base/file.h"
 #include "base/util.h"
@@ -82,4 +82,20 @@ void kernelbench_folder_find(struct running *run, struct item *item, const char 
             }
         }
     }
+}
+
+void kernelbench_folder_shipped(struct running *run, struct item *item)
+{
+    struct candidate *start = NULL;
+    struct err err = { 0 };
+    int r = kernelbench_map_start(run->maps, item->problem, &start, &err);
+    if (r < 0) {
+        item->code = r;
+        item->why = arena_strdup(run->arena, err_text(&err));
+        return;
+    }
+    struct entry *e = kernelbench_item_entry(item);
+    e->candidate = start;
+    e->name = arena_strdup(run->arena, start->name);
+    item->start = arena_printf(run->arena, "%s/%s", item->task->family, start->name);
 }

@@ -165,7 +165,9 @@ static void tell_entry(const struct entry *e)
     const struct problem *p = e->item->problem;
     const char *status = text_of(e->verdict, "status"), *detail = text_of(e->verdict, "detail");
     double us = median_of(e->verdict);
-    auto_free char *name = e->direction ? xprintf("%s #%s", p->name, e->name) : xstrdup(e->name);
+    auto_free char *name = e->direction      ? xprintf("%s #%s", p->name, e->name)
+        : e->item->start ? xprintf("%.20s %s", p->name, e->item->start)
+                         : xstrdup(e->name);
     printf("%d/%-3d %-36.36s %-12s ", p->level, p->id, name, e->error ? "error" : *status ? status : "-");
     if (kernelbench_item_accepted(e)) {
         printf("%9.4g us%s", us, json_is_true(json_object_get(e->verdict, "modelled")) ? " modelled" : "");

@@ -25,7 +25,7 @@ struct lane {
     struct session *session; /* the device's */
     size_t at;               /* the item in hand */
     enum stage stage;
-    size_t waiting;
+    size_t waiting, compiling;
     bool advancing;
     char *times_key;
     int code;
@@ -303,6 +303,41 @@ static void advance(struct lane *lane)
     lane->advancing = false;
 }
 
+static void on_image(void *ud, int code, const void *bytes, size_t len, const char *error)
+{
+    struct lane *lane = ud;
+    (void)code; /* the judgement says what is wrong with it */
+    (void)bytes;
+    (void)len;
+    (void)error;
+    lane->compiling--;
+}
+
+/* What comes later is compiled while the first ones run. */
+static void begin_compiling(struct lane *lane)
+{
+    const struct running *run = lane->run;
+    for (size_t i = lane->at; i < run->n; i += run->n_lanes) {
+        const struct item *item = &run->items[i];
+        for (size_t k = 0; item->task && k < item->n && !item->entries[k].verdict; k++) {
+            if (item->entries[k].candidate) {
+                lane->compiling++;
+                evaluator_image(lane->session->evaluator, item->task, item->entries[k].candidate, on_image, lane);
+            }
+        }
+    }
+}
+
+/* Whose callbacks still have a lane. */
+static bool compiling(const struct running *run)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->n_lanes; i++) {
+        n += run->lanes[i].compiling;
+    }
+    return n > 0;
+}
+
 int kernelbench_lanes(struct running *run, struct err *err)
 {
     int r = 0;
@@ -314,8 +349,9 @@ int kernelbench_lanes(struct running *run, struct err *err)
     }
     for (size_t i = 0; i < run->n_lanes; i++) {
         advance(&run->lanes[i]);
+        begin_compiling(&run->lanes[i]);
     }
-    while (run->busy && uv_run(&run->session.loop, UV_RUN_ONCE)) {
+    while ((run->busy || compiling(run)) && uv_run(&run->session.loop, UV_RUN_ONCE)) {
     }
     for (size_t i = 0; i < run->n_lanes; i++) {
         struct lane *lane = &run->lanes[i];

@@ -27,6 +27,13 @@ static bool offline(const struct running *run)
     return !run->options.candidates && str_eq(run->options.llm, "offline");
 }
 
+/* The first shipped kernel of each problem, and nothing after it, needs no campaign: one problem is whole
+ * before the next begins. */
+static bool shipped_only(const struct running *run)
+{
+    return offline(run) && run->options.steps == 0 && run->options.tune_budget <= 0;
+}
+
 /* What a problem is; without a task where it can't be judged, or where there's nobody to propose anything. */
 static void describe(struct running *run, struct item *item)
 {
@@ -74,9 +81,11 @@ static int run_all(struct running *run, struct err *err)
         describe(run, &run->items[i]);
         if (run->options.candidates) {
             kernelbench_folder_find(run, &run->items[i], run->options.candidates);
+        } else if (shipped_only(run) && run->items[i].task) {
+            kernelbench_folder_shipped(run, &run->items[i]);
         }
     }
-    r = r < 0 || run->options.candidates ? r : kernelbench_campaign(run, err);
+    r = r < 0 || run->options.candidates || shipped_only(run) ? r : kernelbench_campaign(run, err);
     r = r < 0 ? r : kernelbench_lanes(run, err);
     return r < 0 ? r : sum_up(run, err);
 }
@@ -111,7 +120,7 @@ static int settle(struct running *run, const struct options *o, struct err *err)
     if (run->rules.verified && !o->precision) {
         run->options.precision = "tf32"; /* its baseline's */
     }
-    if (r == 0 && !o->candidates && !run->rules.strict) {
+    if (r == 0 && !o->candidates && !shipped_only(run) && !run->rules.strict) {
         r = err_set(err, ERR_INVALID, "--protocol: a campaign is judged strictly; name strict, too");
     }
     return r < 0 || !(o->mapped || offline(run)) ? r : kernelbench_maps_open(&run->maps, err);
@@ -128,7 +137,7 @@ static int find_items(struct running *run, struct err *err)
     for (size_t i = 0; i < run->n; i++) {
         run->items[i] = (struct item) { .run = run, .problem = &problems[i] };
     }
-    return run->options.candidates ? 0 : kernelbench_campaign_find(run, err);
+    return run->options.candidates || shipped_only(run) ? 0 : kernelbench_campaign_find(run, err);
 }
 
 int kernelbench_run(const struct options *o)

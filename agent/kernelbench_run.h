@@ -42,7 +42,8 @@ struct item {
     json_t *facts;               /* how the reference ran: kernelbench.h has it as "reference"; or NULL */
     json_t *times;               /* PyTorch's own, by variant; NULL: not measured */
     const char *unmeasured;      /* why not, or NULL */
-    const char *folder, *start;  /* in a campaign: the task's, and the shipped variant it begins with; or NULL */
+    const char *start;           /* the shipped variant that it begins with, or NULL */
+    const char *folder;          /* in a campaign: the task's, or NULL */
     const char *ended;           /* likewise: why there was no further attempt */
     size_t before;               /* likewise: how many of its attempts an earlier run made */
     uint64_t began_ns, ended_ns; /* likewise */
@@ -70,6 +71,8 @@ const char *kernelbench_run_torch(const struct session *session); /* PyTorch's v
 
 /* kernelbench_folder.c: DIR/levelL/ID or ID_name with kernel.cu in it, or in each of its folders. */
 void kernelbench_folder_find(struct running *run, struct item *item, const char *dir);
+/* The variant that the problem's mapping names, alone. */
+void kernelbench_folder_shipped(struct running *run, struct item *item);
 
 /* kernelbench_campaign.c: the campaign that OUT holds, if any; ERR_INVALID where it is over other problems. */
 int kernelbench_campaign_find(struct running *run, struct err *err);
