@@ -7,7 +7,8 @@
  *   {"format": 1, "level", "id", "name", "family", "hash", "gate", "device", "modelled", "torch", "precision",
  *    "mapped": bool, "bytes", "error", "unsupported" (for everyone), "without" (a kernel) or "waiting" (for a reply): text,
  *    "reference": {"method", "inputs", "off": {TENSOR: {"most", "rms"}}, "spent": {KIND: seconds}},
- *    "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n"}} or "unmeasured": text,
+ *    "baselines": {NAME: {"median_us", "lo_us", "hi_us", "n", "mean_us", "std_us", "min_us", "max_us"}} or
+ *    "unmeasured": text,
  *    "candidates": [{"name", "id", "known": bool, "verdict" or "error", "kb", "verified"}]}
  *
  * A campaign's candidates are its attempts in their order, with "direction" and "strategy"; besides there are

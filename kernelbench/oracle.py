@@ -357,8 +357,11 @@ def time_one(call_once, device, samples=50):
         torch.cuda.synchronize()
         times.append(1e3 * start.elapsed_time(stop))
     times.sort()
+    mean = sum(times) / len(times)
     return {"median_us": times[len(times) // 2], "lo_us": times[len(times) // 4],
-            "hi_us": times[3 * len(times) // 4], "n": len(times)}
+            "hi_us": times[3 * len(times) // 4], "n": len(times), "mean_us": mean,
+            "std_us": math.sqrt(sum((t - mean) ** 2 for t in times) / len(times)), "min_us": times[0],
+            "max_us": times[-1]}
 
 
 def baseline(job, device):
