@@ -29,8 +29,10 @@ double result_number(const json_t *json, const char *key)
 
 bool result_judged(const json_t *candidate, enum rule rule)
 {
-    /* A candidate that couldn't even be read has an error and nothing else: under every rule a failure. */
-    return judged_by(candidate, rule) || json_object_get(candidate, "error");
+    /* A candidate that couldn't even be read has an error and nothing else: under every rule a failure. What a
+     * protocol leaves out isn't judged by it. */
+    const json_t *by = judged_by(candidate, rule);
+    return by ? !json_is_true(json_object_get(by, "left_out")) : json_object_get(candidate, "error") != NULL;
 }
 
 bool result_correct(const json_t *candidate, enum rule rule)

@@ -67,6 +67,8 @@ static json_t *sample(void)
     json_object_set_new(json_array_get(json_object_get(fast, "candidates"), 0), "kb",
                         json_pack("{s:s,s:f,s:s,s:f}", "status", "correct", "mean_us", 90.0, "baseline", "eager",
                                   "baseline_mean_us", 270.0));
+    json_object_set_new(json_array_get(json_object_get(fast, "candidates"), 0), "verified",
+                        json_pack("{s:s,s:b}", "status", "unsupported", "left_out", 1));
     json_object_set_new(empty, "campaign", json_string("c1")); /* asked for: nothing came, so it failed */
     json_object_set_new(unfit, "unsupported", json_string("draws " HOSTILE));
     json_object_set_new(json_object_get(json_array_get(json_object_get(zeros, "candidates"), 0), "verdict"), "degenerate",
@@ -101,6 +103,9 @@ static void test_scores(void **state)
     tally_score(r, &g, &s);
     assert_int_equal(s.n, 2); /* judged by it, or nothing came */
     near(s.geomean, 3); /* its own time of eager, not the run's */
+    g.rule = RULE_VERIFIED; /* which leaves one out, and in the other nothing came */
+    tally_score(r, &g, &s);
+    assert_true(s.n == 1 && s.correct == 0);
     assert_true(tally_rule(r) == RULE_STRICT && str_eq(tally_baseline(r, RULE_KB), "eager"));
     tally_cost(r, NULL, &cost);
     assert_int_equal(cost.n, 1);
