@@ -17,9 +17,12 @@ constexpr long long PACKS = (long long)SAMPLES * PLANE;   /* of a channel */
 constexpr int SHARE = (int)((PACKS + TEAM - 1) / TEAM);   /* of a block */
 constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK;       /* of a thread */
 constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
-constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
+constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP - AHEAD ? ROUNDS - IN_REGS : KEEP - AHEAD;
 constexpr int ON_CHIP = IN_REGS + IN_SHARED;
-constexpr int UNROLL = 4;
+constexpr int SPARE = KEEP - IN_SHARED < IN_SHARED ? KEEP - IN_SHARED : IN_SHARED; /* slots for the next channel */
+constexpr int SLOTS = IN_SHARED + SPARE;
+constexpr int UNROLL = 8;
+constexpr bool EVEN = PACKS % TEAM == 0 && SHARE % BLOCK == 0; /* every thread has ROUNDS packs */
 static_assert(PACKS < 1LL << 31, "packs of a channel are ints");
 
 #if VEC == 4
@@ -79,43 +82,52 @@ template <int N> static __device__ __forceinline__ void add(moments &m, const pa
   m = merge(m, {n, mean, m2});
 }
 
+/* What stays on chip isn't wanted in L2. */
 static __device__ __forceinline__ void copy_async(pack *to, const pack *from)
 {
   const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+  word policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
   if (VEC == 4)
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "l"(policy) : "memory");
   else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(at), "l"(from) : "memory");
+    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], 4, %2;" ::"r"(at), "l"(from), "l"(policy) : "memory");
 }
 
 static __device__ __forceinline__ pack load_pack(const pack *x, int c, int first, int n, int k)
 {
-  return k * BLOCK + THREAD < n ? __ldcs(x + place(c, first, k)) : none();
+  return EVEN || k * BLOCK + THREAD < n ? __ldcs(x + place(c, first, k)) : none();
 }
 
-static __device__ __forceinline__ void start_pack(pack *keep, const pack *x, int c, int first, int n, int k)
+/* Slots are a ring: a channel's pack k is k after its first. */
+static __device__ __forceinline__ int slot_of(int base, int k)
 {
-  if ((IN_REGS + k) * BLOCK + THREAD < n)
-    copy_async(keep + k * BLOCK + THREAD, x + place(c, first, IN_REGS + k));
+  return (base + k < SLOTS ? base + k : base + k - SLOTS) * BLOCK + THREAD;
+}
+
+static __device__ __forceinline__ void start_pack(pack *slot, const pack *x, int c, int first, int n, int k)
+{
+  if (c < CHANNELS && (EVEN || (IN_REGS + k) * BLOCK + THREAD < n))
+    copy_async(slot, x + place(c, first, IN_REGS + k));
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
 /* Adds the packs in shared memory in the order of their arrival, four at a time. */
-template <int K> static __device__ __forceinline__ void add_kept(const pack *keep, int n, moments &m)
+template <int K> static __device__ __forceinline__ void add_kept(const pack *keep, int base, int n, moments &m)
 {
   if constexpr (K < IN_SHARED) {
     constexpr int N = IN_SHARED - K < 4 ? IN_SHARED - K : 4;
     pack v[N];
-    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K) : "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K + SPARE) : "memory");
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < N; k++) {
-      const bool whole = (IN_REGS + K + k) * BLOCK + THREAD < n;
-      v[k] = whole ? keep[(K + k) * BLOCK + THREAD] : none();
+      const bool whole = EVEN || (IN_REGS + K + k) * BLOCK + THREAD < n;
+      v[k] = whole ? keep[slot_of(base, K + k)] : none();
       valid += whole;
     }
     add(m, v, valid);
-    add_kept<K + N>(keep, n, m);
+    add_kept<K + N>(keep, base, n, m);
   }
 }
 
@@ -224,17 +236,20 @@ batch_norm(const pack *__restrict__ x, const float *__restrict__ weight, const f
     reg[k] = load_pack(x, c, first, n, k);
 #pragma unroll
   for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep, x, c, first, n, k);
+    start_pack(keep + slot_of(0, k), x, c, first, n, k);
+#pragma unroll
+  for (int k = 0; k < SPARE; k++)
+    start_pack(keep + slot_of(0, IN_SHARED + k), x, c + teams, first, n, k);
 
-  for (; c < CHANNELS; c += teams) {
+  for (int base = 0; c < CHANNELS; c += teams, base = slot_of(base, IN_SHARED) / BLOCK) {
     moments m = {0.0f, 0.0f, 0.0f};
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++)
-      valid += k * BLOCK + THREAD < n;
+      valid += EVEN || k * BLOCK + THREAD < n;
     reg[IN_REGS] = none();
     add(m, reg, valid);
-    add_kept<0>(keep, n, m);
+    add_kept<0>(keep, base, n, m);
     add_streamed(x, c, first, n, m);
     m = team_moments(cell, mail, c, member, m);
     const float count = (float)PACKS * VEC, a = rsqrtf(m.m2 / count + eps) * weight[c], b = bias[c];
@@ -250,17 +265,19 @@ batch_norm(const pack *__restrict__ x, const float *__restrict__ weight, const f
     store_streamed(x, y, c, first, n, m.mean, a, b);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
-      if (k * BLOCK + THREAD < n)
+      if (EVEN || k * BLOCK + THREAD < n)
         __stcs(y + place(c, first, k), apply(reg[k], m.mean, a, b));
       if (more)
         reg[k] = load_pack(x, next, first, n, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
-      if ((IN_REGS + k) * BLOCK + THREAD < n)
-        __stcs(y + place(c, first, IN_REGS + k), apply(keep[k * BLOCK + THREAD], m.mean, a, b));
-      if (more)
-        start_pack(keep, x, next, first, n, k);
+      if (EVEN || (IN_REGS + k) * BLOCK + THREAD < n)
+        __stcs(y + place(c, first, IN_REGS + k), apply(keep[slot_of(base, k)], m.mean, a, b));
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, first, n, k + SPARE);
+      else
+        start_pack(keep + slot_of(base, k), x, next + teams, first, n, k + SPARE - IN_SHARED);
     }
   }
 }

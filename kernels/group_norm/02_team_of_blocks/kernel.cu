@@ -20,7 +20,10 @@ constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
 constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
 constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
 constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int SPARE = KEEP - IN_SHARED < IN_SHARED ? KEEP - IN_SHARED : IN_SHARED; /* slots for the row after this one */
+constexpr int SLOTS = IN_SHARED + SPARE;
 constexpr int UNROLL = 4;
+constexpr bool EVEN = COLS % (4 * TEAM) == 0 && SHARE % BLOCK == 0; /* every thread has ROUNDS whole packs */
 
 constexpr int NO_EDGE = (int)0x80000000;
 static_assert(SHARE < 1 << 28, "offsets within a share are ints");
@@ -114,33 +117,39 @@ static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
-static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
+/* Slots are a ring: a row's pack k is k after its first. */
+static __device__ __forceinline__ int slot_of(int base, int k)
+{
+  return (base + k < SLOTS ? base + k : base + k - SLOTS) * BLOCK + THREAD;
+}
+
+static __device__ __forceinline__ void start_pack(float4 *slot, const float *x, const slice &s, int k, bool wanted)
 {
   const int i = (IN_REGS + k) * BLOCK + THREAD;
-  if (i < s.packs)
-    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
+  if (wanted && (EVEN || i < s.packs))
+    copy_async(slot, (const float4 *)(x + s.at) + i);
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
 /* Adds the packs in shared memory in the order of their arrival, four at a time. */
-template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, moments &m)
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, int base, const slice &s, moments &m)
 {
   if constexpr (K < IN_SHARED) {
     constexpr int N = IN_SHARED - K < 4 ? IN_SHARED - K : 4;
     float4 v[N];
-    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K) : "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K + SPARE) : "memory");
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < N; k++) {
-      const bool whole = (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
-      v[k] = whole ? keep[(K + k) * BLOCK + THREAD] : make_float4(0, 0, 0, 0);
+      const bool whole = EVEN || (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
+      v[k] = whole ? keep[slot_of(base, K + k)] : make_float4(0, 0, 0, 0);
       valid += whole;
     }
     add(m, v, valid);
-    add_kept<K + N>(keep, s, m);
+    add_kept<K + N>(keep, base, s, m);
   }
 }
 
@@ -152,7 +161,7 @@ static __device__ __forceinline__ void add_streamed(const float *x, const slice 
     int valid = 0;
 #pragma unroll
     for (int u = 0; u < UNROLL; u++) {
-      const bool whole = (k + u) * BLOCK + THREAD < s.packs;
+      const bool whole = EVEN || (k + u) * BLOCK + THREAD < s.packs;
       v[u] = whole ? in[(k + u) * BLOCK] : make_float4(0, 0, 0, 0);
       valid += whole;
     }
@@ -240,24 +249,30 @@ group_norm(const float *__restrict__ x, const float *__restrict__ weight, const 
   float4 reg[IN_REGS + 1];
   long long r = blockIdx.x / TEAM;
   slice s = slice_of(r, member);
+  if (STAGGER)
+    __nanosleep((unsigned)(r * STAGGER / teams));
 #pragma unroll
   for (int k = 0; k < IN_REGS; k++)
     reg[k] = load_pack(x, s, k);
 #pragma unroll
   for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep, x, s, k);
+    start_pack(keep + slot_of(0, k), x, s, k, true);
+  slice next = slice_of(min(r + teams, rows - 1), member);
+#pragma unroll
+  for (int k = 0; k < SPARE; k++)
+    start_pack(keep + slot_of(0, IN_SHARED + k), x, next, k, r + teams < rows);
 
-  while (r < rows) {
+  for (int base = 0; r < rows; base = slot_of(base, IN_SHARED) / BLOCK) {
     const bool has_edge = s.edge != NO_EDGE;
     const float edge = has_edge ? x[s.at + s.edge] : 0.0f;
     moments m = {has_edge ? 1.0f : 0.0f, edge, 0.0f};
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++)
-      valid += k * BLOCK + THREAD < s.packs;
+      valid += EVEN || k * BLOCK + THREAD < s.packs;
     reg[IN_REGS] = make_float4(0, 0, 0, 0);
     add(m, reg, valid);
-    add_kept<0>(keep, s, m);
+    add_kept<0>(keep, base, s, m);
     add_streamed(x, s, m);
     m = team_moments(cell, mail, r, member, m);
     const float scale = rsqrtf(m.m2 / COLS + eps);
@@ -266,26 +281,29 @@ group_norm(const float *__restrict__ x, const float *__restrict__ weight, const 
     const long long at = s.at - r * COLS;
 
     r += teams;
-    const slice next = slice_of(min(r, rows - 1), member);
-    const bool more = r < rows;
+    const bool more = r < rows, yet_more = r + teams < rows;
+    const slice after = slice_of(min(r + teams, rows - 1), member);
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (has_edge)
       y[s.at + s.edge] = apply(edge, q, at + s.edge);
     store_streamed(x, y, s, q, at);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
-      if (k * BLOCK + THREAD < s.packs)
+      if (EVEN || k * BLOCK + THREAD < s.packs)
         __stcs(out + k * BLOCK, apply(reg[k], q, at + 4 * (k * BLOCK + THREAD)));
       if (more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
-      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, apply(keep[k * BLOCK + THREAD], q, at + 4 * ((IN_REGS + k) * BLOCK + THREAD)));
-      if (more)
-        start_pack(keep, x, next, k);
+      if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, apply(keep[slot_of(base, k)], q, at + 4 * ((IN_REGS + k) * BLOCK + THREAD)));
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
     }
     s = next;
+    next = after;
   }
 }

@@ -19,7 +19,10 @@ constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
 constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
 constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
 constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int SPARE = KEEP - IN_SHARED < IN_SHARED ? KEEP - IN_SHARED : IN_SHARED; /* slots for the row after this one */
+constexpr int SLOTS = IN_SHARED + SPARE;
 constexpr int UNROLL = 4;
+constexpr bool EVEN = COLS % (4 * TEAM) == 0 && SHARE % BLOCK == 0; /* every thread has ROUNDS whole packs */
 
 constexpr int NO_EDGE = (int)0x80000000;
 static_assert(SHARE < 1 << 28, "offsets within a share are ints");
@@ -88,6 +91,32 @@ struct rule {
   float mean, scale;
 };
 
+/* What L2 should do with a line: weights come again with every row, x never. */
+static __device__ __forceinline__ word keep_it(void)
+{
+  word policy;
+  asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
+static __device__ __forceinline__ word drop_it(void)
+{
+  word policy;
+  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  return policy;
+}
+
+static __device__ __forceinline__ float4 parameter(const float4 *p)
+{
+  if (!HINT)
+    return __ldg(p);
+  float4 v;
+  asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.f32 {%0, %1, %2, %3}, [%4], %5;"
+      : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+      : "l"(p), "l"(keep_it()));
+  return v;
+}
+
 static __device__ __forceinline__ float apply(float v, const rule &q, int i)
 {
   return fmaf((v - q.mean) * q.scale, __ldg(q.weight + i), __ldg(q.bias + i));
@@ -98,47 +127,56 @@ static __device__ __forceinline__ float4 apply_pack(float4 v, const rule &q, int
 {
   if (COLS % 4)
     return make_float4(apply(v.x, q, 4 * i), apply(v.y, q, 4 * i + 1), apply(v.z, q, 4 * i + 2), apply(v.w, q, 4 * i + 3));
-  const float4 w = __ldg((const float4 *)q.weight + i), b = __ldg((const float4 *)q.bias + i);
+  const float4 w = parameter((const float4 *)q.weight + i), b = parameter((const float4 *)q.bias + i);
   return make_float4(fmaf((v.x - q.mean) * q.scale, w.x, b.x), fmaf((v.y - q.mean) * q.scale, w.y, b.y),
                      fmaf((v.z - q.mean) * q.scale, w.z, b.z), fmaf((v.w - q.mean) * q.scale, w.w, b.w));
 }
 
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+  if (HINT)
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "l"(drop_it()) : "memory");
+  else
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
 }
 
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
-static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
+/* Slots are a ring: a row's pack k is k after its first. */
+static __device__ __forceinline__ int slot_of(int base, int k)
+{
+  return (base + k < SLOTS ? base + k : base + k - SLOTS) * BLOCK + THREAD;
+}
+
+static __device__ __forceinline__ void start_pack(float4 *slot, const float *x, const slice &s, int k, bool wanted)
 {
   const int i = (IN_REGS + k) * BLOCK + THREAD;
-  if (i < s.packs)
-    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
+  if (wanted && (EVEN || i < s.packs))
+    copy_async(slot, (const float4 *)(x + s.at) + i);
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
 /* Adds the packs in shared memory in the order of their arrival, four at a time. */
-template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, moments &m)
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, int base, const slice &s, moments &m)
 {
   if constexpr (K < IN_SHARED) {
     constexpr int N = IN_SHARED - K < 4 ? IN_SHARED - K : 4;
     float4 v[N];
-    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K) : "memory");
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K + SPARE) : "memory");
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < N; k++) {
-      const bool whole = (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
-      v[k] = whole ? keep[(K + k) * BLOCK + THREAD] : make_float4(0, 0, 0, 0);
+      const bool whole = EVEN || (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
+      v[k] = whole ? keep[slot_of(base, K + k)] : make_float4(0, 0, 0, 0);
       valid += whole;
     }
     add(m, v, valid);
-    add_kept<K + N>(keep, s, m);
+    add_kept<K + N>(keep, base, s, m);
   }
 }
 
@@ -150,7 +188,7 @@ static __device__ __forceinline__ void add_streamed(const float *x, const slice 
     int valid = 0;
 #pragma unroll
     for (int u = 0; u < UNROLL; u++) {
-      const bool whole = (k + u) * BLOCK + THREAD < s.packs;
+      const bool whole = EVEN || (k + u) * BLOCK + THREAD < s.packs;
       v[u] = whole ? in[(k + u) * BLOCK] : make_float4(0, 0, 0, 0);
       valid += whole;
     }
@@ -238,24 +276,30 @@ layernorm(const float *__restrict__ x, const float *__restrict__ weight, const f
   float4 reg[IN_REGS + 1];
   long long r = blockIdx.x / TEAM;
   slice s = slice_of(r, member);
+  if (STAGGER)
+    __nanosleep((unsigned)(r * STAGGER / teams));
 #pragma unroll
   for (int k = 0; k < IN_REGS; k++)
     reg[k] = load_pack(x, s, k);
 #pragma unroll
   for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep, x, s, k);
+    start_pack(keep + slot_of(0, k), x, s, k, true);
+  slice next = slice_of(min(r + teams, rows - 1), member);
+#pragma unroll
+  for (int k = 0; k < SPARE; k++)
+    start_pack(keep + slot_of(0, IN_SHARED + k), x, next, k, r + teams < rows);
 
-  while (r < rows) {
+  for (int base = 0; r < rows; base = slot_of(base, IN_SHARED) / BLOCK) {
     const bool has_edge = s.edge != NO_EDGE;
     const float edge = has_edge ? x[s.at + s.edge] : 0.0f;
     moments m = {has_edge ? 1.0f : 0.0f, edge, 0.0f};
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++)
-      valid += k * BLOCK + THREAD < s.packs;
+      valid += EVEN || k * BLOCK + THREAD < s.packs;
     reg[IN_REGS] = make_float4(0, 0, 0, 0);
     add(m, reg, valid);
-    add_kept<0>(keep, s, m);
+    add_kept<0>(keep, base, s, m);
     add_streamed(x, s, m);
     m = team_moments(cell, mail, r, member, m);
     const float scale = rsqrtf(m.m2 / COLS + eps);
@@ -263,26 +307,29 @@ layernorm(const float *__restrict__ x, const float *__restrict__ weight, const f
     const rule q = {weight + at, bias + at, m.mean, scale};
 
     r += teams;
-    const slice next = slice_of(min(r, rows - 1), member);
-    const bool more = r < rows;
+    const bool more = r < rows, yet_more = r + teams < rows;
+    const slice after = slice_of(min(r + teams, rows - 1), member);
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (has_edge)
       y[s.at + s.edge] = apply(edge, q, s.edge);
     store_streamed(x, y, s, q);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
-      if (k * BLOCK + THREAD < s.packs)
+      if (EVEN || k * BLOCK + THREAD < s.packs)
         __stcs(out + k * BLOCK, apply_pack(reg[k], q, k * BLOCK + THREAD));
       if (more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
-      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, apply_pack(keep[k * BLOCK + THREAD], q, (IN_REGS + k) * BLOCK + THREAD));
-      if (more)
-        start_pack(keep, x, next, k);
+      if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, apply_pack(keep[slot_of(base, k)], q, (IN_REGS + k) * BLOCK + THREAD));
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
     }
     s = next;
+    next = after;
   }
 }

@@ -21,7 +21,10 @@ constexpr int ROUNDS = (SHARE + BLOCK - 1) / BLOCK; /* of a thread */
 constexpr int IN_REGS = ROUNDS < REGS ? ROUNDS : REGS;
 constexpr int IN_SHARED = ROUNDS - IN_REGS < KEEP ? ROUNDS - IN_REGS : KEEP;
 constexpr int ON_CHIP = IN_REGS + IN_SHARED;
+constexpr int SPARE = KEEP - IN_SHARED < IN_SHARED ? KEEP - IN_SHARED : IN_SHARED; /* slots for the row after this one */
+constexpr int SLOTS = IN_SHARED + SPARE;
 constexpr int UNROLL = 4;
+constexpr bool EVEN = COLS % (4 * TEAM) == 0 && SHARE % BLOCK == 0; /* every thread has ROUNDS whole packs */
 
 constexpr int NO_EDGE = (int)0x80000000;
 static_assert(SHARE < 1 << 28, "offsets within a share are ints");
@@ -89,25 +92,31 @@ static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : padding();
+  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : padding();
 }
 
-static __device__ __forceinline__ void start_pack(float4 *keep, const float *x, const slice &s, int k)
+/* Slots are a ring: a row's pack k is k after its first. */
+static __device__ __forceinline__ int slot_of(int base, int k)
+{
+  return (base + k < SLOTS ? base + k : base + k - SLOTS) * BLOCK + THREAD;
+}
+
+static __device__ __forceinline__ void start_pack(float4 *slot, const float *x, const slice &s, int k, bool wanted)
 {
   const int i = (IN_REGS + k) * BLOCK + THREAD;
-  if (i < s.packs)
-    copy_async(keep + k * BLOCK + THREAD, (const float4 *)(x + s.at) + i);
+  if (wanted && (EVEN || i < s.packs))
+    copy_async(slot, (const float4 *)(x + s.at) + i);
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
 /* Adds the packs in shared memory in the order of their arrival. */
-template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const slice &s, tally &t)
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, int base, const slice &s, tally &t)
 {
   if constexpr (K < IN_SHARED) {
-    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - 1 - K) : "memory");
-    if ((IN_REGS + K) * BLOCK + THREAD < s.packs)
-      add(t, keep[K * BLOCK + THREAD]);
-    add_kept<K + 1>(keep, s, t);
+    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - 1 - K + SPARE) : "memory");
+    if (EVEN || (IN_REGS + K) * BLOCK + THREAD < s.packs)
+      add(t, keep[slot_of(base, K)]);
+    add_kept<K + 1>(keep, base, s, t);
   }
 }
 
@@ -211,46 +220,55 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) row_softmax(const float *
   float4 reg[IN_REGS + 1];
   long long r = blockIdx.x / TEAM;
   slice s = slice_of(r, member);
+  if (STAGGER)
+    __nanosleep((unsigned)(r * STAGGER / teams));
 #pragma unroll
   for (int k = 0; k < IN_REGS; k++)
     reg[k] = load_pack(x, s, k);
 #pragma unroll
   for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep, x, s, k);
+    start_pack(keep + slot_of(0, k), x, s, k, true);
+  slice next = slice_of(min(r + teams, rows - 1), member);
+#pragma unroll
+  for (int k = 0; k < SPARE; k++)
+    start_pack(keep + slot_of(0, IN_SHARED + k), x, next, k, r + teams < rows);
 
-  while (r < rows) {
+  for (int base = 0; r < rows; base = slot_of(base, IN_SHARED) / BLOCK) {
     const float edge = s.edge != NO_EDGE ? x[s.at + s.edge] : PADDING;
     tally t = {fmaxf(edge, FLOOR), 0.0f};
     t.sum = exp_of(edge - t.peak);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++)
       add(t, reg[k]);
-    add_kept<0>(keep, s, t);
+    add_kept<0>(keep, base, s, t);
     add_streamed(x, s, t);
     t = team_tally(cell, mail + r * TEAM, member, t);
     const float norm = OP == 1 ? 1.0f / t.sum : logf(t.sum);
 
     r += teams;
-    const slice next = slice_of(min(r, rows - 1), member);
-    const bool more = r < rows;
+    const bool more = r < rows, yet_more = r + teams < rows;
+    const slice after = slice_of(min(r + teams, rows - 1), member);
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (s.edge != NO_EDGE)
       y[s.at + s.edge] = result(edge, t.peak, norm);
     store_streamed(x, y, s, t.peak, norm);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
-      if (k * BLOCK + THREAD < s.packs)
+      if (EVEN || k * BLOCK + THREAD < s.packs)
         __stcs(out + k * BLOCK, result(reg[k], t.peak, norm));
       if (more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
-      if ((IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, result(keep[k * BLOCK + THREAD], t.peak, norm));
-      if (more)
-        start_pack(keep, x, next, k);
+      if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
+        __stcs(out + (IN_REGS + k) * BLOCK, result(keep[slot_of(base, k)], t.peak, norm));
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
     }
     s = next;
+    next = after;
   }
 }
