@@ -104,27 +104,41 @@ static __device__ __forceinline__ float4 times(float4 v, float s)
     return make_float4(v.x * s, v.y * s, v.z * s, v.w * s);
 }
 
-/* A warp a row: its largest element, then what it rounds to and what that leaves out. */
+/* A warp a row: its largest element, then what it rounds to and what that leaves out. A row of up to
+ * 1024 stays in registers, of a longer one the second reading finds it in the caches. */
 template <int TILE>
 static __device__ __forceinline__ void pack_row(const float *x, half *tiles, unsigned *marks, int r,
                                                 int rows, int dim)
 {
+    constexpr bool held = ROW_QUADS <= 8;
+    constexpr int at_once = held ? ROW_QUADS : 4, first_turns = held ? ROW_QUADS : 8;
     int lane = threadIdx.x % 32, wide = (dim + BK - 1) / BK;
+    float4 kept[held ? ROW_QUADS : 1];
     unsigned mark = 0;
 
     x += (i64)r * dim;
-#pragma unroll 8
-    for (int i = lane * 4; i < dim; i += 128)
-        mark = largest(load4<DIM_VEC>(x + i, r < rows ? dim - i : 0), mark);
+#pragma unroll(first_turns)
+    for (int q = 0; q < ROW_QUADS; q++) {
+        int i = lane * 4 + q * 128;
+        kept[held ? q : 0] = load4<DIM_VEC>(x + i, r < rows ? dim - i : 0);
+        if (!held)
+            mark = largest(kept[0], mark);
+    }
+#pragma unroll
+    for (int q = 0; q < ROW_QUADS && held; q++)
+        mark = largest(kept[q], mark);
 #pragma unroll
     for (int d = 16; d; d /= 2)
         mark = max(mark, __shfl_xor_sync(FULL_MASK, mark, d));
     if (lane == 0)
         marks[r] = mark;
     float s = scale_of(mark);
-#pragma unroll 4
-    for (int i = lane * 4; i < wide * BK; i += 128) {
-        float4 v = times(load4<DIM_VEC>(x + i, r < rows ? dim - i : 0), s);
+#pragma unroll(at_once)
+    for (int q = 0; q < ROW_QUADS; q++) {
+        int i = lane * 4 + q * 128;
+        if (i >= wide * BK)
+            continue;
+        float4 v = times(held ? kept[held ? q : 0] : load4<DIM_VEC>(x + i, r < rows ? dim - i : 0), s);
         put4<TILE>(tiles, WIDTHS * wide, r, i, v);
         if (PARTS == 3)
             put4<TILE>(tiles, 2 * wide, r, i + wide * BK,
