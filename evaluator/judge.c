@@ -206,6 +206,11 @@ static void send_job(struct judgement *j)
     j->job = pool_submit(j->ev->device_pool, buf_take(&job), j->blob.at, j->blob.len,
                          judge_deadline(j), on_judged, j);
     pool_on_ask(j->job, on_question);
+    if (j->request.task->oracle) { /* which makes weights and memory for a problem once */
+        uint64_t group;
+        memcpy(&group, j->request.task->id.bytes, sizeof(group));
+        pool_group(j->job, group | 1);
+    }
 }
 
 static void on_judged(void *ud, const struct pool_result *result)

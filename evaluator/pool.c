@@ -285,6 +285,27 @@ static void start_more(struct pool *pool)
     }
 }
 
+/* The first that waits, or the first of the group that the worker is at. */
+static struct pool_ticket *take(struct pool *pool, struct pool_worker *w)
+{
+    struct pool_ticket **at = &pool->head, *before = NULL, *t;
+    while (w->group && w->in_row < POOL_GROUP_MOST && *at && (*at)->group != w->group) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    if (!*at) {
+        at = &pool->head;
+        before = NULL;
+    }
+    t = *at;
+    *at = t->next;
+    pool->tail = pool->tail == t ? before : pool->tail;
+    t->next = NULL;
+    w->in_row = t->group == w->group ? w->in_row + 1 : 1;
+    w->group = t->group;
+    return t;
+}
+
 void pool_pump(struct pool *pool)
 {
     if (pool->closing) {
@@ -302,11 +323,7 @@ void pool_pump(struct pool *pool)
         if (!w->ready && pool->setup) {
             worker_send(w, setup_ticket(pool));
         } else if (pool->head) {
-            struct pool_ticket *t = pool->head;
-            pool->head = t->next;
-            pool->tail = pool->head ? pool->tail : NULL;
-            t->next = NULL;
-            worker_send(w, t);
+            worker_send(w, take(pool, w));
         }
     }
     start_more(pool);
@@ -394,6 +411,11 @@ struct pool_ticket *pool_submit(struct pool *pool, char *json, const void *blob,
     /* Not from inside the submit: the caller doesn't have the ticket yet. */
     uv_timer_start(&pool->kick, on_kick, 0, 0);
     return t;
+}
+
+void pool_group(struct pool_ticket *t, uint64_t group)
+{
+    t->group = group;
 }
 
 void pool_on_ask(struct pool_ticket *t, pool_ask_cb ask)

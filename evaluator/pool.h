@@ -65,6 +65,10 @@ typedef void (*pool_ask_cb)(void *ud, const json_t *question);
 void pool_on_ask(struct pool_ticket *ticket, pool_ask_cb ask);
 void pool_answer(struct pool_ticket *ticket, char *json);
 
+/* Jobs of one group (0: none) come one after the other where they can, a few dozen at most while others
+ * wait: what a worker keeps for one of them serves the next. Before the next turn of the loop. */
+void pool_group(struct pool_ticket *ticket, uint64_t group);
+
 /* The callback comes with ERR_CANCELED, now; a worker that has the job is killed. */
 void pool_cancel(struct pool_ticket *ticket);
 

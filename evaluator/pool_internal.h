@@ -9,6 +9,7 @@
 
 enum {
     POOL_LOG_MAX = 16 << 10, /* last bytes of a worker's stderr that are kept */
+    POOL_GROUP_MOST = 32,    /* jobs of a group in a row while others wait */
     POOL_TERM_MS = 200,      /* from SIGTERM to SIGKILL */
     POOL_START_TRIES = 4,
     POOL_REQUEUES = 2, /* of a job that was sent to a worker just about to end */
@@ -29,7 +30,7 @@ struct pool_ticket {
     struct pool_worker *worker; /* NULL while queued */
     uint64_t id;
     struct pool_payload *payload;
-    uint64_t deadline_ms, sent_ns;
+    uint64_t deadline_ms, sent_ns, group;
     bool is_setup, begun; /* begun: the worker has said something about it */
     int requeued;
     pool_done_cb done;
@@ -65,6 +66,8 @@ struct pool_worker {
     size_t log_len;
     char phase[64];
     unsigned failures; /* in a row, for the back-off */
+    uint64_t group;    /* of its last job, and how many jobs of it there were in a row */
+    unsigned in_row;
 };
 
 struct pool {

@@ -12,7 +12,7 @@ warpsmith starts this program once and talks to it in frames (base/frame.h) on d
   open      shared memory for one judgement; its descriptor goes to the device worker over 4
   make      weights and inputs into the shared memory, by seed and distribution
   run       the reference on what lies there, in double where PyTorch can; outputs into the memory
-  close     gives the memory back, unless it is little
+  close     gives back what was only lent for speed; the rest stays until another problem is opened
   baseline  how long PyTorch itself takes: eager with TF32 off and on, torch.compile
 
 Every failure is an answer with "error"; a crash ends the problem's judgement, never the campaign.
@@ -443,13 +443,15 @@ class Server:
             return self.facts.pop(job["problem"], {})
         if kind == "open":
             return self.open(job)
+        if kind == "baseline":  # needs the room
+            self.close()
         if kind == "baseline" and "rule" in job:
             return oracle_protocol.baseline(job, self.device)
         if kind == "baseline":
             return baseline(job, self.device)
-        if kind == "close":  # a small one is kept: the next candidate is often for the same problem
+        if kind == "close":  # it is kept: the next candidate is often for the same problem; who needs the room closes
             if self.judgement and self.judgement.arena.size > SMALL:
-                self.close()
+                clean(self.device)
             return {}
         if kind in ("make", "run") and not self.judgement:
             raise Trouble("nothing is open: the oracle was restarted meanwhile")

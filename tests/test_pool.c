@@ -93,6 +93,49 @@ static void test_echo(void **state)
     close_pool(&loop, pool);
 }
 
+struct order {
+    int n, *count;
+    char name, *names;
+};
+
+static void on_ordered(void *ud, const struct pool_result *r)
+{
+    struct order *o = ud;
+    assert_int_equal(r->code, 0);
+    o->names[(*o->count)++] = o->name;
+}
+
+/* Groups stay together; who has none, and who waited for long enough, comes in between. */
+static void test_groups(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct pool *pool = open_pool(&loop, "echo", 1, 10000);
+    static const char queue[] = "abacba";
+    char names[64] = "";
+    int count = 0;
+    struct order orders[60];
+    for (size_t i = 0; i < 6; i++) {
+        orders[i] = (struct order) { .count = &count, .names = names, .name = queue[i] };
+        struct pool_ticket *t = pool_submit(pool, xstrdup("{}"), "", 0, 10000, on_ordered, &orders[i]);
+        pool_group(t, queue[i] == 'c' ? 0 : (uint64_t)queue[i]);
+    }
+    run_until(&loop, &count, 6);
+    assert_string_equal(names, "aaabbc");
+    memset(names, 0, sizeof(names));
+    count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        orders[i] = (struct order) { .count = &count, .names = names, .name = i == 1 ? 'b' : 'a' };
+        struct pool_ticket *t = pool_submit(pool, xstrdup("{}"), "", 0, 10000, on_ordered, &orders[i]);
+        pool_group(t, (uint64_t)orders[i].name);
+    }
+    run_until(&loop, &count, (int)ARRAY_LEN(orders));
+    const char *b = strchr(names, 'b');
+    assert_non_null(b);
+    assert_true(b - names > 2 && b - names < (long)ARRAY_LEN(orders) - 1);
+    close_pool(&loop, pool);
+}
+
 static void test_what_workers_may_see(void **state)
 {
     (void)state;
@@ -306,6 +349,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_what_workers_may_see),
         cmocka_unit_test(test_keys_stay_here),
         cmocka_unit_test(test_deadline),
