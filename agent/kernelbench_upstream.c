@@ -198,16 +198,17 @@ static json_t *baseline_json(const struct result *of, const char *baseline, cons
         }
     }
     const json_t *times = json_object_get(json_object_get(of->doc, "baselines"), baseline);
-    if (number(times, "mean_us") > 0) {
-        return stats_json(number(times, "mean_us"), number(times, "std_us"), number(times, "min_us"),
-                          number(times, "max_us"), (json_int_t)number(times, "n"), hardware);
+    bool has_mean = number(times, "mean_us") > 0;
+    if (number(times, "median_us") <= 0) {
+        return NULL;
     }
-    if (number(times, "median_us") > 0) {
-        json_t *json = stats_json(number(times, "median_us"), 0, 0, 0, (json_int_t)number(times, "n"), hardware);
-        json_object_set_new(json, "note", json_string("mean is a median here"));
-        return json;
-    }
-    return NULL;
+    json_t *json = stats_json(number(times, has_mean ? "mean_us" : "median_us"), number(times, "std_us"),
+                              number(times, "min_us"), number(times, "max_us"), (json_int_t)number(times, "n"), hardware);
+    auto_free char *note = xprintf("%s%s", has_mean ? "" : "mean is a median here; ",
+                                   str_eq(baseline, "eager") ? "TF32 is off for convolutions, too, unlike PyTorch's default"
+                                                             : "TF32 is on");
+    json_object_set_new(json, "note", json_string(note));
+    return json;
 }
 
 static int write_baseline(const struct results *r, const char *folder, size_t which, struct err *err)
