@@ -116,18 +116,18 @@ static __device__ __forceinline__ void range_of(i64 row, i64 col, i64 k, i64 *fi
     *end = (min(k, PART == 1 ? col + BN : PART == 2 ? row + BM : k) + BK - 1) / BK;
 }
 
-/* What a block computes: an output tile over the tiles of k from `first` to `end`, and where it goes. */
+/* What a block computes at a time: an output tile over the tiles of k from `first` to `end`, and where it goes. */
 struct place {
     i64 row, col, first, end;
     const float *a, *b;
     float *to;
 };
 
-static __device__ __forceinline__ struct place place_of(const float *a, const float *b, float *c,
+static __device__ __forceinline__ struct place place_of(i64 t, const float *a, const float *b, float *c,
                                                         float *part, int batch, i64 m, i64 n, i64 k)
 {
     i64 tiles_m = (m + BM - 1) / BM, tiles_n = (n + BN - 1) / BN, tiles = tiles_m * tiles_n;
-    i64 in = blockIdx.x % (tiles * batch), split = blockIdx.x / (tiles * batch), one = in / tiles;
+    i64 in = t % (tiles * batch), split = t / (tiles * batch), one = in / tiles;
     i64 band = in % tiles / (GROUP * tiles_n), rest = in % tiles % (GROUP * tiles_n);
     i64 height = min((i64)GROUP, tiles_m - band * GROUP);
     struct place at = {(band * GROUP + rest % height) * BM, rest / height * BN, 0, 0, a + one * m * k,
@@ -206,25 +206,55 @@ static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
     return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
 }
 
-/* Four warps. A stage is handed over LAG stages after its copies were started. */
-static __device__ __forceinline__ void feed(const struct place &at, unsigned full, i64 m, i64 n, i64 k)
+/* What the kernel was given. */
+struct product {
+    const float *a, *b;
+    float *c, *part;
+    int batch;
+    i64 m, n, k;
+};
+
+static __device__ __forceinline__ i64 places_of(const struct product &p)
+{
+    return ((p.m + BM - 1) / BM) * ((p.n + BN - 1) / BN) * p.batch * SPLITS;
+}
+
+static __device__ __forceinline__ struct place place_of(i64 t, const struct product &p)
+{
+    return place_of(t, p.a, p.b, p.c, p.part, p.batch, p.m, p.n, p.k);
+}
+
+/* Stage x of those that a block fills is there for the warps that multiply. */
+static __device__ __forceinline__ void hand_over(unsigned full, int x)
+{
+    asm volatile("fence.proxy.async;" ::: "memory");
+    barrier_arrive(full + x % STAGES * 8);
+}
+
+/* Four warps. A stage is handed over LAG stages after its copies were started, the pipeline runs
+ * through from tile to tile. */
+static __device__ __forceinline__ void feed(const struct product &p, unsigned full)
 {
     const int lag = STAGES - 2;
-    int steps = at.end - at.first;
+    int x = 0;
 
 #pragma unroll 1
-    for (int i = 0; i < steps + lag; i++) {
-        if (i < steps) {
-            barrier_wait(full + (STAGES + i % STAGES) * 8, i / STAGES % 2 ^ 1);
-            copy_stage(at, at.first + i, shared + i % STAGES * STAGE_WORDS, m, n, k);
-        }
-        asm volatile("cp.async.commit_group;" ::: "memory");
-        if (i >= lag) {
-            asm volatile("cp.async.wait_group %0;" ::"n"(lag) : "memory");
-            asm volatile("fence.proxy.async;" ::: "memory");
-            barrier_arrive(full + (i - lag) % STAGES * 8);
+    for (i64 t = blockIdx.x; t < places_of(p); t += gridDim.x) {
+        struct place at = place_of(t, p);
+#pragma unroll 1
+        for (i64 i = at.first; i < at.end; i++, x++) {
+            barrier_wait(full + (STAGES + x % STAGES) * 8, x / STAGES % 2 ^ 1);
+            copy_stage(at, i, shared + x % STAGES * STAGE_WORDS, p.m, p.n, p.k);
+            asm volatile("cp.async.commit_group;" ::: "memory");
+            if (x >= lag) {
+                asm volatile("cp.async.wait_group %0;" ::"n"(lag) : "memory");
+                hand_over(full, x - lag);
+            }
         }
     }
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    for (int rest = max(x - lag, 0); rest < x; rest++)
+        hand_over(full, rest);
 }
 
 /* Stage i. A warpgroup reads its part of B while the other one multiplies. */
@@ -251,34 +281,38 @@ static __device__ __forceinline__ void multiply_wide(float (&d)[128], unsigned f
 }
 
 /* Two warpgroups, 64 columns each. */
-static __device__ __forceinline__ void consume(const struct place &at, unsigned full, i64 m, i64 n)
+static __device__ __forceinline__ void consume(const struct product &p, unsigned full)
 {
-    int steps = at.end - at.first, lane = threadIdx.x % 32;
-    i64 col = at.col + threadIdx.x / 32 * 16 + lane / 4, row = at.row + lane % 4 * 2;
+    int lane = threadIdx.x % 32, x = 0;
     float d[128];
 
-#pragma unroll
-    for (int i = 0; i < 128; i++)
-        d[i] = 0.0f;
-    keep(d);
 #pragma unroll 1
-    for (int i = 0; i < steps; i++)
-        multiply_wide(d, full, i);
-    float *to = at.to + row * n + col;
-    int rows = min(m - row, (i64)BM), cols = n - col > 8 ? 2 : n - col > 0;
+    for (i64 t = blockIdx.x; t < places_of(p); t += gridDim.x) {
+        struct place at = place_of(t, p);
+        int steps = at.end - at.first;
+        i64 col = at.col + threadIdx.x / 32 * 16 + lane / 4, row = at.row + lane % 4 * 2;
+        float *to = at.to + row * p.n + col;
+        int rows = min(p.m - row, (i64)BM), cols = p.n - col > 8 ? 2 : p.n - col > 0;
 #pragma unroll
-    for (int j = 0; j < 32; j++, to += 8 * n)
+        for (int i = 0; i < 128; i++)
+            d[i] = 0.0f;
+#pragma unroll 1
+        for (int i = 0; i < steps; i++, x++)
+            multiply_wide(d, full, x);
 #pragma unroll
-        for (int e = 0; e < 4; e++)
-            if (j * 8 + e % 2 < rows && e / 2 < cols)
-                to[e % 2 * n + e / 2 * 8] = d[j * 4 + e];
+        for (int j = 0; j < 32; j++, to += 8 * p.n)
+#pragma unroll
+            for (int e = 0; e < 4; e++)
+                if (j * 8 + e % 2 < rows && e / 2 < cols)
+                    to[e % 2 * p.n + e / 2 * 8] = d[j * 4 + e];
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(384, 1)
     multiply(const float *__restrict__ a, const float *__restrict__ b, float *c, float *part, int batch,
              i64 m, i64 n, i64 k)
 {
-    struct place at = place_of(a, b, c, part, batch, m, n, k);
+    struct product p = {a, b, c, part, batch, m, n, k};
     unsigned full = (unsigned)__cvta_generic_to_shared(shared) + STAGES * STAGE_WORDS * 4;
 
     if (threadIdx.x == 0) {
@@ -292,10 +326,10 @@ extern "C" __global__ void __launch_bounds__(384, 1)
     __syncthreads();
     if (threadIdx.x >= 256) {
         asm volatile("setmaxnreg.dec.sync.aligned.u32 80;");
-        feed(at, full, m, n, k);
+        feed(p, full);
     } else {
         asm volatile("setmaxnreg.inc.sync.aligned.u32 208;");
-        consume(at, full, m, n);
+        consume(p, full);
     }
 }
 
@@ -350,7 +384,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     multiply(const float *__restrict__ a, const float *__restrict__ b, float *c, float *part, int batch,
              i64 m, i64 n, i64 k)
 {
-    struct place at = place_of(a, b, c, part, batch, m, n, k);
+    struct place at = place_of(blockIdx.x, a, b, c, part, batch, m, n, k);
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, wm = warp / WARPS_N * 64, wn = warp % WARPS_N * 64;
     float sum[4][8][4] = {};
 
