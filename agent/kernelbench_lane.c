@@ -23,7 +23,7 @@ enum stage { STAGE_NEXT, STAGE_TIMES, STAGE_JUDGE, STAGE_PROTOCOLS, STAGE_FACTS,
 struct lane {
     struct running *run;
     struct session *session; /* the device's */
-    size_t at;               /* the item in hand */
+    struct item *item;       /* in hand */
     enum stage stage;
     size_t waiting, compiling;
     bool advancing;
@@ -33,11 +33,6 @@ struct lane {
 };
 
 static void advance(struct lane *lane);
-
-static struct item *item_of(const struct lane *lane)
-{
-    return &lane->run->items[lane->at];
-}
 
 static void put(struct lane *lane, enum store_db db, const char *key, const json_t *json)
 {
@@ -72,7 +67,7 @@ static void arrived(struct lane *lane)
 static void on_times(void *ud, int code, const json_t *answer, const char *error)
 {
     struct lane *lane = ud;
-    struct item *item = item_of(lane);
+    struct item *item = lane->item;
     json_t *times = json_object_get(answer, "baselines");
     const char *why = json_string_value(json_object_get(answer, "error"));
     if (code == 0 && times) {
@@ -94,7 +89,7 @@ static const char *wanted_times(const struct lane *lane)
 static json_t *times_question(void *ud)
 {
     struct lane *lane = ud;
-    const struct problem *p = item_of(lane)->problem;
+    const struct problem *p = lane->item->problem;
     json_t *variants = json_array();
     auto_free char *copy = xstrdup(wanted_times(lane));
     char hex[ID_HEX], *save = NULL;
@@ -109,7 +104,7 @@ static json_t *times_question(void *ud)
 static void begin_times(struct lane *lane)
 {
     const struct device_info *d = session_device(lane->session);
-    struct item *item = item_of(lane);
+    struct item *item = lane->item;
     bool nothing = !item->task || !item->n || (lane->run->campaign && !kernelbench_item_best(item));
     if (d->modelled || nothing || str_eq(wanted_times(lane), "none")) {
         return;
@@ -126,16 +121,10 @@ static void begin_times(struct lane *lane)
     }
 }
 
-static struct lane *lane_of(const struct item *item)
-{
-    const struct running *run = item->run;
-    return &run->lanes[(size_t)(item - run->items) % run->n_lanes];
-}
-
 static void on_judged(void *ud, int code, const struct verdict *v, const char *error)
 {
     struct entry *e = ud;
-    struct lane *lane = lane_of(e->item);
+    struct lane *lane = e->item->lane;
     if (code < 0) {
         e->error = xstrdup(error ? error : err_name(code));
     } else {
@@ -151,7 +140,7 @@ static void on_judged(void *ud, int code, const struct verdict *v, const char *e
 static void begin_judging(struct lane *lane)
 {
     const struct running *run = lane->run;
-    struct item *item = item_of(lane);
+    struct item *item = lane->item;
     for (size_t i = 0; run->rules.strict && item->task && i < item->n; i++) {
         struct entry *e = &item->entries[i];
         if (!e->candidate || e->verdict || e->error) {
@@ -174,7 +163,7 @@ static void on_protocols(void *ud, const json_t *results)
 {
     struct entry *e = ud;
     e->protocols = json_deep_copy(results);
-    arrived(lane_of(e->item));
+    arrived(e->item->lane);
 }
 
 /* Other rules say something of whatever ran at all: they may take what the strict one doesn't. Of a
@@ -193,7 +182,7 @@ static bool wants_protocols(const struct running *run, const struct item *item, 
 static void begin_protocols(struct lane *lane)
 {
     const struct running *run = lane->run;
-    struct item *item = item_of(lane);
+    struct item *item = lane->item;
     for (size_t i = 0; item->task && i < item->n; i++) {
         struct entry *e = &item->entries[i];
         if (!wants_protocols(run, item, e)) {
@@ -214,8 +203,8 @@ static void on_facts(void *ud, int code, const json_t *answer, const char *error
     struct lane *lane = ud;
     (void)error;
     if (code == 0 && json_object_get(answer, "method")) {
-        item_of(lane)->facts = json_deep_copy(answer);
-        json_object_del(item_of(lane)->facts, "ok");
+        lane->item->facts = json_deep_copy(answer);
+        json_object_del(lane->item->facts, "ok");
     }
     arrived(lane);
 }
@@ -223,7 +212,7 @@ static void on_facts(void *ud, int code, const json_t *answer, const char *error
 /* By how much PyTorch's f32 misses double, and what took its time; the oracle forgets it then. */
 static void begin_facts(struct lane *lane)
 {
-    const struct item *item = item_of(lane);
+    const struct item *item = lane->item;
     if (!item->task || !item->n) {
         return;
     }
@@ -250,7 +239,7 @@ static void count(struct running *run, const struct item *item)
 /* What it came to is in a file; nothing of it stays in memory. */
 static int keep(struct lane *lane)
 {
-    struct item *item = item_of(lane);
+    struct item *item = lane->item;
     int r = kernelbench_item_keep(item, &lane->err);
     count(lane->run, item);
     if (!kernelbench_run_quiet(lane->run)) {
@@ -279,11 +268,21 @@ static void begin(struct lane *lane, enum stage stage)
         lane->code = keep(lane);
         break;
     case STAGE_NEXT:
-        lane->at += lane->run->n_lanes;
         break;
     case STAGE_DONE:
         break;
     }
+}
+
+static bool take_item(struct lane *lane)
+{
+    struct running *run = lane->run;
+    if (lane->code < 0 || run->next == run->n) {
+        return false;
+    }
+    lane->item = &run->items[run->next++];
+    lane->item->lane = lane;
+    return true;
 }
 
 static void advance(struct lane *lane)
@@ -293,12 +292,12 @@ static void advance(struct lane *lane)
     }
     lane->advancing = true;
     while (!lane->waiting && lane->stage != STAGE_DONE) {
-        if (lane->code < 0 || lane->at >= lane->run->n) {
+        lane->stage = lane->stage == STAGE_KEEP ? STAGE_NEXT : lane->stage + 1;
+        if (lane->stage == STAGE_TIMES && !take_item(lane)) {
             lane->stage = STAGE_DONE;
             lane->run->busy--;
             break;
         }
-        lane->stage = lane->stage == STAGE_KEEP ? STAGE_NEXT : lane->stage + 1;
         begin(lane, lane->stage);
     }
     lane->advancing = false;
@@ -314,11 +313,11 @@ static void on_image(void *ud, int code, const void *bytes, size_t len, const ch
     lane->compiling--;
 }
 
-/* What comes later is compiled while the first ones run. */
+/* What comes later is compiled while the first ones run; whoever takes it finds it in the folder of images. */
 static void begin_compiling(struct lane *lane)
 {
     const struct running *run = lane->run;
-    for (size_t i = lane->at; i < run->n; i += run->n_lanes) {
+    for (size_t i = (size_t)(lane - run->lanes); i < run->n; i += run->n_lanes) {
         const struct item *item = &run->items[i];
         for (size_t k = 0; item->task && k < item->n && !item->entries[k].verdict; k++) {
             if (item->entries[k].candidate) {
@@ -346,7 +345,7 @@ int kernelbench_lanes(struct running *run, struct err *err)
     run->lanes = xcalloc(run->n_lanes, sizeof(*run->lanes));
     run->busy = run->n_lanes;
     for (size_t i = 0; i < run->n_lanes; i++) {
-        run->lanes[i] = (struct lane) { .run = run, .session = session_nth(&run->session, i), .at = i };
+        run->lanes[i] = (struct lane) { .run = run, .session = session_nth(&run->session, i) };
     }
     for (size_t i = 0; i < run->n_lanes; i++) {
         advance(&run->lanes[i]);

@@ -34,6 +34,16 @@ static bool shipped_only(const struct running *run)
     return offline(run) && run->options.steps == 0 && run->options.tune_budget <= 0;
 }
 
+/* The other devices' oracles needn't find it out again. */
+static void tell_others(struct running *run, const struct item *item)
+{
+    for (size_t i = 1; i < session_devices(&run->session) && item->task; i++) {
+        pytorch_ask(evaluator_oracle(session_nth(&run->session, i)->evaluator),
+                    json_pack("{s:s,s:s,s:O}", "kind", "know", "problem", item->problem->path, "described",
+                              item->described), 0, NULL, NULL);
+    }
+}
+
 /* What a problem is; without a task where it can't be judged, or where there's nobody to propose anything. */
 static void describe(struct running *run, struct item *item)
 {
@@ -51,6 +61,7 @@ static void describe(struct running *run, struct item *item)
         task_free(item->task);
         item->task = NULL;
     }
+    tell_others(run, item);
     item->code = r;
     item->why = r < 0 ? arena_strdup(run->arena, err_text(&err)) : NULL;
 }

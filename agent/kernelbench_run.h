@@ -17,6 +17,7 @@
 
 struct running;
 struct item;
+struct lane;
 
 struct entry {
     struct item *item;
@@ -32,6 +33,7 @@ struct entry {
 struct item {
     struct running *run;
     const struct problem *problem;
+    struct lane *lane;           /* that has it in hand */
     struct task *task;           /* NULL: it can't be judged, see code and why */
     bool mapped;                 /* in the words of a shipped family */
     json_t *described, *document; /* what the oracle says, and the task as a document */
@@ -50,15 +52,13 @@ struct item {
     json_t *cost;                /* likewise, or NULL */
 };
 
-struct lane;
-
 struct running {
     struct session session;
     struct options options; /* as given, but for what follows from others */
     struct kernelbench_rules rules;
     struct arena *arena;
     struct kernelbench_maps *maps; /* NULL: problems keep their own words */
-    size_t n, n_lanes, busy;       /* busy: lanes with items left */
+    size_t n, n_lanes, busy, next; /* busy: lanes with items left; next: the item that no lane has taken */
     struct item *items;
     struct lane *lanes;
     const char *campaign;          /* its id, or NULL */
