@@ -287,12 +287,21 @@ static constexpr int AHEAD = STAGES - 2;
 #define R2 R1 ", %4, %5, %6, %7"
 #define R3 R2 ", %8, %9, %10, %11"
 #define R4 R3 ", %12, %13, %14, %15"
-#define R6 R4 ", %16, %17, %18, %19, %20, %21, %22, %23"
-#define R8 R6 ", %24, %25, %26, %27, %28, %29, %30, %31"
-#define R12 R8 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
-#define R16 R12 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define PRODUCT(n, registers, a, b, p, ...)                                                        \
-    asm volatile("{.reg .pred p; setp.ne.b32 p, " p ", 0; wgmma.mma_async.sync.aligned.m64n" n     \
+#define R5 R4 ", %16, %17, %18, %19"
+#define R6 R5 ", %20, %21, %22, %23"
+#define R7 R6 ", %24, %25, %26, %27"
+#define R8 R7 ", %28, %29, %30, %31"
+#define R9 R8 ", %32, %33, %34, %35"
+#define R10 R9 ", %36, %37, %38, %39"
+#define R11 R10 ", %40, %41, %42, %43"
+#define R12 R11 ", %44, %45, %46, %47"
+#define R13 R12 ", %48, %49, %50, %51"
+#define R14 R13 ", %52, %53, %54, %55"
+#define R15 R14 ", %56, %57, %58, %59"
+#define R16 R15 ", %60, %61, %62, %63"
+#define FOR(n, registers, a, b, p, ...)                                                            \
+    if constexpr (BN == n)                                                                         \
+    asm volatile("{.reg .pred p; setp.ne.b32 p, " p ", 0; wgmma.mma_async.sync.aligned.m64n" #n    \
                  "k16.f32.f16.f16 {" registers "}, " a ", " b ", p, 1, 1, 0, 0;}"                  \
                  : __VA_ARGS__                                                                     \
                  : "l"(from), "l"(weights), "r"(add))
@@ -301,22 +310,22 @@ static constexpr int AHEAD = STAGES - 2;
 static __device__ __forceinline__ void product(float d[NF][4], unsigned long long from,
                                                unsigned long long weights, int add)
 {
-    if constexpr (BN == 8)
-        PRODUCT("8", R1, "%4", "%5", "%6", D1(0));
-    else if constexpr (BN == 16)
-        PRODUCT("16", R2, "%8", "%9", "%10", D2(0));
-    else if constexpr (BN == 24)
-        PRODUCT("24", R3, "%12", "%13", "%14", D2(0), D1(2));
-    else if constexpr (BN == 32)
-        PRODUCT("32", R4, "%16", "%17", "%18", D4(0));
-    else if constexpr (BN == 48)
-        PRODUCT("48", R6, "%24", "%25", "%26", D4(0), D2(4));
-    else if constexpr (BN == 64)
-        PRODUCT("64", R8, "%32", "%33", "%34", D8(0));
-    else if constexpr (BN == 96)
-        PRODUCT("96", R12, "%48", "%49", "%50", D8(0), D4(8));
-    else
-        PRODUCT("128", R16, "%64", "%65", "%66", D8(0), D8(8));
+    FOR(8, R1, "%4", "%5", "%6", D1(0));
+    FOR(16, R2, "%8", "%9", "%10", D2(0));
+    FOR(24, R3, "%12", "%13", "%14", D2(0), D1(2));
+    FOR(32, R4, "%16", "%17", "%18", D4(0));
+    FOR(40, R5, "%20", "%21", "%22", D4(0), D1(4));
+    FOR(48, R6, "%24", "%25", "%26", D4(0), D2(4));
+    FOR(56, R7, "%28", "%29", "%30", D4(0), D2(4), D1(6));
+    FOR(64, R8, "%32", "%33", "%34", D8(0));
+    FOR(72, R9, "%36", "%37", "%38", D8(0), D1(8));
+    FOR(80, R10, "%40", "%41", "%42", D8(0), D2(8));
+    FOR(88, R11, "%44", "%45", "%46", D8(0), D2(8), D1(10));
+    FOR(96, R12, "%48", "%49", "%50", D8(0), D4(8));
+    FOR(104, R13, "%52", "%53", "%54", D8(0), D4(8), D1(12));
+    FOR(112, R14, "%56", "%57", "%58", D8(0), D4(8), D2(12));
+    FOR(120, R15, "%60", "%61", "%62", D8(0), D4(8), D2(12), D1(14));
+    FOR(128, R16, "%64", "%65", "%66", D8(0), D8(8));
 }
 
 /* An operand in shared memory: groups of eight rows of 16 bytes, `next` units of 16 bytes from one
@@ -424,14 +433,6 @@ static __device__ __forceinline__ int row_of(int i, int h)
     return (warp / WARPS_N * MF + i) * 16 + h * 8 + lane / 4;
 }
 
-static __device__ __forceinline__ void put(float *to, float v)
-{
-    if (STREAM)
-        __stcs(to, v);
-    else
-        *to = v;
-}
-
 /* A phase's sums straight to their outputs. y: the image of its first channel, of `left`; q0: the
  * tile's first position. */
 static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
@@ -453,8 +454,8 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
         for (int j = 0; j < NF * 2; j++) {
             int n = n0 + j / 2 * 8 + j % 2;
             if (inside && n < left)
-                put(to + (j / 2 * 8 + j % 2) * channel,
-                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0));
+                to[(j / 2 * 8 + j % 2) * channel] =
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0);
         }
     }
 }
@@ -503,7 +504,7 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
         for (int k = 0; k < (LINE + 2 * LANES - 2) / LANES; k++) {
             int e = first + k * LANES;
             if (e >= 0 && e < count)
-                put(to + e, from[e] + add);
+                to[e] = from[e] + add;
         }
     }
 }
