@@ -301,22 +301,37 @@ static __device__ __forceinline__ struct operand one(const float *at, half *tile
     return o;
 }
 
+/* One buffer, zeroed at first: marks and flags of A and B for the whole batch. */
+struct counters {
+    unsigned *marks_a, *marks_b;
+    int *flags_a, *flags_b;
+};
+
+static __device__ __forceinline__ struct counters counters_of(unsigned *at, i64 batch, int m, int n, int k)
+{
+    unsigned *marks_b = at + batch * padded<BM>(m);
+    int *flags_a = reinterpret_cast<int *>(marks_b + batch * padded<BN>(n));
+    struct counters c = {at, marks_b, flags_a, flags_a + batch * flags_of(TA, m, k, BM)};
+    return c;
+}
+
 /* The largest of each column, where operands lie across. */
 extern "C" __global__ void __launch_bounds__(256)
-    measure(const float *a, const float *b, unsigned *marks_a, unsigned *marks_b, int batch, int m, int n,
-            int k)
+    measure(const float *a, const float *b, unsigned *counters, int batch, int m, int n, int k)
 {
+    struct counters c = counters_of(counters, batch, m, n, k);
     int per_a = TA ? ((m + 127) / 128) * ((k + 127) / 128) : 0;
     int per_b = TB ? 0 : ((n + 127) / 128) * ((k + 127) / 128);
     i64 block = blockIdx.x;
 
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
     if (TA && block < (i64)batch * per_a)
         measure_columns<KEEP_A, A_VEC>(
-            one(a, nullptr, marks_a, nullptr, true, m, k, BM, block / per_a), block % per_a);
+            one(a, nullptr, c.marks_a, nullptr, true, m, k, BM, block / per_a), block % per_a);
     block -= (i64)batch * per_a;
     if (!TB && block >= 0 && block < (i64)batch * per_b)
         measure_columns<KEEP_B, B_VEC>(
-            one(b, nullptr, marks_b, nullptr, true, n, k, BN, block / per_b), block % per_b);
+            one(b, nullptr, c.marks_b, nullptr, true, n, k, BN, block / per_b), block % per_b);
 }
 
 /* Pieces of one operand that a block packs at a time: rows, or 64 columns by 128 of k. */
@@ -329,12 +344,14 @@ static __device__ __forceinline__ int pieces_of(bool turned, int rows, int k, in
 /* A block on each multiprocessor. First the rows of A that the first wave of tiles needs, then B, then
  * the rest of A; where both lie across, k is what grows first. */
 extern "C" __global__ void __launch_bounds__(256, 4)
-    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a, unsigned *marks_b,
-         int *flags_a, int *flags_b, int batch, int m, int n, int k)
+    pack(const float *a, const float *b, half *pa, half *pb, unsigned *counters, int batch, int m, int n,
+         int k)
 {
+    struct counters c = counters_of(counters, batch, m, n, k);
     int per_a = pieces_of(TA, m, k, BM), per_b = pieces_of(!TB, n, k, BN), steps = (k + 127) / 128;
     int first = TA ? 0 : min(per_a, GROUP * BM / (256 / ROW_THREADS));
     i64 all = (i64)batch * (per_a + per_b);
+    bool measured = false;
 
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #pragma unroll 1
@@ -348,20 +365,25 @@ extern "C" __global__ void __launch_bounds__(256, 4)
         } else if (x >= first && x < first + per_b) {
             of_a = -1;
         }
+        if (!measured && (of_a >= 0 ? TA : !TB)) {
+            asm volatile("griddepcontrol.wait;" ::: "memory");
+            measured = true;
+        }
         if (of_a >= 0) {
-            struct operand o = one(a, pa, marks_a, flags_a, TA, m, k, BM, which);
+            struct operand o = one(a, pa, c.marks_a, c.flags_a, TA, m, k, BM, which);
             if (TA)
                 pack_columns<KEEP_A, A_VEC, BM>(o, of_a);
             else
                 pack_rows<KEEP_A, A_VEC, BM>(o, of_a);
         } else {
-            struct operand o = one(b, pb, marks_b, flags_b, !TB, n, k, BN, which);
+            struct operand o = one(b, pb, c.marks_b, c.flags_b, !TB, n, k, BN, which);
             if (TB)
                 pack_rows<KEEP_B, B_VEC, BN>(o, of_b);
             else
                 pack_columns<KEEP_B, B_VEC, BN>(o, of_b);
         }
     }
+    asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
 /* C = A @ B^T for a batch of matrices that lie as tiles. */
@@ -769,9 +791,9 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
 #endif
 
 extern "C" __global__ void __launch_bounds__(256 + 32 * WGMMA, 1)
-    multiply(const half *a, const half *b, const unsigned *marks_a, const unsigned *marks_b,
-             const int *flags_a, const int *flags_b, float *c, int batch, int m, int n, int k)
+    multiply(const half *a, const half *b, unsigned *counters, float *c, int batch, int m, int n, int k)
 {
-    struct product p = {a, b, marks_a, marks_b, flags_a, flags_b, c, batch, m, n, k};
+    struct counters of = counters_of(counters, batch, m, n, k);
+    struct product p = {a, b, of.marks_a, of.marks_b, of.flags_a, of.flags_b, c, batch, m, n, k};
     multiply_all(p);
 }
