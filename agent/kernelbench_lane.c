@@ -274,10 +274,17 @@ static void begin(struct lane *lane, enum stage stage)
     }
 }
 
+/* Of a campaign --wall is the proposing: what came of it is finished. */
+static bool time_is_up(const struct running *run)
+{
+    double most = run->campaign ? 0 : run->options.wall_s;
+    return most > 0 && (double)(clock_ns() - run->began_ns) * 1e-9 >= most;
+}
+
 static bool take_item(struct lane *lane)
 {
     struct running *run = lane->run;
-    if (lane->code < 0 || run->next == run->n) {
+    if (lane->code < 0 || run->next == run->n || time_is_up(run)) {
         return false;
     }
     lane->item = &run->items[run->next++];

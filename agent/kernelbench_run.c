@@ -73,12 +73,16 @@ static int sum_up(struct running *run, struct err *err)
         printf("\n%zu problems; %zu candidates judged, %zu known already; %zu accepted, %zu errors\n"
                "warpsmith kernelbench score --out %s\n", run->n, run->judged, run->known, run->accepted,
                run->troubled, o->out);
+        if (run->next < run->n) {
+            printf("--wall: %zu problems weren't reached; the same command goes on\n", run->n - run->next);
+        }
     }
     if (!o->json) {
         return 0;
     }
     return output_json(o->json,
-                       json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:s*}", "out", o->out, "problems", (json_int_t)run->n,
+                       json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s*}", "out", o->out, "problems",
+                                 (json_int_t)run->n, "reached", (json_int_t)run->next,
                                  "judged", (json_int_t)run->judged, "known", (json_int_t)run->known, "accepted",
                                  (json_int_t)run->accepted, "errors", (json_int_t)run->troubled, "campaign",
                                  run->campaign), err);
@@ -156,6 +160,7 @@ int kernelbench_run(const struct options *o)
     struct err err = { 0 };
     struct running *run = xcalloc(1, sizeof(*run));
     run->arena = arena_new();
+    run->began_ns = clock_ns();
     int parts = SESSION_STORE | SESSION_EVALUATOR | SESSION_ORACLE | SESSION_SEVERAL;
     int r = settle(run, o, &err);
     r = r < 0 ? r : find_items(run, &err);

@@ -61,6 +61,7 @@ struct running {
     size_t n, n_lanes, busy, next; /* busy: lanes with items left; next: the item that no lane has taken */
     struct item *items;
     struct lane *lanes;
+    uint64_t began_ns;
     const char *campaign;          /* its id, or NULL */
     size_t judged, known, accepted, troubled;
 };
