@@ -45,6 +45,7 @@ MAGIC, VERSION = 0x4D535057, 1
 DEAR = 0.2  # seconds after which only the telling distributions are tried
 SMALL = 1 << 28  # bytes that may stay
 TELLING = ("own", "offset", "edges")
+MANTISSA = {"tf32": 10, "f16": 10, "bf16": 7, "f8e4m3": 3, "f8e5m2": 2}  # bits, without the leading one
 # ---- frames
 
 
@@ -141,6 +142,23 @@ class Arena:
 # ---- a judgement
 
 
+def apart(a, b):
+    """By how much a misses b, at most and as RMS, as shares of b's RMS; a is lost."""
+    size = float(torch.linalg.vector_norm(b.float())) if b.is_floating_point() else 0.0
+    if not b.numel() or not math.isfinite(size) or size <= 0:
+        return 0.0, 0.0
+    a.sub_(b)
+    worst = float(a.abs().max()) * math.sqrt(b.numel()) / size
+    whole = float(torch.linalg.vector_norm(a.float())) / size
+    return (worst, whole) if math.isfinite(worst) and math.isfinite(whole) else (0.0, 0.0)
+
+
+def round_to(t, bits):
+    """f32, in place, to the nearest with so many bits of mantissa; ties go away from zero."""
+    raw = t.view(-1).view(torch.int32)
+    raw.add_(1 << (22 - bits)).bitwise_and_(-(1 << (23 - bits)))
+
+
 class Judgement:
     """What is open between `open` and `close`."""
 
@@ -155,6 +173,7 @@ class Judgement:
             raise Trouble("the task's tensors are not the problem's")
         del first
         self.model = self.problem.model(device)
+        self.fresh = [t.detach().clone() for _, t in state_of(self.model)[1]]  # a norm's constants, whatever the seed
         self.precise = self.drawn = None
         places, end = [], 0
         for t in want:
@@ -195,30 +214,42 @@ class Judgement:
                     raise Trouble("two runs on the same inputs differ: forward draws random numbers, or keeps a "
                                   "state that is no buffer")
 
-    def own_error(self):
+    def own_error(self, bits=None):
         """For inout and outputs: by how much the run as it is misses the one in double, at most and as RMS,
-        as shares of the RMS, over the distributions. What f32 itself can't keep isn't asked of anyone."""
+        as shares of the RMS, over the distributions. What f32 itself can't keep isn't asked of anyone.
+        With `bits`, also the most for each distribution where inputs and weights have so many bits of mantissa
+        only: what operands of that precision bring about."""
         tensors = self.parts[2] + self.parts[3]
-        off = [[0.0, 0.0] for _ in tensors]
+        off, rounded = [[0.0, 0.0] for _ in tensors], [{} for _ in tensors]
         self.twice(tensors)
         began = time.monotonic()
         for mode in MODES:
             if mode not in TELLING and time.monotonic() - began > DEAR:
                 continue
+            coarse = self.coarsely(mode, bits) if bits else [None] * len(tensors)
             self.make({"inputs": 2, "inout": 2, "mode": mode})
             self.as_is()
             own = [t.clone() for t in tensors]
             self.make({"inout": 2})
             self.run()
             for i, (a, b) in enumerate(zip(own, tensors)):
-                size = float(torch.linalg.vector_norm(b.float())) if b.is_floating_point() else 0.0
-                if b.numel() and math.isfinite(size) and size > 0:
-                    a.sub_(b)
-                    worst = float(a.abs().max()) * math.sqrt(b.numel()) / size
-                    whole = float(torch.linalg.vector_norm(a.float())) / size
-                    if math.isfinite(worst) and math.isfinite(whole):
-                        off[i] = [max(off[i][0], worst), max(off[i][1], whole)]
-        return off
+                worst, whole = apart(a, b)
+                off[i] = [max(off[i][0], worst), max(off[i][1], whole)]
+                if bits:
+                    rounded[i][mode] = apart(coarse[i], b)[0]
+        # The distributions that were left out are held to what the others showed.
+        return off, [[r.get(mode, max(r.values(), default=0.0)) for mode in MODES] if bits else [] for r in rounded]
+
+    def coarsely(self, mode, bits):
+        """The run as it is on inputs and weights that are rounded to `bits` of mantissa."""
+        self.make({"inputs": 2, "inout": 2, "mode": mode})
+        for view in self.parts[0] + self.parts[1]:
+            if view.dtype == torch.float32:
+                round_to(view, bits)
+        self.as_is()
+        kept = [t.clone() for t in self.parts[2] + self.parts[3]]
+        self.make({"weights": 2})
+        return kept
 
     @staticmethod
     def dtype(t):
@@ -226,7 +257,7 @@ class Judgement:
 
     def finite(self, units):
         """Are the outputs numbers, for normal (or uniform) inputs?"""
-        self.make({"inputs": 1, "weights": 1, "inout": 1}, units)
+        self.make({"inputs": 2, "weights": 2, "inout": 2}, units)
         self.as_is()
         return all(bool(o.isfinite().all()) for o in self.parts[3])
 
@@ -237,10 +268,14 @@ class Judgement:
             made = self.problem.inputs(self.device, job["inputs"], job.get("mode", "own"), units)
             for view, value in zip(inputs, [v for v in made if torch.is_tensor(v)]):
                 view.copy_(value)
-        for part, key, which in ((weights, "weights", 0), (inout, "inout", 1)):
-            if job.get(key) is not None and part:
-                for view, (_, value) in zip(part, state_of(self.draw(job[key]))[which]):
-                    view.copy_(value.detach())
+        if job.get("weights") is not None and weights:
+            for view, (_, value) in zip(weights, state_of(self.draw(job["weights"]))[0]):
+                view.copy_(value.detach())
+        if job.get("inout") is not None and inout:
+            made = [t.clone() for t in self.fresh]
+            spread_constants(made, job["inout"])
+            for view, value in zip(inout, made):
+                view.copy_(value)
 
     def draw(self, seed):
         """A model with the weights of this seed. The last one stays: a network's layers take longer to make
@@ -248,10 +283,10 @@ class Judgement:
         if not self.drawn or self.drawn[0] != seed:
             self.drawn = None
             model = self.problem.model(self.device, seed)
-            spread_constants(model, seed)
+            spread_constants([t for _, t in state_of(model)[0]], seed)
             self.drawn = (seed, model)
         model = self.drawn[1]
-        if sum(t.numel() for _, t in sum(state_of(model), [])) > SMALL:
+        if sum(t.numel() for _, t in state_of(model)[0]) > SMALL:
             self.drawn = None
         return model
 
@@ -416,10 +451,12 @@ class Server:
             self.judgement = Judgement(job, self.device, described)
             self.judgement.key = key
         j = self.judgement
-        known = (j.problem.hash, j.method)
+        bits = MANTISSA.get(job.get("precision"))
+        known = (j.problem.hash, j.method, bits)
         if known not in self.off and not job.get("plain"):
-            self.off[known] = j.own_error()
-        off = self.off.get(known, [[0, 0]] * (len(j.parts[2]) + len(j.parts[3])))
+            self.off[known] = j.own_error(bits)
+        n = len(j.parts[2]) + len(j.parts[3])
+        off, rounded = self.off.get(known, ([[0, 0]] * n, [[]] * n))
         self.serial += 1
         tensors = described["inout"] + described["outputs"]
         self.facts[job["problem"]].update(

@@ -107,10 +107,10 @@ def state_of(model):
     return ([(n, t) for n, t in every if n not in changed], [(n, t) for n, t in every if n in changed])
 
 
-def spread_constants(model, seed):
+def spread_constants(tensors, seed):
     """A bias of zeros and a scale of ones would hide who ignores them: values of their own instead."""
     generator = None
-    for _, t in sum(state_of(model), []):
+    for t in tensors:
         constant = t.is_floating_point() and t.numel() > 0 and bool((t == t.view(-1)[0]).all())
         if constant and (isinstance(t, torch.nn.Parameter) or t.dim() == 1):
             generator = generator or torch.Generator(t.device).manual_seed(seed)

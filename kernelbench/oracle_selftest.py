@@ -111,7 +111,7 @@ class Problems(unittest.TestCase):
         weights, updated = state_of(model)
         self.assertEqual([n for n, _ in weights], ["bn.weight", "bn.bias"])
         self.assertEqual(len(updated), 3)
-        spread_constants(model, 1)
+        spread_constants([t for _, t in sum(state_of(model), [])], 1)
         for name, t in weights:
             self.assertGreater(float(t.std()), 0.01, name)
         self.assertTrue(bool((model.bn.running_var > 0).all()))

@@ -50,7 +50,7 @@ int itself_check(struct judge *j)
 {
     struct rig rig;
     double scale[TASK_TENSORS_MAX] = { 0 };
-    struct check c = { &rig, NULL, NULL, scale, CHECK_SAME };
+    struct check c = { &rig, NULL, NULL, scale, TRIAL_FIRST };
     const struct job_case *one = &j->job->cases[0];
     judge_phase(j, "itself", one, 0);
     int r = rig_open(&rig, j->slabs, j->gate, j->job, one, 1, j->arena, &j->err);
