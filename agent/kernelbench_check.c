@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { DESCRIBE_MS = 60000 };
+
 enum stage { STAGE_OPEN, STAGE_DESCRIBED, STAGE_DONE };
 
 /* A problem in hand; what can't be judged has no task, and says why. */
@@ -112,8 +114,8 @@ static void ask_next(struct check_run *run)
     if (run->next < run->n) {
         run->asking = &run->all[run->next++];
         const char *path = run->asking->problem->path;
-        pytorch_ask(run->describer, json_pack("{s:s,s:s}", "kind", "describe", "problem", path), 0,
-                    on_described, run);
+        pytorch_ask(run->describer, json_pack("{s:s,s:s}", "kind", "describe", "problem", path),
+                    DESCRIBE_MS, on_described, run);
     }
 }
 
@@ -189,7 +191,7 @@ static json_t *check_one(struct check_run *run, struct checking *c)
     const struct problem *p = c->problem;
     const char *why;
     uint64_t start = clock_ns();
-    if (!c->task && c->code != ERR_UNSUPPORTED && run->describer != run->oracle) {
+    if (!c->task && c->code == ERR_INVALID && run->describer != run->oracle) {
         describe_there(run, c);
     }
     if (c->task) {
