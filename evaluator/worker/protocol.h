@@ -6,7 +6,8 @@
  *
  * kb: KernelBench's eval.py. Five draws of the problem's own inputs under one set of weights, the
  * output close to Model's own run (torch.allclose, 1e-4, PyTorch's defaults for TF32). Then three
- * warm-ups and 101 timed runs on one more draw, the first discarded, 256 MiB written before each.
+ * warm-ups and 101 timed runs on one more draw, the first discarded, 256 MiB written before each. Outputs are
+ * allocated beforehand; there, one of the hundred runs has the allocation of a second output in it.
  *
  * verified: KernelBench-Verified's src/eval.py with --use_hidden_tests. The same five draws at 1e-3, then
  * four more with floating inputs times 1, 3, 0.01 and -1 (one whose reference isn't finite is dropped);
