@@ -2,11 +2,13 @@
 /*
  * The shipped kernels hold together: every family has a task and at least two variants numbered
  * from 01, every plan binds at every shape of its task, the plan's own parameters are in its space,
- * and every tag names a direction and a strategy of the seed memory. No kernel runs here.
+ * and every tag names a direction and a strategy of the seed memory; what KernelBench's problems are
+ * mapped to ships. No kernel runs here.
  */
 #include "base/file.h"
 #include "base/util.h"
 #include "graph/htg_seed.h"
+#include "kernelbench/mapping.h"
 #include "kernelbench/space.h"
 
 #include <glob.h>
@@ -149,6 +151,53 @@ static void test_library(void **state)
 }
 
 /* The check bites: plans that are wrong at one shape, or wrongly tagged, are named. */
+/* What problems.json says a problem begins with ships, takes those values, and is the only answer. */
+static void check_mapping(const char *path, json_t *taken)
+{
+    auto_arena struct arena *arena = arena_new();
+    auto_free char *text = NULL;
+    auto_free char *folder = xprintf("%.*s", (int)(strrchr(path, '/') - path), path);
+    struct mapping mapping;
+    struct err err = {0};
+    size_t len;
+    if (file_read(path, SEED_MAX, &text, &len, &err) < 0 ||
+        mapping_parse(text, len, strrchr(folder, '/') + 1, arena, &mapping, &err) < 0) {
+        fail_msg("%s: %s", path, err_text(&err));
+    }
+    auto_free char *task = xprintf(WS_SOURCE_DIR "/kernelbench/tasks/%s/task.json", mapping.task);
+    assert_true(file_exists(task));
+    for (size_t i = 0; i < mapping.n; i++) {
+        const struct mapping_entry *e = &mapping.entries[i];
+        struct candidate *shipped = NULL, *start = NULL;
+        auto_free char *variant = xprintf("%s/%s", folder, e->start);
+        if (candidate_load(variant, &shipped, &err) < 0 ||
+            candidate_with_params(shipped, e->params, e->n_params, &start, &err) < 0) {
+            fail_msg("%s: %s: %s", path, e->problem, err_text(&err));
+        }
+        if (json_object_get(taken, e->problem)) {
+            fail_msg("%s: %s is another family's, too", path, e->problem);
+        }
+        json_object_set_new(taken, e->problem, json_true());
+        candidate_free(shipped);
+        candidate_free(start);
+    }
+    mapping_done(&mapping);
+}
+
+static void test_mappings(void **state)
+{
+    json_t *taken = json_object();
+    glob_t found;
+    (void)state;
+    assert_int_equal(glob(WS_SOURCE_DIR "/kernels/*/problems.json", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        check_mapping(found.gl_pathv[i], taken);
+    }
+    assert_true(json_object_size(taken) >= 75); /* what was promised of level 1 */
+    globfree(&found);
+    json_decref(taken);
+}
+
 static void test_faults_are_found(void **state)
 {
     (void)state;
@@ -198,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_library),
+        cmocka_unit_test(test_mappings),
         cmocka_unit_test(test_faults_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
