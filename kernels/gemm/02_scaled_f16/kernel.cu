@@ -212,6 +212,9 @@ static __device__ __forceinline__ void measure_columns(const struct operand &o, 
     int first = block / wide * 128 + threadIdx.x / 32;
     uint4 m = make_uint4(0, 0, 0, 0);
 
+    if (unread<KEEP, 128>(block % wide * 128, block / wide * 128) &&
+        unread<KEEP, 128>(block % wide * 128, block / wide * 128 + BK))
+        return;
 #pragma unroll 8
     for (int j = 0; j < 16; j++) {
         int i = first + j * 8;
@@ -322,12 +325,14 @@ static __device__ __forceinline__ int first_blocks(bool turned, bool few, int ro
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-    measure(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a,
-            unsigned *marks_b, int batch, int m, int n, int k)
+    measure(const float *a, const float *b, half *pa, half *pb, unsigned *marks, int batch, int m, int n,
+            int k)
 {
+    unsigned *marks_a = marks, *marks_b = marks + (i64)batch * padded<BM>(m);
     int per_a = first_blocks(TA, false, m, k, BM), per_b = first_blocks(!TB, SHORT_B, n, k, BN);
     i64 block = blockIdx.x;
 
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
     if (block < (i64)batch * per_a) {
         struct operand o = one(a, pa, marks_a, m, k, BM, block / per_a);
         if (TA)
@@ -346,13 +351,16 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks_a,
-         unsigned *marks_b, int batch, int m, int n, int k)
+    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks, int batch, int m, int n,
+         int k)
 {
+    unsigned *marks_a = marks, *marks_b = marks + (i64)batch * padded<BM>(m);
     int tiles_k = (k + 63) / 64;
     int per_a = TA ? padded<BM>(m) / 64 * tiles_k : 0, per_b = TB || SHORT_B ? 0 : padded<BN>(n) / 64 * tiles_k;
     i64 block = (i64)batch * (per_a + per_b) - 1 - blockIdx.x;
 
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
     if (TA && block >= 0 && block < (i64)batch * per_a)
         pack_columns<KEEP_A, A_VEC, BM>(one(a, pa, marks_a, m, k, BM, block / per_a), block % per_a);
     block -= (i64)batch * per_a;
@@ -379,28 +387,50 @@ static __device__ __forceinline__ int tiles_of(const struct product &p)
     return p.batch * ((p.m + BM - 1) / BM) * ((p.n + BN - 1) / BN);
 }
 
+/* The tile of a triangle, 2*wide tiles high, with the t-th longest sum (rows end to end with the upper
+ * one; the lower is that turned round): of 2*wide - 2*q and 2*wide - 2*q - 1 half tiles there are q + 1
+ * each. Those without any come last. */
+static __device__ __forceinline__ void by_length(int t, int wide, int *row, int *col)
+{
+    int q = (int)((sqrtf(4.0f * t + 1) - 1) / 2), rest, empty = t - wide * (wide + 1);
+
+    q -= q * (q + 1) > t;
+    q += (q + 1) * (q + 2) <= t;
+    rest = t - q * (q + 1);
+    *col = wide - 1 - (rest <= q ? rest : rest - q - 1);
+    *row = 2 * (*col + 1) - (2 * wide - 2 * q - (rest > q));
+    if (empty >= 0) {
+        q = (int)((1 + sqrtf(4.0f * empty + 1)) / 2);
+        q -= q * (q - 1) > empty;
+        q += q * (q + 1) <= empty;
+        *col = wide - 1 - q;
+        *row = 2 * wide - 1 - (empty - q * (q - 1));
+    }
+}
+
 /* Down GROUP tiles, then one to the right, so that blocks running together share rows of A and columns
- * of B in L2. Of triangles the tiles with the longest sums come first, and those without any last. */
+ * of B in L2. Of triangles the longest sums come first, and every other round goes backwards: who had
+ * the longest gets the shortest next. */
 static __device__ __forceinline__ struct place place_of(int t, const struct product &p)
 {
     int tiles_m = (p.m + BM - 1) / BM, tiles_n = (p.n + BN - 1) / BN, per = tiles_m * tiles_n;
+    int round = t / gridDim.x * gridDim.x;
+    if (PART && round / gridDim.x % 2 && round + gridDim.x <= per * p.batch)
+        t = round + gridDim.x - 1 - (t - round);
     int in = t % per, band = in / (GROUP * tiles_n), rest = in % (GROUP * tiles_n);
-    int height = min(GROUP, tiles_m - band * GROUP);
-    struct place at = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0,
-                       (p.k + BK - 1) / BK};
+    int height = min(GROUP, tiles_m - band * GROUP), row = band * GROUP + rest % height, col = rest / height;
+    struct place at = {t / per, 0, 0, 0, (p.k + BK - 1) / BK};
 
-    if (PART == 1) {
-        at.row = in % tiles_m * BM;
-        at.col = (tiles_n - 1 - in / tiles_m) * BN;
-        at.first = at.row / BK;
-        at.end = min(at.end, (at.col + BN) / BK);
+    if (PART && tiles_m == 2 * tiles_n)
+        by_length(in, tiles_n, &row, &col);
+    if (PART == 2 && tiles_m == 2 * tiles_n) {
+        row = tiles_m - 1 - row;
+        col = tiles_n - 1 - col;
     }
-    if (PART == 2) {
-        at.row = (tiles_m - 1 - in / tiles_n) * BM;
-        at.col = in % tiles_n * BN;
-        at.first = at.col / BK;
-        at.end = min(at.end, (at.row + BM) / BK);
-    }
+    at.row = row * BM;
+    at.col = col * BN;
+    at.first = PART == 1 ? at.row / BK : PART == 2 ? at.col / BK : 0;
+    at.end = min(at.end, PART == 1 ? (at.col + BN) / BK : PART == 2 ? (at.row + BM) / BK : at.end);
     return at;
 }
 
@@ -728,9 +758,9 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
 #endif
 
 extern "C" __global__ void __launch_bounds__(256 + 32 * WGMMA, 1)
-    multiply(const half *a, const half *b, const unsigned *marks_a, const unsigned *marks_b, float *c,
-             int batch, int m, int n, int k)
+    multiply(const half *a, const half *b, const unsigned *marks, float *c, int batch, int m, int n, int k)
 {
-    struct product p = {a, b, marks_a, marks_b, c, batch, m, n, k};
+    struct product p = {a, b, marks, marks + (i64)batch * padded<BM>(m), c, batch, m, n, k};
+    asm volatile("griddepcontrol.wait;" ::: "memory");
     multiply_all(p);
 }

@@ -12,7 +12,7 @@
 
 #define BK 32
 #define WARPS_N (BN / 64)
-#define THREADS (WIDE ? 128 : BM / 64 * WARPS_N * 32) /* that copy */
+#define THREADS (BM / 64 * WARPS_N * 32)
 #define A_PITCH (TA ? BM + 8 : BK) /* in words; k-contiguous tiles are swizzled instead */
 #define B_PITCH (TB ? BK : BN + 8)
 #define A_WORDS (TA ? BK * A_PITCH : BM * A_PITCH)
@@ -55,19 +55,17 @@ template <bool TURNED, bool VEC, int KEEP, int TILE>
 static __device__ __forceinline__ void copy_tile(float *to, const float *from, i64 r0, i64 k0, i64 rows,
                                                  i64 k)
 {
-    constexpr int at_once = WIDE ? 4 : 64; /* copying warps have few registers */
-
     if (!TURNED) {
-#pragma unroll(at_once)
-        for (int x = threadIdx.x % THREADS; x < TILE * BK / 4; x += THREADS) {
+#pragma unroll
+        for (int x = threadIdx.x; x < TILE * BK / 4; x += THREADS) {
             int r = x / 8, c = x % 8;
             i64 row = min(r0 + r, rows - 1), at = k0 + c * 4;
             copy4<VEC, KEEP, true>(to + r * BK + (c ^ (r % 8)) * 4, from + row * k + min(at, k - 1),
                                    r0 + r < rows ? k - at : 0, r0 + r, at);
         }
     } else {
-#pragma unroll(at_once)
-        for (int x = threadIdx.x % THREADS; x < TILE * BK / 4; x += THREADS) {
+#pragma unroll
+        for (int x = threadIdx.x; x < TILE * BK / 4; x += THREADS) {
             int i = x / (TILE / 4), c = x % (TILE / 4) * 4;
             i64 at = min(k0 + i, k - 1), row = min(r0 + c, rows - 1);
             copy4<VEC, KEEP, false>(to + i * (TILE + 8) + c, from + at * rows + row,
@@ -140,13 +138,6 @@ static __device__ __forceinline__ struct place place_of(i64 t, const float *a, c
     if (SPLITS > 1)
         at.to = part + (split * batch + one) * m * n;
     return at;
-}
-
-static __device__ __forceinline__ void copy_stage(const struct place &at, i64 i, float *stage, i64 m, i64 n,
-                                                  i64 k)
-{
-    copy_tile<TA, A_VEC, PART, BM>(stage, at.a, at.row, i * BK, m, k);
-    copy_tile<!TB, B_VEC, (PART ? 3 - PART : 0), BN>(stage + A_WORDS, at.b, at.col, i * BK, n, k);
 }
 
 #if WIDE
@@ -224,6 +215,36 @@ static __device__ __forceinline__ struct place place_of(i64 t, const struct prod
     return place_of(t, p.a, p.b, p.c, p.part, p.batch, p.m, p.n, p.k);
 }
 
+/* 16 bytes, or zeros. The next step wants what lies beside: L2 fetches it, too. */
+static __device__ __forceinline__ void copy16(unsigned to, const float *from, bool there)
+{
+    asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
+                 "r"(there ? 16 : 0)
+                 : "memory");
+}
+
+/* Tile i of k by 128 threads: every 16th row of A and every fourth of B, by running addresses. */
+static __device__ __forceinline__ void copy_wide(const struct product &p, const struct place &at, i64 i,
+                                                 const float *stage)
+{
+    int t = threadIdx.x % 128, r = t / 8, c = t % 8 * 4, rows = min(p.m - at.row - r, (i64)BM);
+    i64 k0 = i * BK;
+    const float *a = at.a + (at.row + r) * p.k + k0 + c;
+    const float *b = at.b + (k0 + t / 32) * p.n + at.col + t % 32 * 4;
+    unsigned to = (unsigned)__cvta_generic_to_shared(stage);
+    unsigned to_a = to + (r * BK + (c ^ (r % 8 * 4))) * 4;
+    unsigned to_b = to + (A_WORDS + t / 32 * B_PITCH + t % 32 * 4) * 4;
+    int depth = at.col + t % 32 * 4 < p.n ? (int)min(p.k - k0 - t / 32, (i64)BK) : 0;
+
+    rows = k0 + c < p.k ? rows : 0;
+#pragma unroll
+    for (int j = 0; j < BM / 16; j++, a += 16 * p.k)
+        copy16(to_a + j * 16 * BK * 4, a, j * 16 < rows);
+#pragma unroll
+    for (int j = 0; j < BK / 4; j++, b += 4 * p.n)
+        copy16(to_b + j * 4 * B_PITCH * 4, b, j * 4 < depth);
+}
+
 /* Stage x of those that a block fills is there for the warps that multiply. */
 static __device__ __forceinline__ void hand_over(unsigned full, int x)
 {
@@ -244,7 +265,7 @@ static __device__ __forceinline__ void feed(const struct product &p, unsigned fu
 #pragma unroll 1
         for (i64 i = at.first; i < at.end; i++, x++) {
             barrier_wait(full + (STAGES + x % STAGES) * 8, x / STAGES % 2 ^ 1);
-            copy_stage(at, i, shared + x % STAGES * STAGE_WORDS, p.m, p.n, p.k);
+            copy_wide(p, at, i, shared + x % STAGES * STAGE_WORDS);
             asm volatile("cp.async.commit_group;" ::: "memory");
             if (x >= lag) {
                 asm volatile("cp.async.wait_group %0;" ::"n"(lag) : "memory");
@@ -334,6 +355,13 @@ extern "C" __global__ void __launch_bounds__(384, 1)
 }
 
 #else
+
+static __device__ __forceinline__ void copy_stage(const struct place &at, i64 i, float *stage, i64 m, i64 n,
+                                                  i64 k)
+{
+    copy_tile<TA, A_VEC, PART, BM>(stage, at.a, at.row, i * BK, m, k);
+    copy_tile<!TB, B_VEC, (PART ? 3 - PART : 0), BN>(stage + A_WORDS, at.b, at.col, i * BK, n, k);
+}
 
 static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {

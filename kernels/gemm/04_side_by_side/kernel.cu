@@ -406,28 +406,50 @@ static __device__ __forceinline__ int tiles_of(const struct product &p)
     return p.batch * ((p.m + BM - 1) / BM) * ((p.n + BN - 1) / BN);
 }
 
+/* The tile of a triangle, 2*wide tiles high, with the t-th longest sum (rows end to end with the upper
+ * one; the lower is that turned round): of 2*wide - 2*q and 2*wide - 2*q - 1 half tiles there are q + 1
+ * each. Those without any come last. */
+static __device__ __forceinline__ void by_length(int t, int wide, int *row, int *col)
+{
+    int q = (int)((sqrtf(4.0f * t + 1) - 1) / 2), rest, empty = t - wide * (wide + 1);
+
+    q -= q * (q + 1) > t;
+    q += (q + 1) * (q + 2) <= t;
+    rest = t - q * (q + 1);
+    *col = wide - 1 - (rest <= q ? rest : rest - q - 1);
+    *row = 2 * (*col + 1) - (2 * wide - 2 * q - (rest > q));
+    if (empty >= 0) {
+        q = (int)((1 + sqrtf(4.0f * empty + 1)) / 2);
+        q -= q * (q - 1) > empty;
+        q += q * (q + 1) <= empty;
+        *col = wide - 1 - q;
+        *row = 2 * wide - 1 - (empty - q * (q - 1));
+    }
+}
+
 /* Down GROUP tiles, then one to the right, so that blocks running together share rows of A and columns
- * of B in L2. Of triangles the tiles with the longest sums come first, and those without any last. */
+ * of B in L2. Of triangles the longest sums come first, and every other round goes backwards: who had
+ * the longest gets the shortest next. */
 static __device__ __forceinline__ struct place place_of(int t, const struct product &p)
 {
     int tiles_m = (p.m + BM - 1) / BM, tiles_n = (p.n + BN - 1) / BN, per = tiles_m * tiles_n;
+    int round = t / gridDim.x * gridDim.x;
+    if (PART && round / gridDim.x % 2 && round + gridDim.x <= per * p.batch)
+        t = round + gridDim.x - 1 - (t - round);
     int in = t % per, band = in / (GROUP * tiles_n), rest = in % (GROUP * tiles_n);
-    int height = min(GROUP, tiles_m - band * GROUP);
-    struct place at = {t / per, (band * GROUP + rest % height) * BM, rest / height * BN, 0,
-                       (p.k + BK - 1) / BK};
+    int height = min(GROUP, tiles_m - band * GROUP), row = band * GROUP + rest % height, col = rest / height;
+    struct place at = {t / per, 0, 0, 0, (p.k + BK - 1) / BK};
 
-    if (PART == 1) {
-        at.row = in % tiles_m * BM;
-        at.col = (tiles_n - 1 - in / tiles_m) * BN;
-        at.first = at.row / BK;
-        at.end = min(at.end, (at.col + BN) / BK);
+    if (PART && tiles_m == 2 * tiles_n)
+        by_length(in, tiles_n, &row, &col);
+    if (PART == 2 && tiles_m == 2 * tiles_n) {
+        row = tiles_m - 1 - row;
+        col = tiles_n - 1 - col;
     }
-    if (PART == 2) {
-        at.row = (tiles_m - 1 - in / tiles_n) * BM;
-        at.col = in % tiles_n * BN;
-        at.first = at.col / BK;
-        at.end = min(at.end, (at.row + BM) / BK);
-    }
+    at.row = row * BM;
+    at.col = col * BN;
+    at.first = PART == 1 ? at.row / BK : PART == 2 ? at.col / BK : 0;
+    at.end = min(at.end, PART == 1 ? (at.col + BN) / BK : PART == 2 ? (at.row + BM) / BK : at.end);
     return at;
 }
 
