@@ -236,10 +236,23 @@ static void count(struct running *run, const struct item *item)
     }
 }
 
+/* Where there's no campaign, whose ledger says it: device seconds of judgements that were made now. */
+static json_t *cost_of(const struct item *item)
+{
+    double device_s = 0;
+    for (size_t i = 0; i < item->n; i++) {
+        const struct entry *e = &item->entries[i];
+        device_s += e->known ? 0 : json_number_value(json_object_get(e->verdict, "device_s"));
+    }
+    return json_pack("{s:f,s:i,s:f,s:f}", "usd", 0.0, "tokens", 0, "gpu_s", device_s, "wall_s",
+                     (double)(clock_ns() - item->began_ns) * 1e-9);
+}
+
 /* What it came to is in a file; nothing of it stays in memory. */
 static int keep(struct lane *lane)
 {
     struct item *item = lane->item;
+    item->cost = item->cost || !item->n ? item->cost : cost_of(item);
     int r = kernelbench_item_keep(item, &lane->err);
     count(lane->run, item);
     if (!kernelbench_run_quiet(lane->run)) {
@@ -289,6 +302,7 @@ static bool take_item(struct lane *lane)
     }
     lane->item = &run->items[run->next++];
     lane->item->lane = lane;
+    lane->item->began_ns = clock_ns();
     return true;
 }
 

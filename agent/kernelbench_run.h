@@ -48,8 +48,8 @@ struct item {
     const char *folder;          /* in a campaign: the task's, or NULL */
     const char *ended;           /* likewise: why there was no further attempt */
     size_t before;               /* likewise: how many of its attempts an earlier run made */
-    uint64_t began_ns, ended_ns; /* likewise */
-    json_t *cost;                /* likewise, or NULL */
+    uint64_t began_ns, ended_ns;
+    json_t *cost;                /* NULL: not known yet */
 };
 
 struct running {
