@@ -70,6 +70,9 @@ static constexpr int BM = TD * TH * TW, TILES_N = ceil_div(KG, 128);
 static constexpr int BN = ceil_div(ceil_div(KG, TILES_N), 8 * WARPS_N) * 8 * WARPS_N;
 static constexpr int MF = BM / 16 / WARPS_M, NF = BN / 8 / WARPS_N; /* fragments of a warp */
 static constexpr int STAGE_OCTETS = 2 * STEPS, STAGE_BYTES = STAGE_OCTETS * BN * 16;
+static constexpr int ITEMS = CHUNK * SPAN_D * SPAN_H * SPAN_W; /* octets of a tile to load */
+static constexpr int TRIPS = ceil_div(ITEMS, THREADS), BATCHES = ceil_div(TRIPS, UNROLL);
+static constexpr int BATCH = ceil_div(TRIPS, BATCHES);
 static constexpr int TAPS_W = INNER ? 1 : KW;
 static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
 
@@ -126,6 +129,10 @@ static __constant__ list todo = make_list();
 static constexpr int STAGES_ALL = make_list().start[PHASES] * CHUNKS;
 
 extern __shared__ __align__(128) unsigned char shared[];
+
+struct place {
+    int d, h, w;
+};
 static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
 static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
 /* Sums on their way out are gathered in shared memory, all phases along the width, so that memory
@@ -133,7 +140,7 @@ static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
  * needed any more and the channels may come in several passes. A channel's pitch spreads banks. */
 static constexpr int LINE = TW * PHASES_W, PASS = BN / PASSES;
 static constexpr int CHANNEL_PITCH = ceil_div(TD * TH * LINE, 16) * 16 + 4;
-static constexpr int GATHER = PHASES == 1 ? 0 : PEAKS + 16;
+static constexpr int GATHER_AT = PHASES == 1 ? 0 : PEAKS + 16;
 
 static __device__ __forceinline__ unsigned pack(float lo, float hi)
 {
@@ -192,48 +199,83 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
         }
 }
 
-/* The inputs under a tile, one chunk of channels, times `scale`; returns the bits of the largest. */
-static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk, int d0,
-                                                     int h0, int w0, float scale)
+/* An octet of one position of a tile, as items are numbered: along the width first. */
+struct item {
+    int octet, at, left;    /* octet of the chunk; unit of 16 bytes in shared memory; channels from it on */
+    const float *p;         /* its first channel's value, if that is inside */
+    int w;                  /* along the width, for octets that hold taps */
+    bool inside;
+};
+static __device__ __forceinline__ item item_of(const float *__restrict__ x, int i, int chunk,
+                                               const place &q0)
+{
+    int w = i % SPAN_W, h = i / SPAN_W % SPAN_H, d = i / (SPAN_W * SPAN_H) % SPAN_D;
+    int octet = i / (SPAN_W * SPAN_H * SPAN_D);
+    int at_d = q0.d * STEP_D + LOW_D + d, at_h = q0.h * STEP_H + LOW_H + h;
+    int at_w = INNER ? (q0.w + w) * SW - PW : q0.w * STEP_W + LOW_W + w;
+    item it;
+    it.octet = octet;
+    it.left = CHANNELS - (chunk * CHUNK + octet) * 8;
+    it.at = octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
+    it.w = at_w;
+    it.inside = i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH &&
+                (INNER || (unsigned)at_w < IW);
+    it.p = x + ((long long)at_d * IH + at_h) * IW + at_w;
+    if (!INNER)
+        it.p += (long long)(chunk * CHUNK + octet) * 8 * ((long long)ID * IH * IW);
+    return it;
+}
+
+static __device__ __forceinline__ float value_of(const item &it, int e)
 {
     const long long channel = (long long)ID * IH * IW;
+#if INNER
+    int u = it.octet * 8 + e, t = u % KW * DW;
+    return e < it.left && it.inside && (unsigned)(it.w + t) < IW ? it.p[u / KW * channel + t] : 0;
+#else
+    return it.inside && e < it.left ? it.p[e * channel] : 0;
+#endif
+}
+
+/* The inputs under a tile, one chunk of channels, times `scale`; returns the bits of the largest. A
+ * thread's items come in BATCHES, all loads of one on their way before the first is used. */
+static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk,
+                                                     const place &q0, float scale)
+{
     unsigned most = 0;
 
-#pragma unroll UNROLL
-    for (int i = threadIdx.x; i < CHUNK * SPAN_D * SPAN_H * SPAN_W; i += THREADS) {
-        int w = i % SPAN_W, h = i / SPAN_W % SPAN_H, d = i / (SPAN_W * SPAN_H) % SPAN_D;
-        int octet = i / (SPAN_W * SPAN_H * SPAN_D), left = CHANNELS - (chunk * CHUNK + octet) * 8;
-        int at_w = INNER ? (w0 + w) * SW - PW : w0 * STEP_W + LOW_W + w;
-        int at_d = d0 * STEP_D + LOW_D + d, at_h = h0 * STEP_H + LOW_H + h;
-        bool inside = (unsigned)at_d < ID && (unsigned)at_h < IH;
-        const float *p = x + ((long long)at_d * IH + at_h) * IW + at_w;
-        float v[8];
+#pragma unroll 1
+    for (int b = 0; b < BATCHES; b++) {
+        float v[BATCH][8];
+        int first = b * BATCH * THREADS + threadIdx.x;
 #pragma unroll
-        for (int e = 0; e < 8; e++) {
-            v[e] = 0;
-#if INNER
-            int u = octet * 8 + e, t = u % KW * DW;
-            if (e < left && inside && (unsigned)(at_w + t) < IW)
-                v[e] = p[u / KW * channel + t];
-#else
-            if (e < left && inside && (unsigned)at_w < IW)
-                v[e] = p[((chunk * CHUNK + octet) * 8 + e) * channel];
-#endif
+        for (int u = 0; u < BATCH; u++) {
+            item it = item_of(x, first + u * THREADS, chunk, q0);
+#pragma unroll
+            for (int e = 0; e < 8; e++)
+                v[u][e] = value_of(it, e);
         }
 #pragma unroll
-        for (int e = 0; e < 8; e++)
-            most = max(most, magnitude(v[e]));
-        uint4 packed = make_uint4(pack(v[0] * scale, v[1] * scale), pack(v[2] * scale, v[3] * scale),
-                                  pack(v[4] * scale, v[5] * scale), pack(v[6] * scale, v[7] * scale));
-        int at = octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
-        reinterpret_cast<uint4 *>(shared)[at] = packed;
+        for (int u = 0; u < BATCH; u++) {
+            int i = first + u * THREADS;
+            unsigned pair[4];
+#pragma unroll
+            for (int e = 0; e < 8; e++)
+                most = max(most, magnitude(v[u][e]));
+#pragma unroll
+            for (int e = 0; e < 4; e++)
+                pair[e] = pack(v[u][2 * e] * scale, v[u][2 * e + 1] * scale);
+            if (i < ITEMS)
+                reinterpret_cast<uint4 *>(shared)[item_of(x, i, chunk, q0).at] =
+                    make_uint4(pair[0], pair[1], pair[2], pair[3]);
+        }
     }
     return most;
 }
 
 /* One chunk's inputs in shared memory for all; returns the scale they have. */
-static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, int chunk, int d0,
-                                                   int h0, int w0)
+static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, int chunk,
+                                                   const place &q0)
 {
     unsigned *peak = reinterpret_cast<unsigned *>(shared + PEAKS) + chunk % 2;
     float scale = 1;
@@ -242,7 +284,7 @@ static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, 
         *peak = 0;
     __syncthreads();
     for (int again = 0; again < 2; again++) {
-        unsigned most = load_tile(x, chunk, d0, h0, w0, scale);
+        unsigned most = load_tile(x, chunk, q0, scale);
         if (!again) {
             for (int i = 16; i > 0; i /= 2)
                 most = max(most, __shfl_xor_sync(~0u, most, i));
@@ -343,9 +385,6 @@ static constexpr int AHEAD = STAGES - 1;
 
 /* Row m of the tile: eight neighbours along the width, then eight of those along the height, or along
  * the width too where the tile is a line. */
-struct place {
-    int d, h, w;
-};
 static __device__ __forceinline__ place place_of(int m)
 {
     int i = m / 8 % 8, j = m % 8, c = m / 64;
@@ -433,6 +472,7 @@ static __device__ __forceinline__ int row_of(int i, int h)
     return (warp / WARPS_N * MF + i) * 16 + h * 8 + lane / 4;
 }
 
+#if !GATHERED
 /* A phase's sums straight to their outputs. y: the image of its first channel, of `left`; q0: the
  * tile's first position. */
 static __device__ __forceinline__ void store(float *__restrict__ y, const float sum[MF][NF][4],
@@ -459,13 +499,13 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
         }
     }
 }
-
+#else
 /* A phase's sums of a pass's channels to where rows are gathered. */
 static __device__ __forceinline__ void gather(const float sum[MF][NF][4], int phase, int pass,
                                               float factor, const float *unscale)
 {
     int n0 = threadIdx.x / 32 % WARPS_N * (BN / WARPS_N) + threadIdx.x % 4 * 2;
-    float *to = reinterpret_cast<float *>(shared + GATHER) + phase % PHASES_W;
+    float *to = reinterpret_cast<float *>(shared + GATHER_AT) + phase % PHASES_W;
 
 #pragma unroll
     for (int j = 0; j < NF / PASSES * 2; j++) {
@@ -487,19 +527,20 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
 {
     const int LANES = LINE >= 32 ? 32 : LINE >= 16 ? 16 : 8, ROWS = TD * TH;
     const long long channel = (long long)OD * OH * OW;
-    const float *gathered = reinterpret_cast<float *>(shared + GATHER);
+    const float *gathered = reinterpret_cast<float *>(shared + GATHER_AT);
     int rh = phase / PHASES_W % PHASES_H, rd = phase / (PHASES_W * PHASES_H);
     int w0 = q0.w * PHASES_W;
 
-#pragma unroll 2
-    for (int i = threadIdx.x / LANES; i < PASS * ROWS; i += THREADS / LANES) {
+#pragma unroll 4
+    for (int r = 0; r < ceil_div(PASS * ROWS, THREADS / LANES); r++) {
+        int i = r * (THREADS / LANES) + threadIdx.x / LANES;
         int n = pass * PASS + i / ROWS, row = i % ROWS;
         int d = (q0.d + row / TH) * PHASES_D + rd, h = (q0.h + row % TH) * PHASES_H + rh;
         float *to = y + n * channel + ((long long)d * OH + h) * OW + w0;
         const float *from = gathered + i / ROWS * CHANNEL_PITCH + row * LINE;
-        int count = n < left && d < OD && h < OH ? min(LINE, OW - w0) : 0;
+        int count = i < PASS * ROWS && n < left && d < OD && h < OH ? min(LINE, OW - w0) : 0;
         int first = threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
-        float add = BIAS && n < left ? bias[n] : 0;
+        float add = BIAS && count ? bias[n] : 0;
 #pragma unroll
         for (int k = 0; k < (LINE + 2 * LANES - 2) / LANES; k++) {
             int e = first + k * LANES;
@@ -508,6 +549,7 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
         }
     }
 }
+#endif
 
 /* A phase's outputs. */
 static __device__ __forceinline__ void finish(float *__restrict__ y, const float sum[MF][NF][4],
@@ -565,7 +607,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     for (int s = 0; s < AHEAD; s++)
         copy_stage(packed, s);
     if (CHUNKS == 1)
-        scale = load_chunk(x, 0, q0.d, q0.h, q0.w);
+        scale = load_chunk(x, 0, q0);
     for (int phase = 0, s = 0; phase < PHASES; phase++) {
         int first = todo.start[phase], end = todo.start[phase + 1];
 #pragma unroll 1
@@ -573,7 +615,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
             if (CHUNKS > 1) {
                 products_done(sum);
                 __syncthreads();
-                float now = load_chunk(x, chunk, q0.d, q0.h, q0.w);
+                float now = load_chunk(x, chunk, q0);
 #pragma unroll
                 for (int i = 0; i < MF * NF * 4; i++)
                     sum[i / 4 / NF][i / 4 % NF][i % 4] *= now / scale;
