@@ -464,9 +464,10 @@ class Server:
             off={t["name"]: {"most": most, "rms": rms} for t, (most, rms) in zip(tensors, off)})
         with socket.socket(fileno=os.dup(4)) as to_worker:
             socket.send_fds(to_worker, [struct.pack("<Q", self.serial)], [self.judgement.arena.fd])
-        none = [[0, 0]] * (len(j.parts[0]) + len(j.parts[1]))
+        ins = len(j.parts[0]) + len(j.parts[1])
         return {"serial": self.serial, "bytes": j.arena.size, "host": self.device == "cpu",
-                "places": j.places, "method": j.method, "off": none + off,
+                "places": j.places, "method": j.method, "off": [[0, 0]] * ins + off,
+                "rounded": [[]] * ins + rounded,
                 "inputs": "uniform" if j.units else "normal"}
 
     def answer(self, job):

@@ -153,8 +153,23 @@ class Problems(unittest.TestCase):
     def test_own_error(self):
         body = "    def forward(self, x):\n        return torch.matmul(x, x.t())"
         j = opened(problem(self.folder.name, body, "[torch.rand(30, 500)]"))
-        (worst, whole), = j.own_error()
+        ((worst, whole),), rounded = j.own_error()
         self.assertTrue(0 < whole <= worst < 1e-3, (worst, whole))
+        self.assertEqual(rounded, [[]])
+        j.close()
+
+    def test_rounding(self):
+        t = torch.tensor([1.0, 1 + 2.0 ** -11, 1 + 2.0 ** -12, -3.0 - 2.0 ** -10, 0.0, 1e-30])
+        oracle.round_to(t, 10)
+        self.assertEqual(t[:5].tolist(), [1.0, 1 + 2.0 ** -10, 1.0, -3.0 - 2.0 ** -9, 0.0])
+        body = "    def forward(self, x):\n        return torch.matmul(x, x.t())"
+        j = opened(problem(self.folder.name, body, "[torch.rand(30, 500)]"))
+        for bits, least, most in ((10, 1e-4, 2e-2), (7, 1e-3, 2e-1)):
+            _, (by_mode,) = j.own_error(bits)
+            self.assertEqual(len(by_mode), len(MODES))
+            self.assertTrue(least < by_mode[MODES.index("own")] < most, by_mode)
+            # Small integers are exact in either.
+            self.assertLess(by_mode[MODES.index("integers")], 1e-5, by_mode)
         j.close()
 
     def test_state_is_seen(self):

@@ -13,7 +13,7 @@ enum { SLOT_NORM = 0, SLOT_COMPARE = TASK_TENSORS_MAX, SLOT_SAME = 2 * TASK_TENS
        SLOTS = 3 * TASK_TENSORS_MAX };
 
 /* What PyTorch's own f32 misses by, so often is allowed where that is more than the task's tolerance. */
-enum { OWN_ERRORS = 4 };
+enum { OWN_ERRORS = 4, ROUNDING_ERRORS = 8 };
 
 /* Without protection in hardware, inputs are compared with the reference's copy afterwards. */
 int compare_inputs(struct judge *j, struct check *c)
@@ -163,8 +163,10 @@ static double scaled_atol(const struct judge *j, const struct check *c, size_t i
     static const double far_roundings = 8 * 128 * 0x1p-24;
     double own = c->scale[i];
     if (j->job->relative) {
-        double own_f32 = j->job->oracle ? OWN_ERRORS * j->job->oracle->off[i] : 0;
-        return MAX(j->job->atol, own_f32) * rms;
+        const struct oracle *o = j->job->oracle;
+        double own_f32 = o ? OWN_ERRORS * o->off[i] : 0;
+        double rounded = o && mode < GATE_MODE_COUNT ? ROUNDING_ERRORS * o->rounded[i][mode] : 0;
+        return MAX(j->job->atol, MAX(own_f32, rounded)) * rms;
     }
     bool far = c->rig->unary
         && (mode == GATE_MODE_OFFSET || mode == GATE_MODE_NEGATIVE || mode == GATE_MODE_POSITIVE

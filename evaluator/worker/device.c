@@ -132,7 +132,7 @@ static int serve_judge(struct device *d, const json_t *json, const char *blob, s
     if (job->problem) {
         channel_progress(&d->channel, "oracle", job->cases[0].shape, 0);
         slabs_drop_all(&d->slabs); /* the oracle needs room, too */
-        r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound,
+        r = oracle_open(&oracle, &d->gpu, &d->channel, job->cases[0].reference.bound, job->precision,
                         how == protocol_run, &why);
         job->oracle = &oracle;
         job->opened_s = (double)(clock_ns() - start) * 1e-9;

@@ -138,17 +138,20 @@ static int take_device(struct oracle *o, int fd, struct err *err)
     return r;
 }
 
-static json_t *opening(const struct bound *bound, bool plain)
+static json_t *opening(const struct bound *bound, const char *precision, bool plain)
 {
     json_t *tensors = json_array();
     for (size_t i = 0; i < bound->n_tensors; i++) {
         const struct bound_buffer *b = &bound->buffers[i];
         json_array_append_new(tensors, json_pack("[s,I]", dtype_name(b->dtype), (json_int_t)b->count));
     }
-    return json_pack("{s:s,s:o,s:b}", "kind", "open", "tensors", tensors, "plain", plain);
+    return json_pack("{s:s,s:o,s:s,s:b}", "kind", "open", "tensors", tensors, "precision",
+                     precision ? precision : "f32", "plain", plain);
 }
 
 /* An ill-conditioned problem doesn't make everything right. */
+static const double rounded_most = 0.05;
+
 static double share_of(const json_t *pair, size_t i)
 {
     static const double most = 2.5e-3;
@@ -170,6 +173,11 @@ static int read_places(struct oracle *o, const json_t *answer, const struct boun
         const json_t *off = json_array_get(json_object_get(answer, "off"), i);
         o->off[i] = share_of(off, 0);
         o->off_rms[i] = share_of(off, 1);
+        const json_t *rounded = json_array_get(json_object_get(answer, "rounded"), i);
+        for (size_t mode = 0; mode < GATE_MODE_COUNT; mode++) {
+            double most = json_number_value(json_array_get(rounded, mode));
+            o->rounded[i][mode] = most > 0 ? MIN(most, rounded_most) : 0;
+        }
     }
     o->bytes = good ? (size_t)bytes : 0;
     o->host = json_is_true(json_object_get(answer, "host"));
@@ -177,12 +185,12 @@ static int read_places(struct oracle *o, const json_t *answer, const struct boun
 }
 
 int oracle_open(struct oracle *o, struct gpu *gpu, const struct channel *channel,
-                const struct bound *bound, bool plain, struct err *err)
+                const struct bound *bound, const char *precision, bool plain, struct err *err)
 {
     *o = (struct oracle) { .gpu = gpu, .channel = channel, .fd = -1 };
     json_t *answer = NULL;
     int fd = -1;
-    int r = ask(o, opening(bound, plain), &answer, err);
+    int r = ask(o, opening(bound, precision, plain), &answer, err);
     if (r < 0) {
         return r;
     }

@@ -29,12 +29,14 @@ struct oracle {
     size_t places[TASK_TENSORS_MAX];
     /* Of outputs: what PyTorch's own f32 misses double by, at most and as RMS; shares of the RMS. */
     double off[TASK_TENSORS_MAX], off_rms[TASK_TENSORS_MAX];
+    /* At most, where operands have the asked precision, by distribution; zeros for f32 and wider. */
+    double rounded[TASK_TENSORS_MAX][GATE_MODE_COUNT];
 };
 
-/* Opens the job's problem, whose tensors are those of `bound`; `plain`: for the functions of that
- * name alone. oracle_close is needed whatever comes. */
+/* Opens the job's problem, whose tensors are those of `bound`, for operands of that precision; `plain`:
+ * for the functions of that name alone. oracle_close is needed whatever comes. */
 int oracle_open(struct oracle *oracle, struct gpu *gpu, const struct channel *channel,
-                const struct bound *bound, bool plain, struct err *err);
+                const struct bound *bound, const char *precision, bool plain, struct err *err);
 /* Tells the oracle, too, and gives all back. */
 void oracle_close(struct oracle *oracle);
 
