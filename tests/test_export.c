@@ -275,7 +275,7 @@ static void test_function(void **state)
 {
     (void)state;
     expect(0, "py/if_3d.py", WS_BIN_DIR "/warpsmith export . mine --to py --from-source --gpu sim");
-    expect(0, "if_3d: in_ must be a contiguous float32 tensor of (8, 64)",
+    expect(0, "if_3d: in_ must be a torch.float32 tensor of (8, 64)",
            "cd py && $WARPSMITH_PYTHON -B -c \"\n"
            "import inspect, torch, if_3d as m\n"
            "assert list(inspect.signature(m.if_3d).parameters) == ['in_']\n"

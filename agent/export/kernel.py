@@ -8,7 +8,7 @@ class WarpsmithKernel:
 
     def __init__(self):
         import threading
-        self.lock, self.cuda, self.devices = threading.Lock(), None, {}
+        self.lock, self.cuda, self.devices, self.known = threading.Lock(), None, {}, None
 
     # ---- the driver
 
@@ -100,11 +100,11 @@ class WarpsmithKernel:
     # ---- what is kept for a device: the steps, with their arguments' places
 
     def step(self, module, launch, first):
-        """[function, parameters, values, places of pointers in them, launch configuration, what it refers to]"""
+        """(function, parameters, values, places of pointers in them, configuration, its stream, name, what must live)"""
         import ctypes
         import struct
         if launch[0] == "memset":
-            return [None, launch[1], launch[2], launch[3]]
+            return (None, launch[1], launch[2], launch[3])
         _, name, grid, block, shared, cluster, cooperative, programmatic, arguments = launch
         function, fixed = ctypes.c_void_p(), ctypes.c_int()
         self.check(self.cuda.cuModuleGetFunction(ctypes.byref(function), module, name.encode()), name)
@@ -130,7 +130,8 @@ class WarpsmithKernel:
             len(attributes) // 72))
         pointers = [(i, value) for i, (kind, value) in enumerate(arguments) if kind == "buffer"]
         stream = ctypes.c_uint64.from_buffer(config, 32)
-        return [function, parameters, values, pointers, config, stream, name, kept]
+        return (function.value, ctypes.addressof(parameters), values, pointers, ctypes.addressof(config), stream, name,
+                (parameters, config, kept))
 
     def device(self, index):
         if index not in self.devices:
@@ -145,17 +146,16 @@ class WarpsmithKernel:
     def enqueue(self, steps, at, stream):
         """Queues the steps; at[i] is the address of the plan's buffer i."""
         launch = self.cuda.cuLaunchKernelEx
-        for step in steps:
-            if step[0] is None:
-                self.check(self.cuda.cuMemsetD8Async(at[step[1]], step[2], step[3], stream), "memset")
+        for function, parameters, values, pointers, *rest in steps:
+            if function is None:  # buffer, value, bytes
+                self.check(self.cuda.cuMemsetD8Async(at[parameters], values, pointers, stream), "memset")
                 continue
-            function, parameters, values, pointers, config, to, name, _ = step
-            to.value = stream
+            rest[1].value = stream
             for i, buffer in pointers:
                 values[i] = at[buffer]
-            code = launch(config, function, parameters, None)
+            code = launch(rest[0], function, parameters, None)
             if code:
-                self.check(code, name)
+                self.check(code, rest[2])
 
     def graph(self, own, at):
         """The launches as one CUDA graph, kept for the addresses it was recorded with; the last few."""
@@ -187,35 +187,53 @@ class WarpsmithKernel:
             kept = own["streams"][stream] = [made, [one.data_ptr() for one in made], None]
         return kept
 
-    def refuse(self, tensor, spec):
-        name, dtype, shape = spec[:3]
-        raise ValueError(f"{WARPSMITH_NAME}: {name} must be a contiguous {dtype} tensor of {tuple(shape)} on a GPU, the "
-                         f"kernels were bound to that; got {tensor.dtype} of {tuple(tensor.shape)} on {tensor.device}")
-
-    def __call__(self, given):
-        """`given`: inputs, weights and updated tensors in the plan's order. Returns the outputs, a tensor or a tuple."""
+    def specs(self):
+        """(what goes in, what comes out), each (name, type, shape, role, the tensor it shares memory with)"""
         import torch
-        specs = WARPSMITH_PLAN["tensors"]
-        wanted = len([spec for spec in specs if spec[3] != "output"])
-        if len(given) != wanted:
-            raise ValueError(f"{WARPSMITH_NAME}: {wanted} tensors go in, got {len(given)}")
-        device, ready = given[0].device if given else torch.device("cuda"), []
-        for tensor, spec in zip(given, specs):
-            if not tensor.is_contiguous() and spec[3] != "inout":
-                tensor = tensor.contiguous()
-            if tensor.shape != spec[2] or tensor.dtype != getattr(torch, spec[1]) or tensor.device != device \
-                    or not tensor.is_cuda or not tensor.is_contiguous():
-                self.refuse(tensor, spec)
-            ready.append(tensor)
-        with self.lock, torch.cuda.device(device):
-            for spec in specs[wanted:]:
-                ready.append(ready[spec[4]].view(spec[2]) if len(spec) > 4 else
-                             torch.empty(spec[2], dtype=getattr(torch, spec[1]), device=device))
-            own, stream = self.device(device.index or 0), torch.cuda.current_stream(device).cuda_stream
+        if self.known is None:
+            every = [(name, getattr(torch, dtype), torch.Size(shape), role, alias[0] if alias else None)
+                     for name, dtype, shape, role, *alias in WARPSMITH_PLAN["tensors"]]
+            self.known = ([spec for spec in every if spec[3] != "output"],
+                          [spec for spec in every if spec[3] == "output"])
+        return self.known
+
+    def accept(self, given, wanted, device):
+        """The tensors as the kernels can have them; those that can't be are refused."""
+        if len(given) != len(wanted):
+            raise ValueError(f"{WARPSMITH_NAME}: {len(wanted)} tensors are wanted here, got {len(given)}")
+        for i, (tensor, (name, dtype, shape, role, _)) in enumerate(zip(given, wanted)):
+            if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cuda or tensor.device != device:
+                raise ValueError(f"{WARPSMITH_NAME}: {name} must be a {dtype} tensor of {tuple(shape)} on one GPU, as the "
+                                 f"kernels were bound; got {tensor.dtype} of {tuple(tensor.shape)} on {tensor.device}")
+            if not tensor.is_contiguous():
+                if role == "inout":
+                    raise ValueError(f"{WARPSMITH_NAME}: {name} is updated in place, so it must be contiguous")
+                given[i] = tensor.contiguous()
+        return given
+
+    def __call__(self, given, held=()):
+        """Tensors in the plan's order: `given` are looked at in every call, `held` (a module's own) when one of them has
+        moved. Returns the outputs, a tensor or a tuple."""
+        import torch
+        wanted, made = self.specs()
+        device = given[0].device if given else held[0].device
+        given = self.accept(list(given), wanted[:len(wanted) - len(held)], device)
+        if device.index != torch.cuda.current_device():
+            with torch.cuda.device(device):
+                return self(given, held)
+        outputs = [torch.empty(shape, dtype=dtype, device=device) if alias is None else given[alias].view(shape)
+                   for _, dtype, shape, _, alias in made]
+        with self.lock:
+            own, stream = self.device(device.index), torch.cuda.current_stream().cuda_stream
             kept = self.scratch(torch, own, stream, device)
-            at = [tensor.data_ptr() for tensor in ready] + kept[1]
+            at_held = [tensor.data_ptr() for tensor in held]
+            if at_held != own.get("held", ()):
+                if any(a is not b for a, b in zip(held, self.accept(list(held), wanted[len(given):], device))):
+                    raise ValueError(f"{WARPSMITH_NAME}: a module's tensors must be contiguous")
+                own["held"] = at_held
+            at = [tensor.data_ptr() for tensor in given] + at_held + [tensor.data_ptr() for tensor in outputs] + kept[1]
             if own["prepare"]:
-                version = [(t.data_ptr(), t._version) for t, spec in zip(ready, specs) if spec[3] == "weight"]
+                version = [(t.data_ptr(), t._version) for t, spec in zip([*given, *held], wanted) if spec[3] == "weight"]
                 if kept[2] != version:
                     self.enqueue(own["prepare"], at, stream)
                     kept[2] = version
@@ -223,7 +241,6 @@ class WarpsmithKernel:
                 self.check(self.cuda.cuGraphLaunch(self.graph(own, at), stream), "the graph")
             else:
                 self.enqueue(own["launches"], at, stream)
-        outputs = ready[wanted:]
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
 

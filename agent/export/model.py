@@ -7,6 +7,10 @@ class ModelNew(Model):
         super().__init__(*args, **kwargs)
         self.__dict__["_warpsmith_found"] = self._warpsmith_slots()
         self.__dict__["_warpsmith_training"] = self.training
+        self.__dict__["_warpsmith_whole"] = [  # inputs that are no floats
+            (i, getattr(torch, dtype)) for i, (_, dtype, _, role, *_) in enumerate(WARPSMITH_PLAN["tensors"])
+            if role == "input" and not getattr(torch, dtype).is_floating_point]
+        self.__dict__["_warpsmith_updates"] = any(spec[3] == "inout" for spec in WARPSMITH_PLAN["tensors"])
 
     def _warpsmith_slots(self):
         """Where the weights and the buffers that forward updates are found, in the plan's order."""
@@ -23,16 +27,12 @@ class ModelNew(Model):
         return weights + buffers + updated
 
     def forward(self, *args):
+        tensors = [a for a in args if torch.is_tensor(a)]
         scalars = [a for a in args if isinstance(a, (bool, int, float))]
         if scalars != WARPSMITH_SCALARS:
             raise ValueError(f"{WARPSMITH_NAME}: the kernels were bound to the numbers {WARPSMITH_SCALARS}, got {scalars}")
-        if self.training != self._warpsmith_training and any(spec[3] == "inout" for spec in WARPSMITH_PLAN["tensors"]):
+        if self._warpsmith_updates and self.training != self._warpsmith_training:
             raise ValueError(f"{WARPSMITH_NAME}: the kernels update running statistics; they have no other mode")
-        tensors = [a for a in args if torch.is_tensor(a)]
-        for i, (_, dtype, *_) in enumerate(WARPSMITH_PLAN["tensors"][:len(tensors)]):
-            whole = getattr(torch, dtype)
-            if not whole.is_floating_point and tensors[i].dtype != whole:
-                tensors[i] = tensors[i].to(whole)  # KernelBench's evaluation makes floats of every input
-        tensors += [held[name] for held, name in self._warpsmith_found]
-        with torch.no_grad():
-            return warpsmith_kernel(tensors)
+        for i, dtype in self._warpsmith_whole:  # KernelBench's evaluation makes floats of every input
+            tensors[i] = tensors[i].to(dtype)
+        return warpsmith_kernel(tensors, [held[name] for held, name in self._warpsmith_found])
