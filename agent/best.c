@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/best.h"
+#include "agent/export.h"
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
 
 #include <string.h>
+
+enum { BEST_BYTES_MAX = 64 << 20 };
 
 struct waiting {
     bool done;
@@ -19,6 +22,29 @@ static void on_image(void *ud, int code, const void *bytes, size_t len, const ch
     w->done = true;
     w->code = code < 0 ? err_set(w->err, code, "%s", error)
                        : file_write(w->path, bytes, len, w->err);
+}
+
+/* What starts it from PyTorch and from C; a plan that can't leave (a library's call) has none. */
+static int write_exports(struct session *s, const struct task *task, const struct candidate *candidate,
+                         const struct verdict *verdict, const char *folder, struct err *err)
+{
+    auto_arena struct arena *arena = arena_new();
+    auto_buf struct buf text;
+    struct export e = { 0 };
+    struct err why = { 0 };
+    buf_init(&text, BEST_BYTES_MAX);
+    if (export_make(s, task, candidate, task->name, NULL, arena, &e, &why) < 0) {
+        return why.code == ERR_UNSUPPORTED ? 0 : err_set(err, why.code, "%s", err_text(&why));
+    }
+    e.made = arena_printf(arena, "Task %s, best of a campaign: %s%s", task->name, verdict_status_name(verdict->status),
+                          verdict->modelled ? " on a simulated device" : "");
+    auto_free char *module = xprintf("%s/%s.py", folder, e.name), *launcher = xprintf("%s/c", folder);
+    int r = export_function(&e, &text, &why);
+    r = r < 0 ? r : file_write(module, text.at, text.len, &why);
+    r = r < 0 ? r : folder_make(launcher, &why);
+    r = r < 0 ? r : export_c(&e, launcher, &why);
+    export_done(&e);
+    return r == 0 || r == ERR_UNSUPPORTED ? 0 : err_set(err, r, "%s", err_text(&why));
 }
 
 int best_write(struct session *s, const struct task *task, const struct candidate *candidate,
@@ -43,7 +69,7 @@ int best_write(struct session *s, const struct task *task, const struct candidat
         }
         r = waiting.code;
     }
-    return r;
+    return r < 0 ? r : write_exports(s, task, candidate, verdict, folder, err);
 }
 
 struct sanitized {

@@ -6,7 +6,7 @@
  */
 #include "agent/campaign.h"
 
-/* Compiles (from the cache, as a rule) and writes; runs the loop meanwhile. */
+/* Compiles (from the cache, as a rule) and writes, exports included (export.h); runs the loop meanwhile. */
 int best_write(struct session *session, const struct task *task,
                const struct candidate *candidate, const struct verdict *verdict,
                const char *folder, struct err *err);

@@ -129,6 +129,8 @@ static void test_main_job(void **state)
     json_decref(json);
     expect_text(p, "out/best/kernel.cu", "__global__");
     expect_text(p, "out/best/kernel.ptx", ".entry");
+    expect_text(p, "out/best/column_sum.py", "def column_sum(");
+    expect_text(p, "out/best/c/launch.c", "column_sum_launch(");
     expect_text(p, "out/report.html", "modelled");
     expect_text(p, "log", "modelled, not measured");
 
