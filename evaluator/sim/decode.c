@@ -158,7 +158,7 @@ static const struct decode_entry *find_entry(const char *name)
     static const struct decode_entry *const tables[] = {
         decode_int_table,      decode_float_table, decode_cvt_table,  decode_pred_table,
         decode_mem_table,      decode_warp_table,  decode_flow_table, decode_matrix_table,
-        decode_mbarrier_table, decode_bits_table,  decode_async_table};
+        decode_mbarrier_table, decode_bits_table,  decode_async_table, decode_wgmma_table};
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
         for (const struct decode_entry *e = tables[t]; e->name; e++)
             if (!strcmp(e->name, name))

@@ -130,13 +130,15 @@ struct decode_entry {
 };
 extern const struct decode_entry decode_int_table[], decode_float_table[], decode_cvt_table[],
     decode_pred_table[], decode_mem_table[], decode_warp_table[], decode_flow_table[],
-    decode_matrix_table[], decode_mbarrier_table[], decode_bits_table[], decode_async_table[];
+    decode_matrix_table[], decode_mbarrier_table[], decode_bits_table[], decode_async_table[],
+    decode_wgmma_table[];
 /* d = op(a, b[, c]), all of one type. */
 int decode_simple(struct decoder *d, enum ops_id id, enum ptx_type type, unsigned n,
                   struct insn **ret_insn);
 /* add, sub, mul, fma, min, max, neg, abs, div of a floating-point type (already taken). */
 int decode_arith(struct decoder *d, const char *op, enum ptx_type type);
 int decode_copy_arrive(struct decoder *d); /* cp.async.mbarrier.arrive */
+int decode_bulk(struct decoder *d);        /* cp.async.bulk */
 int decode_pred_logic(struct decoder *d);
 int decode_body(struct decoder *d, struct decode_frame *frame);
 

@@ -78,7 +78,7 @@ static int decode_cp(struct decoder *d)
     }
     for (unsigned i = 2; i < d->s->n_parts; i++)
         if (!strcmp(d->s->part[i], "bulk"))
-            return decode_refuse(d, "");
+            return decode_bulk(d);
     if (d->s->n_parts > 2 && !strcmp(d->s->part[2], "mbarrier"))
         return decode_copy_arrive(d);
     return decode_copy(d);

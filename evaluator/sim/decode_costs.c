@@ -10,6 +10,9 @@ static void add_tensor(struct block *b, const struct insn *in)
                                     EXEC_TENSOR_F8,  EXEC_TENSOR_F8};
     if (in->kind == INSN_MMA || in->kind == INSN_WMMA_MMA)
         b->tensor_flops[types[in->sub]] += (uint64_t)in->imm;
+    if (in->kind == INSN_WGMMA)
+        b->tensor_flops[in->sub == MMA_TF32 ? EXEC_TENSOR_WG_TF32 : EXEC_TENSOR_WG_F16] +=
+            (uint64_t)in->imm;
 }
 
 void decode_costs(struct exec_program *program)

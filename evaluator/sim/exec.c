@@ -19,8 +19,10 @@ void exec_scratch_free(struct exec_scratch *x)
 {
     if (!x)
         return;
-    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++)
+    for (unsigned i = 0; i < EXEC_MAX_WARPS; i++) {
         free(x->warps[i].copies);
+        wgmma_free(&x->warps[i]);
+    }
     free(x->memory);
     free(x->sites);
     free(x->block_runs);
@@ -190,6 +192,7 @@ static void start_warp(struct exec_scratch *x, uint32_t index)
     w->running = true;
     w->done = false;
     w->n_copies = w->copy_group = 0;
+    w->n_wgmma = w->wgmma_group = 0;
     w->chain = (struct chain){.ready = w->chain.ready, .pred_ready = w->chain.pred_ready};
     memset(w->barrier_lanes, 0, sizeof(w->barrier_lanes));
     /* registers start the same in every block, and as NaN: what a kernel forgets to set shows */

@@ -3,12 +3,12 @@
 set(_here ${CMAKE_CURRENT_LIST_DIR})
 set(SIM_EXEC_SOURCES
   ptx.c ptx_body.c ptx_lex.c ptx_operand.c ptx_sym.c ptx_type.c ptx_var.c
-  decode.c decode_async.c decode_bits.c decode_costs.c decode_cvt.c decode_float.c decode_flow.c
+  decode.c decode_async.c decode_bits.c decode_bulk.c decode_costs.c decode_cvt.c decode_float.c decode_flow.c
   decode_int.c decode_layout.c decode_matrix.c decode_mbarrier.c decode_mem.c decode_operand.c
   decode_pred.c decode_registers.c
-  decode_unroll.c decode_warp.c
-  exec.c exec_async.c exec_atom.c exec_chain.c exec_fault.c exec_group.c exec_lane.c exec_matrix.c
-  exec_mbarrier.c exec_mem.c exec_profile.c exec_run.c check_race.c
+  decode_unroll.c decode_warp.c decode_wgmma.c
+  exec.c exec_async.c exec_atom.c exec_bulk.c exec_chain.c exec_fault.c exec_group.c exec_lane.c exec_matrix.c
+  exec_mbarrier.c exec_mem.c exec_profile.c exec_run.c exec_wgmma.c check_race.c
   ops_plain.c ops_scalar.c l1.c vmem.c vmem_data.c)
 
 # Loops over 32 lanes are written to become vector code, so they are optimised in every build but a

@@ -35,6 +35,8 @@ enum exec_tensor {
     EXEC_TENSOR_I8,
     EXEC_TENSOR_F64,
     EXEC_TENSOR_F8,
+    EXEC_TENSOR_WG_F16, /* by wgmma, which has a rate of its own */
+    EXEC_TENSOR_WG_TF32,
     EXEC_TENSOR_COUNT
 };
 

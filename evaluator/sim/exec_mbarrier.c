@@ -93,6 +93,24 @@ static bool phase_over(const struct insn *in, const struct mbarrier *b, uint64_t
     return b->phase != phase;
 }
 
+int mbarrier_complete(struct exec_scratch *x, struct warp *w, const struct insn *in, unsigned lane,
+                      uint64_t addr, uint32_t bytes)
+{
+    struct insn seen = *in;
+    struct access a = {.mask = 1u << lane, .bytes = 8, .write = true, .atomic = true};
+    uint64_t word;
+    seen.space = PTX_SHARED;
+    a.addr[lane] = addr;
+    if (access_check(x, w, &seen, &a))
+        return RUN_FAULT;
+    memcpy(&word, access_at(&a, lane), 8);
+    struct mbarrier b = unpack(word);
+    update(MBARRIER_COMPLETE_TX, &b, bytes);
+    word = pack(&b);
+    memcpy(access_at(&a, lane), &word, 8);
+    return 0;
+}
+
 int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask)
 {
     const uint32_t *ref = x->program->refs + in->refs, *src = ref + in->n_dst;

@@ -212,7 +212,7 @@ static int check(struct exec_scratch *x, struct warp *w, const struct insn *in, 
     }
     if (x->race && race_access(x, w, in, a))
         return RUN_FAULT;
-    if (x->launch->profile)
+    if (x->launch->profile && !a->unprofiled)
         profile_access(x, w, in, a);
     return 0;
 }

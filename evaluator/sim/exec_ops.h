@@ -55,6 +55,11 @@ enum {
     MMA_D_HALF = 2,
     MMA_SATURATE = 4
 };                 /* mode; target[0]: m, [1]: n | k << 16 */
+enum { /* INSN_WGMMA: mode; sub is the enum mma_kind, vec the registers of a (0: a descriptor), imm
+          the warp's FLOPs, target[0] n, target[1] k, p[0] whether d is added to */
+       WGMMA_NEGATE_A = 1,
+       WGMMA_NEGATE_B = 2
+};
 enum mbarrier_op { /* INSN_MBARRIER: sub; mode: bytes of its operand */
                    MBARRIER_INIT,
                    MBARRIER_INVAL,

@@ -41,6 +41,16 @@ void copy_commit(struct warp *w);
 void copy_wait(struct exec_scratch *x, struct warp *w, uint32_t keep);
 
 int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+/* Bytes of a copy have come: takes them off the mbarrier at an address of shared memory. */
+int mbarrier_complete(struct exec_scratch *x, struct warp *w, const struct insn *in, unsigned lane,
+                      uint64_t addr, uint32_t bytes);
+
+/* exec_bulk.c: cp.async.bulk */
+int run_bulk(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+
+/* exec_wgmma.c */
+int run_wgmma(struct exec_scratch *x, struct warp *w, const struct insn *in, uint32_t mask);
+void wgmma_free(struct warp *w);
 
 /* exec_profile.c */
 void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in);

@@ -206,7 +206,7 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
         global_contiguous(x, &w->chain, a, kind, &t);
     else
         global_scattered(x, &w->chain, a, kind, &t);
-    add_traffic(in->kind == INSN_CP_ASYNC ? &c->async_copy
+    add_traffic(in->kind == INSN_CP_ASYNC || in->kind == INSN_BULK_LOAD ? &c->async_copy
                 : a->atomic               ? &c->global_atomic
                 : a->write                ? &c->global_store
                                           : &c->global_load,

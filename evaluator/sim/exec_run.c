@@ -231,6 +231,16 @@ static int run_other(struct exec_scratch *x, struct warp *w, const struct insn *
     case INSN_WMMA_ST:
     case INSN_WMMA_MMA:
         return run_matrix(x, w, in, mask);
+    case INSN_WGMMA:
+    case INSN_WGMMA_COMMIT:
+    case INSN_WGMMA_WAIT:
+        return run_wgmma(x, w, in, mask);
+    case INSN_BULK_LOAD:
+    case INSN_BULK_STORE:
+        return run_bulk(x, w, in, mask);
+    case INSN_BULK_COMMIT: /* copies are done when they are issued */
+    case INSN_BULK_WAIT:
+        return 0;
     default:
         return run_warp_op(x, w, in, mask);
     }

@@ -61,6 +61,8 @@ struct warp {
     uint32_t barrier_lanes[BAR_COUNT]; /* lanes that have arrived, of the warp */
     struct pending_copy *copies;
     uint32_t n_copies, cap_copies, copy_group;
+    struct wgmma_operand *wgmma_operands; /* of products that nobody has waited for, exec_wgmma.c */
+    uint32_t n_wgmma, cap_wgmma, wgmma_group;
     struct chain chain; /* profile */
 };
 
@@ -86,7 +88,7 @@ struct access {
     uint32_t mask, bytes;        /* bytes: a lane's */
     enum access_shape shape;
     enum ptx_space space; /* what the first active lane's address turned out to be */
-    bool write, atomic;
+    bool write, atomic, unprofiled;
 };
 
 struct race_state; /* check_race.c */

@@ -17,6 +17,8 @@ enum machine_tensor {
     MACHINE_TENSOR_TF32,
     MACHINE_TENSOR_F64,
     MACHINE_TENSOR_INT8, /* and fp8 */
+    MACHINE_TENSOR_WG_F16, /* through wgmma */
+    MACHINE_TENSOR_WG_TF32,
     MACHINE_TENSOR_KINDS
 };
 
@@ -42,7 +44,7 @@ struct machine {
     double f64, sfu; /* lanes */
     double lsu;      /* lanes of loads, stores, atomics and shuffles */
     double barrier;  /* warps that arrive at a barrier */
-    double tensor[MACHINE_TENSOR_KINDS]; /* FLOPs through mma.sync */
+    double tensor[MACHINE_TENSOR_KINDS]; /* FLOPs through mma.sync, or wgmma */
     double shared_wavefronts, l1_lines;
     double l2_sectors; /* 32-byte sectors between an SM and L2 */
 

@@ -73,7 +73,9 @@ static double tensor_cycles(const struct machine *m, const struct exec_counts *c
                  {EXEC_TENSOR_TF32, MACHINE_TENSOR_TF32},
                  {EXEC_TENSOR_I8, MACHINE_TENSOR_INT8},
                  {EXEC_TENSOR_F64, MACHINE_TENSOR_F64},
-                 {EXEC_TENSOR_F8, MACHINE_TENSOR_INT8}};
+                 {EXEC_TENSOR_F8, MACHINE_TENSOR_INT8},
+                 {EXEC_TENSOR_WG_F16, MACHINE_TENSOR_WG_F16},
+                 {EXEC_TENSOR_WG_TF32, MACHINE_TENSOR_WG_TF32}};
     double cycles = 0;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         cycles += (double)c->tensor_flops[kinds[i].from] / m->tensor[kinds[i].to];

@@ -24,7 +24,7 @@ enum ptx_type {
 #undef X
 };
 
-enum { PTX_MAX_PARTS = 16, PTX_MAX_VEC = 16 };
+enum { PTX_MAX_PARTS = 16, PTX_MAX_VEC = 16, PTX_MAX_LIST = 128 };
 
 enum ptx_operand_kind {
     PTX_OPERAND_SINK, /* _ */

@@ -10,7 +10,7 @@ static int parse_operand_at(struct ptx_parser *p, struct ptx_operand *ret_operan
 static int parse_list(struct ptx_parser *p, char close, struct ptx_operand *ret_operand,
                       unsigned depth)
 {
-    struct ptx_operand vec[PTX_MAX_VEC * 4];
+    struct ptx_operand vec[PTX_MAX_LIST];
     unsigned n = 0;
     while (!lex_is(&p->lex, close)) {
         if (n == sizeof(vec) / sizeof(vec[0]))
