@@ -49,18 +49,14 @@ static void describe(struct running *run, struct item *item)
 {
     const struct problem *p = item->problem;
     struct err err = { 0 };
-    int r = kernelbench_ask(&run->session.loop, evaluator_oracle(run->session.evaluator),
-                            json_pack("{s:s,s:s}", "kind", "describe", "problem", p->path), &item->described,
-                            &err);
     item->mapped = run->maps && kernelbench_map_family(run->maps, p);
+    int r = offline(run) && !item->mapped ? err_set(&err, ERR_NOTFOUND, "no shipped kernel computes this") : 0;
+    r = r < 0 ? r : kernelbench_ask(&run->session.loop, evaluator_oracle(run->session.evaluator),
+                                    json_pack("{s:s,s:s}", "kind", "describe", "problem", p->path),
+                                    &item->described, &err);
     r = r < 0 ? r : kernelbench_document(&run->options, item->mapped ? run->maps : NULL, p, item->described,
                                          &item->document, &err);
     r = r < 0 ? r : problem_document_task(p, item->document, &item->task, &err);
-    if (r == 0 && offline(run) && !item->mapped) {
-        r = err_set(&err, ERR_NOTFOUND, "no shipped kernel computes this");
-        task_free(item->task);
-        item->task = NULL;
-    }
     tell_others(run, item);
     item->code = r;
     item->why = r < 0 ? arena_strdup(run->arena, err_text(&err)) : NULL;
