@@ -82,21 +82,37 @@ template <int N> static __device__ __forceinline__ void add(moments &m, const pa
   m = merge(m, {n, mean, m2});
 }
 
-/* What stays on chip isn't wanted in L2. */
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ pack read(const pack *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(pack *to, const pack *from)
 {
   const unsigned at = (unsigned)__cvta_generic_to_shared(to);
-  word policy;
-  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-  if (VEC == 4)
-    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "l"(policy) : "memory");
+#if VEC == 1
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(pack *p, pack v)
+{
+  if (STORE)
+    __stcs(p, v);
   else
-    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], 4, %2;" ::"r"(at), "l"(from), "l"(policy) : "memory");
+    *p = v;
 }
 
 static __device__ __forceinline__ pack load_pack(const pack *x, int c, int first, int n, int k)
 {
-  return EVEN || k * BLOCK + THREAD < n ? __ldcs(x + place(c, first, k)) : none();
+  return EVEN || k * BLOCK + THREAD < n ? read(x + place(c, first, k)) : none();
 }
 
 /* Slots are a ring: a channel's pack k is k after its first. */
@@ -155,11 +171,11 @@ static __device__ __forceinline__ void store_streamed(const pack *x, pack *y, in
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < n)
-        v[u] = __ldcs(x + place(c, first, k + u));
+        v[u] = read(x + place(c, first, k + u));
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < n)
-        __stcs(y + place(c, first, k + u), apply(v[u], m, a, b));
+        write(y + place(c, first, k + u), apply(v[u], m, a, b));
   }
 }
 
@@ -262,22 +278,35 @@ batch_norm(const pack *__restrict__ x, const float *__restrict__ weight, const f
 
     const int next = c + teams;
     const bool more = next < CHANNELS;
+    const auto refill = [&](int k) { /* the slot of the row's pack k is free */
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, first, n, k + SPARE);
+      else
+        start_pack(keep + slot_of(base, k), x, next + teams, first, n, k + SPARE - IN_SHARED);
+    };
     store_streamed(x, y, c, first, n, m.mean, a, b);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (EVEN || k * BLOCK + THREAD < n)
-        __stcs(y + place(c, first, k), apply(reg[k], m.mean, a, b));
-      if (more)
+        write(y + place(c, first, k), apply(reg[k], m.mean, a, b));
+      if (MIX && more)
         reg[k] = load_pack(x, next, first, n, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < n)
-        __stcs(y + place(c, first, IN_REGS + k), apply(keep[slot_of(base, k)], m.mean, a, b));
-      if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, first, n, k + SPARE);
-      else
-        start_pack(keep + slot_of(base, k), x, next + teams, first, n, k + SPARE - IN_SHARED);
+        write(y + place(c, first, IN_REGS + k), apply(keep[slot_of(base, k)], m.mean, a, b));
+      if (MIX)
+        refill(k);
+    }
+    if (!MIX) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        if (more)
+          reg[k] = load_pack(x, next, first, n, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
+        refill(k);
     }
   }
 }

@@ -41,6 +41,18 @@ static __device__ __forceinline__ pack times(pack a, pack b) { return a * b; }
 static __device__ __forceinline__ pack scales(pack s, float eps) { return rsqrtf(s / CHANNELS + eps); }
 #endif
 
+/* LOAD: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ pack read(const pack *p) { return LOAD ? __ldcs(p) : *p; }
+
+/* STORE: the same. */
+static __device__ __forceinline__ void write(pack *p, pack v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
+}
+
 extern "C" __global__ void __launch_bounds__(LANES *SPLIT)
 channel_rmsnorm(const pack *__restrict__ x, float eps, pack *__restrict__ y, long long packs, unsigned tiles)
 {
@@ -53,7 +65,7 @@ channel_rmsnorm(const pack *__restrict__ x, float eps, pack *__restrict__ y, lon
   pack v[HELD], sum = none();
 #pragma unroll
   for (int k = 0; k < HELD; k++)
-    v[k] = alive && k * SPLIT + first < CHANNELS ? __ldcs(x + at + k * step) : none();
+    v[k] = alive && k * SPLIT + first < CHANNELS ? read(x + at + k * step) : none();
 #pragma unroll
   for (int k = 0; k < HELD; k++)
     sum = squares(sum, v[k]);
@@ -73,9 +85,9 @@ channel_rmsnorm(const pack *__restrict__ x, float eps, pack *__restrict__ y, lon
 #pragma unroll 4
   for (int k = MINE - 1; k >= HELD; k--)
     if (alive && k * SPLIT + first < CHANNELS)
-      __stcs(y + at + k * step, times(x[at + k * step], scale));
+      write(y + at + k * step, times(x[at + k * step], scale));
 #pragma unroll
   for (int k = 0; k < HELD; k++)
     if (alive && k * SPLIT + first < CHANNELS)
-      __stcs(y + at + k * step, times(v[k], scale));
+      write(y + at + k * step, times(v[k], scale));
 }

@@ -108,16 +108,36 @@ static __device__ __forceinline__ float4 apply(float4 v, const rule &q, long lon
   return make_float4(fmaf(v.x - q.mean, a, b), fmaf(v.y - q.mean, a, b), fmaf(v.z - q.mean, a, b), fmaf(v.w - q.mean, a, b));
 }
 
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+#if LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
 }
 
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+  return EVEN || i < s.packs ? read((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
 /* Slots are a ring: a row's pack k is k after its first. */
@@ -179,11 +199,11 @@ static __device__ __forceinline__ void store_streamed(const float *x, float *y, 
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(in + (k + u) * BLOCK);
+        v[u] = read(in + (k + u) * BLOCK);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(out + (k + u) * BLOCK, apply(v[u], q, at + 4 * ((k + u) * BLOCK + THREAD)));
+        write(out + (k + u) * BLOCK, apply(v[u], q, at + 4 * ((k + u) * BLOCK + THREAD)));
   }
 }
 
@@ -286,22 +306,35 @@ group_norm(const float *__restrict__ x, const float *__restrict__ weight, const 
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (has_edge)
       y[s.at + s.edge] = apply(edge, q, at + s.edge);
+    const auto refill = [&](int k) { /* the slot of the row's pack k is free */
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+    };
     store_streamed(x, y, s, q, at);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (EVEN || k * BLOCK + THREAD < s.packs)
-        __stcs(out + k * BLOCK, apply(reg[k], q, at + 4 * (k * BLOCK + THREAD)));
-      if (more)
+        write(out + k * BLOCK, apply(reg[k], q, at + 4 * (k * BLOCK + THREAD)));
+      if (MIX && more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, apply(keep[slot_of(base, k)], q, at + 4 * ((IN_REGS + k) * BLOCK + THREAD)));
-      if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
-      else
-        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+        write(out + (IN_REGS + k) * BLOCK, apply(keep[slot_of(base, k)], q, at + 4 * ((IN_REGS + k) * BLOCK + THREAD)));
+      if (MIX)
+        refill(k);
+    }
+    if (!MIX) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        if (more)
+          reg[k] = load_pack(x, next, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
+        refill(k);
     }
     s = next;
     next = after;

@@ -91,32 +91,6 @@ struct rule {
   float mean, scale;
 };
 
-/* What L2 should do with a line: weights come again with every row, x never. */
-static __device__ __forceinline__ word keep_it(void)
-{
-  word policy;
-  asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
-}
-
-static __device__ __forceinline__ word drop_it(void)
-{
-  word policy;
-  asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
-}
-
-static __device__ __forceinline__ float4 parameter(const float4 *p)
-{
-  if (!HINT)
-    return __ldg(p);
-  float4 v;
-  asm("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.f32 {%0, %1, %2, %3}, [%4], %5;"
-      : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
-      : "l"(p), "l"(keep_it()));
-  return v;
-}
-
 static __device__ __forceinline__ float apply(float v, const rule &q, int i)
 {
   return fmaf((v - q.mean) * q.scale, __ldg(q.weight + i), __ldg(q.bias + i));
@@ -127,24 +101,41 @@ static __device__ __forceinline__ float4 apply_pack(float4 v, const rule &q, int
 {
   if (COLS % 4)
     return make_float4(apply(v.x, q, 4 * i), apply(v.y, q, 4 * i + 1), apply(v.z, q, 4 * i + 2), apply(v.w, q, 4 * i + 3));
-  const float4 w = parameter((const float4 *)q.weight + i), b = parameter((const float4 *)q.bias + i);
+  const float4 w = __ldg((const float4 *)q.weight + i), b = __ldg((const float4 *)q.bias + i);
   return make_float4(fmaf((v.x - q.mean) * q.scale, w.x, b.x), fmaf((v.y - q.mean) * q.scale, w.y, b.y),
                      fmaf((v.z - q.mean) * q.scale, w.z, b.z), fmaf((v.w - q.mean) * q.scale, w.w, b.w));
 }
 
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
   const unsigned at = (unsigned)__cvta_generic_to_shared(to);
-  if (HINT)
-    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "l"(drop_it()) : "memory");
+#if LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
   else
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+    *p = v;
 }
 
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+  return EVEN || i < s.packs ? read((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
 /* Slots are a ring: a row's pack k is k after its first. */
@@ -206,11 +197,11 @@ static __device__ __forceinline__ void store_streamed(const float *x, float *y, 
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(in + (k + u) * BLOCK);
+        v[u] = read(in + (k + u) * BLOCK);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(out + (k + u) * BLOCK, apply_pack(v[u], q, (k + u) * BLOCK + THREAD));
+        write(out + (k + u) * BLOCK, apply_pack(v[u], q, (k + u) * BLOCK + THREAD));
   }
 }
 
@@ -312,22 +303,35 @@ layernorm(const float *__restrict__ x, const float *__restrict__ weight, const f
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (has_edge)
       y[s.at + s.edge] = apply(edge, q, s.edge);
+    const auto refill = [&](int k) { /* the slot of the row's pack k is free */
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+    };
     store_streamed(x, y, s, q);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (EVEN || k * BLOCK + THREAD < s.packs)
-        __stcs(out + k * BLOCK, apply_pack(reg[k], q, k * BLOCK + THREAD));
-      if (more)
+        write(out + k * BLOCK, apply_pack(reg[k], q, k * BLOCK + THREAD));
+      if (MIX && more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, apply_pack(keep[slot_of(base, k)], q, (IN_REGS + k) * BLOCK + THREAD));
-      if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
-      else
-        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+        write(out + (IN_REGS + k) * BLOCK, apply_pack(keep[slot_of(base, k)], q, (IN_REGS + k) * BLOCK + THREAD));
+      if (MIX)
+        refill(k);
+    }
+    if (!MIX) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        if (more)
+          reg[k] = load_pack(x, next, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
+        refill(k);
     }
     s = next;
     next = after;

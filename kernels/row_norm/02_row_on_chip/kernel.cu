@@ -40,16 +40,36 @@ static __device__ __forceinline__ float weigh(float4 v) { return (weigh(v.x) + w
 
 static __device__ __forceinline__ float4 times(float4 v, float s) { return make_float4(v.x * s, v.y * s, v.z * s, v.w * s); }
 
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+#if LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
 }
 
 static __device__ __forceinline__ float4 load_pack(const row &s, int k)
 {
   const long long i = (long long)k * BLOCK + THREAD;
-  return i < s.packs ? __ldcs(s.in + i) : make_float4(0, 0, 0, 0);
+  return i < s.packs ? read(s.in + i) : make_float4(0, 0, 0, 0);
 }
 
 static __device__ __forceinline__ void start_pack(float4 *keep, const row &s, int k)
@@ -92,11 +112,11 @@ static __device__ __forceinline__ void store_streamed(const row &s, float scale)
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(s.in + (k + u) * BLOCK + THREAD);
+        v[u] = read(s.in + (k + u) * BLOCK + THREAD);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(s.out + (k + u) * BLOCK + THREAD, times(v[u], scale));
+        write(s.out + (k + u) * BLOCK + THREAD, times(v[u], scale));
   }
 }
 
@@ -152,16 +172,24 @@ extern "C" __global__ void __launch_bounds__(BLOCK) row_norm(const float *__rest
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (k * BLOCK + THREAD < s.packs)
-        __stcs(s.out + k * BLOCK + THREAD, times(reg[k], scale));
-      if (more)
+        write(s.out + k * BLOCK + THREAD, times(reg[k], scale));
+      if (MIX && more)
         reg[k] = load_pack(next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       const int i = (IN_REGS + k) * BLOCK + THREAD;
       if (i < s.packs)
-        __stcs(s.out + i, times(keep[k * BLOCK + THREAD], scale));
-      if (more)
+        write(s.out + i, times(keep[k * BLOCK + THREAD], scale));
+      if (MIX && more)
+        start_pack(keep, next, k);
+    }
+    if (!MIX && more) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        reg[k] = load_pack(next, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
         start_pack(keep, next, k);
     }
     s = next;

@@ -48,16 +48,36 @@ static __device__ __forceinline__ float weigh(float4 v) { return (weigh(v.x) + w
 
 static __device__ __forceinline__ float4 times(float4 v, float s) { return make_float4(v.x * s, v.y * s, v.z * s, v.w * s); }
 
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+#if LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
 }
 
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
+  return EVEN || i < s.packs ? read((const float4 *)(x + s.at) + i) : make_float4(0, 0, 0, 0);
 }
 
 /* Slots are a ring: a row's pack k is k after its first. */
@@ -109,11 +129,11 @@ static __device__ __forceinline__ void store_streamed(const float *x, float *y, 
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(in + (k + u) * BLOCK);
+        v[u] = read(in + (k + u) * BLOCK);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(out + (k + u) * BLOCK, times(v[u], scale));
+        write(out + (k + u) * BLOCK, times(v[u], scale));
   }
 }
 
@@ -207,22 +227,35 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) row_norm(const float *__r
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (s.edge != NO_EDGE)
       y[s.at + s.edge] = edge * scale;
+    const auto refill = [&](int k) { /* the slot of the row's pack k is free */
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+    };
     store_streamed(x, y, s, scale);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (EVEN || k * BLOCK + THREAD < s.packs)
-        __stcs(out + k * BLOCK, times(reg[k], scale));
-      if (more)
+        write(out + k * BLOCK, times(reg[k], scale));
+      if (MIX && more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, times(keep[slot_of(base, k)], scale));
-      if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
-      else
-        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+        write(out + (IN_REGS + k) * BLOCK, times(keep[slot_of(base, k)], scale));
+      if (MIX)
+        refill(k);
+    }
+    if (!MIX) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        if (more)
+          reg[k] = load_pack(x, next, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
+        refill(k);
     }
     s = next;
     next = after;

@@ -22,6 +22,18 @@ static __device__ __forceinline__ row row_at(long long r)
   return s;
 }
 
+/* LOAD: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD ? __ldcs(p) : *p; }
+
+/* STORE: the same. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
+}
+
 /* The element that this thread of the row's first block takes alone, or -1. */
 static __device__ __forceinline__ long long edge_of(const row &s)
 {
@@ -63,7 +75,7 @@ row_sum(const float *__restrict__ x, double *__restrict__ partial, long long row
       float4 v[UNROLL];
 #pragma unroll
       for (int u = 0; u < UNROLL; u++)
-        v[u] = i + u * BLOCK < s.packs ? __ldg(in + i + u * BLOCK) : make_float4(0, 0, 0, 0);
+        v[u] = i + u * BLOCK < s.packs ? read(in + i + u * BLOCK) : make_float4(0, 0, 0, 0);
       float part = 0.0f;
 #pragma unroll
       for (int u = 0; u < UNROLL; u++)
@@ -100,11 +112,11 @@ row_scale(const float *__restrict__ x, const double *__restrict__ partial, float
 #pragma unroll
       for (int u = 0; u < UNROLL; u++)
         if (i + u * BLOCK < s.packs)
-          v[u] = __ldcs(in + i + u * BLOCK);
+          v[u] = read(in + i + u * BLOCK);
 #pragma unroll
       for (int u = 0; u < UNROLL; u++)
         if (i + u * BLOCK < s.packs)
-          __stcs(out + i + u * BLOCK, make_float4(v[u].x * scale, v[u].y * scale, v[u].z * scale, v[u].w * scale));
+          write(out + i + u * BLOCK, make_float4(v[u].x * scale, v[u].y * scale, v[u].z * scale, v[u].w * scale));
     }
   }
 }

@@ -83,16 +83,36 @@ static __device__ __forceinline__ float4 result(float4 v, float peak, float norm
   return make_float4(result(v.x, peak, norm), result(v.y, peak, norm), result(v.z, peak, norm), result(v.w, peak, norm));
 }
 
+/* LOAD: 0 plain, 1 past L1 and marked as used once, 2 and 3 past L1 in stretches of 128 and 256 bytes. */
+static __device__ __forceinline__ float4 read(const float4 *p) { return LOAD == 1 ? __ldcs(p) : *p; }
+
 static __device__ __forceinline__ void copy_async(float4 *to, const float4 *from)
 {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((unsigned)__cvta_generic_to_shared(to)), "l"(from)
-               : "memory");
+  const unsigned at = (unsigned)__cvta_generic_to_shared(to);
+#if LOAD == 0
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 1
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#elif LOAD == 2
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#else
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16;" ::"r"(at), "l"(from) : "memory");
+#endif
+}
+
+/* STORE: 0 plain, 1 marked as used once. */
+static __device__ __forceinline__ void write(float4 *p, float4 v)
+{
+  if (STORE)
+    __stcs(p, v);
+  else
+    *p = v;
 }
 
 static __device__ __forceinline__ float4 load_pack(const float *x, const slice &s, int k)
 {
   const int i = k * BLOCK + THREAD;
-  return EVEN || i < s.packs ? __ldcs((const float4 *)(x + s.at) + i) : padding();
+  return EVEN || i < s.packs ? read((const float4 *)(x + s.at) + i) : padding();
 }
 
 /* Slots are a ring: a row's pack k is k after its first. */
@@ -144,11 +164,11 @@ static __device__ __forceinline__ void store_streamed(const float *x, float *y, 
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        v[u] = __ldcs(in + (k + u) * BLOCK);
+        v[u] = read(in + (k + u) * BLOCK);
 #pragma unroll
     for (int u = 0; u < UNROLL; u++)
       if (k + u >= ON_CHIP && (k + u) * BLOCK + THREAD < s.packs)
-        __stcs(out + (k + u) * BLOCK, result(v[u], peak, norm));
+        write(out + (k + u) * BLOCK, result(v[u], peak, norm));
   }
 }
 
@@ -251,22 +271,35 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) row_softmax(const float *
     float4 *out = (float4 *)(y + s.at) + THREAD;
     if (s.edge != NO_EDGE)
       y[s.at + s.edge] = result(edge, t.peak, norm);
+    const auto refill = [&](int k) { /* the slot of the row's pack k is free */
+      if (k + SPARE < IN_SHARED)
+        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+      else
+        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+    };
     store_streamed(x, y, s, t.peak, norm);
 #pragma unroll
     for (int k = 0; k < IN_REGS; k++) {
       if (EVEN || k * BLOCK + THREAD < s.packs)
-        __stcs(out + k * BLOCK, result(reg[k], t.peak, norm));
-      if (more)
+        write(out + k * BLOCK, result(reg[k], t.peak, norm));
+      if (MIX && more)
         reg[k] = load_pack(x, next, k);
     }
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
-        __stcs(out + (IN_REGS + k) * BLOCK, result(keep[slot_of(base, k)], t.peak, norm));
-      if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
-      else
-        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+        write(out + (IN_REGS + k) * BLOCK, result(keep[slot_of(base, k)], t.peak, norm));
+      if (MIX)
+        refill(k);
+    }
+    if (!MIX) {
+#pragma unroll
+      for (int k = 0; k < IN_REGS; k++)
+        if (more)
+          reg[k] = load_pack(x, next, k);
+#pragma unroll
+      for (int k = 0; k < IN_SHARED; k++)
+        refill(k);
     }
     s = next;
     next = after;
