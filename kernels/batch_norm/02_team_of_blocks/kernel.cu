@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Batch norm (training) 2: a team of TEAM blocks holds as much of a channel on chip as it can.
-   The form before read x three times. Here all blocks of the device (fewer for small channels) share a channel: a thread
-   keeps REGS packs in registers and KEEP in shared memory, filled by cp.async. The rest is read last and again first, in
-   reverse, while L2 still has it; what stays on chip and what is stored is marked as streaming, to leave L2 to it. Mean
-   and squared deviations are taken a few packs at a time as they arrive, and merged. Each block posts its pair as one
-   8-byte word to its box in `mail`, which starts as a pattern that no pair has, and asks the boxes of its team until they
-   are full: no fence, no counter, one trip through L2. While a channel is stored, the slots that it leaves take the
-   next. The launch is cooperative, so that all blocks are there.
+   The form before read x three times. Here all blocks of the device (fewer for small channels) share a channel: a
+   thread keeps REGS packs in registers and KEEP - AHEAD in a ring of KEEP slots of shared memory, filled by cp.async;
+   the other slots already take the next channel, so that memory doesn't rest while the blocks meet. The rest is read
+   last and again first, in reverse, while L2 still has it. Mean and squared deviations are taken a few packs at a time
+   as they arrive, and merged. Each block posts its pair as one 8-byte word to its box in `mail`, which starts as a
+   pattern that nobody posts, and asks the boxes of its team until they are full: no fence, no counter, one trip through
+   L2. The launch is cooperative, so that all blocks are there.
    Loses: all blocks wait for each other once a channel. */
 
 #define THREAD ((int)threadIdx.x)
