@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Masked scan 3: one block a row in tiles as large as registers allow, and nothing prefetched.
-   Small tiles cost a barrier each and touch memory in small pieces. A tile of 1,024 threads with 8 packs each is a row of
-   32,768: read in one burst, scanned with one barrier, written in one burst, while the other multiprocessors are at
-   other points of theirs. On an H200 that beats prefetching by 4 %.
+   Small tiles cost a barrier each and touch memory in small pieces. A tile of 1,024 threads with 4 packs each is half a
+   row of 32,768: read in one burst, scanned with one barrier, written in one burst, while the other multiprocessors are
+   at other points of theirs. On an H200 that beats prefetching by 4 %.
    Loses: short rows leave most threads of a large block idle; nothing is in flight in a block while it scans. */
 
 #define WARPS (BLOCK / 32)

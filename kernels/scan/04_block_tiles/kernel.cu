@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Scan 4: one block a row in tiles as large as registers allow, and nothing prefetched.
-   Small tiles cost a barrier each and touch memory in small pieces. A tile of 1,024 threads with 8 packs each is a row of
+   Small tiles cost a barrier each and touch memory in small pieces. A tile of 512 threads with 16 packs each is a row of
    32,768: read in one burst, scanned with one barrier, written in one burst, while the other multiprocessors are at
-   other points of theirs. On an H200 that beats prefetching by 4 %.
+   other points of theirs. On an H200 that beats prefetching, into registers or by cp.async, by 5 % and more.
    OP: 1 sum, 2 product, 3 sum from the right, 4 sum without the element itself.
    Loses: short rows leave most threads of a large block idle; nothing is in flight in a block while it scans. */
 
