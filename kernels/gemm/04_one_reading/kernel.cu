@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* C = A @ B, f32, for each of a batch. 04: packing runs beside the products.
+/* C = A @ B, f32, for each of a batch. 04: one reading of a row-major B.
  *
- * 02 packs everything, then multiplies: memory waits for the tensor cores and they for it. Here `pack`
- * is one small block on each multiprocessor that goes through the operands in the order in which they
- * are wanted and counts in `flags` what is ready of each panel of rows (of each of its tiles where k
- * lies across). It lets its dependent launch begin at once: a block of `multiply` fits beside it, waits
- * for flags, and finds the tiles still in L2. Columns are still measured first, by a kernel of its own.
+ * 02 reads B twice: for the largest of each column, then to turn it round. Here (ROWS_B) a row of B
+ * is scaled as a whole, in one reading: 2^e for row k of B is 2^-e for column k of A, which is packed
+ * after it and gets its own powers of two, by rows, on top. And tiles of B stay as they lie: the tensor
+ * cores take them with n contiguous. Other layouts, triangles and short k go as in 02.
  *
- * Precision as in 02: f16 elements, a power of two for each row of A and column of B, f32 sums.
- * WGMMA 0 (mma.sync, for GPUs without wgmma) waits for all of `pack`. */
+ * Precision as in 02: f16 elements, f32 sums; elements smaller than 2^-29 of the largest of their row
+ * lose digits.
+ *
+ * WGMMA 1: a warp feeds a ring of stages by bulk copies, two warpgroups multiply from shared memory
+ * (sm_90a). WGMMA 0: the same tiles by cp.async, ldmatrix and mma.sync, which every GPU since sm_80 has. */
 
 #define BM 128
 #define BN 256
@@ -25,9 +27,9 @@ typedef unsigned short half; /* an f16's bits; without CUDA's header this compil
 /* One operand as rows of k, wherever they lie: row r, column i is at[r*row_step + i*k_step]. */
 struct operand {
     const float *at;
+    const unsigned *divide; /* marks of B's rows, which A's columns take over; or NULL */
     half *tiles;
     unsigned *marks; /* of each row, padded: the bits of its largest |element| */
-    int *flags;      /* what is packed of each panel of rows, or of each of its tiles */
     int rows, k;
 };
 
@@ -115,6 +117,13 @@ static __device__ __forceinline__ float4 row4(const struct operand &o, int r, in
         v.z = counts<KEEP>(r, i + 2) ? v.z : 0;
         v.w = counts<KEEP>(r, i + 3) ? v.w : 0;
     }
+    if (ROWS_B && o.divide && i < o.k) {
+        uint4 mark = *reinterpret_cast<const uint4 *>(o.divide + i);
+        v.x *= unscale_of(mark.x);
+        v.y *= unscale_of(mark.y);
+        v.z *= unscale_of(mark.z);
+        v.w *= unscale_of(mark.w);
+    }
     return v;
 }
 
@@ -164,18 +173,6 @@ static __device__ __forceinline__ unsigned largest_of_row(unsigned mark)
     return mark;
 }
 
-/* Adds one to `n` flags once all of the block's tiles are written; products read them by bulk copies. */
-static __device__ __forceinline__ void raise_flags(int *flags, int n)
-{
-    __threadfence();
-#if WGMMA
-    asm volatile("fence.proxy.async;" ::: "memory");
-#endif
-    __syncthreads();
-    if ((int)threadIdx.x < n)
-        asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(flags + threadIdx.x) : "memory");
-}
-
 /* Rows that lie contiguous: ROW_THREADS threads a row, ROW_QUADS times four elements each. Where
  * these are few they stay in registers, else the second reading finds them in the caches. */
 template <int KEEP, bool VEC, int TILE>
@@ -210,7 +207,54 @@ static __device__ __forceinline__ void pack_rows(const struct operand &o, int bl
         if (i < end && r < padded<TILE>(o.rows))
             put4<KEEP, TILE>(o, r, i, held ? v[held ? q : 0] : row4<KEEP, VEC>(o, r, i), s);
     }
-    raise_flags(o.flags + block * (256 / ROW_THREADS) / TILE, 1);
+}
+
+/* Row k of a row-major B by a block: scaled as a whole, into tiles with n contiguous, of which 64 columns
+ * by BK rows are 8192 bytes. Rows up to a tile's end are zeros. */
+template <bool VEC>
+static __device__ __forceinline__ void pack_row_of_b(const struct operand &o, int row)
+{
+    constexpr bool held = WIDE_QUADS <= 8;
+    constexpr int turns = held ? WIDE_QUADS : 4;
+    __shared__ unsigned part[8];
+    int end = padded<BN>(o.rows), there = row < o.k ? o.rows : 0, tiles = (o.k + BK - 1) / BK;
+    const float *x = o.at + (i64)row * o.rows;
+    float4 v[held ? WIDE_QUADS : 1];
+    unsigned mark = 0;
+
+#pragma unroll(turns)
+    for (int q = 0; q < WIDE_QUADS; q++) {
+        int i = (threadIdx.x + q * 256) * 4;
+        v[held ? q : 0] = load4<VEC>(x + i, there - i);
+        if (!held)
+            mark = largest(v[0], mark);
+    }
+#pragma unroll
+    for (int q = 0; q < WIDE_QUADS && held; q++)
+        mark = largest(v[q], mark);
+#pragma unroll
+    for (int d = 16; d; d /= 2)
+        mark = max(mark, __shfl_xor_sync(FULL_MASK, mark, d));
+    if (threadIdx.x % 32 == 0)
+        part[threadIdx.x / 32] = mark;
+    __syncthreads();
+#pragma unroll
+    for (int w = 0; w < 8; w++)
+        mark = max(mark, part[w]);
+    if (threadIdx.x == 0)
+        o.marks[row] = mark;
+    float s = scale_of(mark);
+    half *to = o.tiles + (i64)(row / BK) * (BN * BK) + row % BK * 64;
+#pragma unroll(turns)
+    for (int q = 0; q < WIDE_QUADS; q++) {
+        int i = (threadIdx.x + q * 256) * 4;
+        if (i >= end)
+            continue;
+        float4 y = held ? v[held ? q : 0] : load4<VEC>(x + i, there - i);
+        half *at = to + (i64)(i / BN) * tiles * (BN * BK) + i % BN / 64 * (64 * BK);
+        *reinterpret_cast<uint2 *>(at + ((i % 64 / 8) ^ (row % 8)) * 8 + i % 8) =
+            make_uint2(two(y.x * s, y.y * s), two(y.z * s, y.w * s));
+    }
 }
 
 /* Rows that lie as columns: the largest of 128 of them, over 128 of k, into their marks. */
@@ -222,6 +266,9 @@ static __device__ __forceinline__ void measure_columns(const struct operand &o, 
     int first = block / wide * 128 + threadIdx.x / 32;
     uint4 m = make_uint4(0, 0, 0, 0);
 
+    if (unread<KEEP, 128>(block % wide * 128, block / wide * 128) &&
+        unread<KEEP, 128>(block % wide * 128, block / wide * 128 + BK))
+        return;
 #pragma unroll 8
     for (int j = 0; j < 16; j++) {
         int i = first + j * 8;
@@ -244,153 +291,154 @@ static __device__ __forceinline__ void measure_columns(const struct operand &o, 
     }
 }
 
-/* 128 of k by 64 rows that lie as columns, turned round in shared memory. */
+/* 64 of k by 64 rows that lie as columns, turned round in shared memory. */
 template <int KEEP, bool VEC, int TILE>
 static __device__ __forceinline__ void pack_columns(const struct operand &o, int block)
 {
     __shared__ float turn[64][64];
-    int wide = padded<TILE>(o.rows) / 64, r0 = block % wide * 64, k0 = block / wide * 128;
-    int t = threadIdx.x, tiles = (o.k + BK - 1) / BK, n = min(2, tiles - k0 / BK);
-    float4 x[8];
+    int wide = padded<TILE>(o.rows) / 64, r0 = block % wide * 64, k0 = block / wide * 64;
+    int t = threadIdx.x;
 
-    if (unread<KEEP, TILE>(r0, k0) && (n == 1 || unread<KEEP, TILE>(r0, k0 + BK)))
+    if (unread<KEEP, TILE>(r0, k0))
         return;
 #pragma unroll
-    for (int j = 0; j < 8; j++) {
+    for (int j = 0; j < 4; j++) {
         int i = j * 16 + t / 16, c = t % 16 * 4;
-        x[j] = load4<VEC>(o.at + (i64)(k0 + i) * o.rows + r0 + c,
-                          k0 + i < o.k ? o.rows - r0 - c : 0);
+        /* Moved by eight-row bands, so that eight bands of one column lie in different banks. */
+        *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) =
+            load4<VEC>(o.at + (i64)(k0 + i) * o.rows + r0 + c, k0 + i < o.k ? o.rows - r0 - c : 0);
     }
+    __syncthreads();
 #pragma unroll
-    for (int h = 0; h < 2; h++, k0 += BK) {
+    for (int j = 0; j < 2; j++) {
+        int c = t % 8, r = j * 32 + t / 8, row = r0 + r;
+        float s = row < o.rows ? scale_of(o.marks[row]) : 0, v[8];
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            int i = j * 16 + t / 16;
-            /* Moved by eight-row bands, so that eight bands of one column lie in different banks. */
-            *reinterpret_cast<float4 *>(&turn[i][t % 16 * 4 ^ (i / 8 * 4)]) = x[h * 4 + j];
-        }
-        __syncthreads();
-#pragma unroll
-        for (int j = 0; j < 2; j++) {
-            int c = t % 8, r = j * 32 + t / 8, row = r0 + r;
-            float s = row < o.rows ? scale_of(o.marks[row]) : 0, v[8];
-#pragma unroll
-            for (int e = 0; e < 8; e++)
-                v[e] = counts<KEEP>(row, k0 + c * 8 + e) ? turn[c * 8 + e][r ^ (c * 4)] * s : 0;
-            if (h < n && !unread<KEEP, TILE>(r0, k0))
-                put8<TILE>(o, row, k0, c, v);
-        }
-        __syncthreads();
+        for (int e = 0; e < 8; e++)
+            v[e] = counts<KEEP>(row, k0 + c * 8 + e) ? turn[c * 8 + e][r ^ (c * 4)] * s : 0;
+        put8<TILE>(o, row, k0, c, v);
     }
-    raise_flags(o.flags + (i64)(r0 / TILE) * tiles + k0 / BK - 2, n);
 }
 
-/* Flags of one of the batch's panels of an operand: one a panel, or one a tile of it. */
-static __device__ __forceinline__ int flags_of(bool turned, int rows, int k, int tile)
+/* 32 rows that lie as columns, where k is short enough for the caches: measured, then packed. */
+template <bool VEC, int TILE>
+static __device__ __forceinline__ void pack_short_columns(const struct operand &o, int block)
 {
-    return (rows + tile - 1) / tile * (turned ? (k + BK - 1) / BK : 1);
+    __shared__ float turn[64][32];
+    __shared__ unsigned part[32][32];
+    int t = threadIdx.x, c = t % 8 * 4, row = block * 32 + t / 8, valid = o.rows - block * 32 - c;
+    const float *x = o.at + block * 32 + c;
+    uint4 m = make_uint4(0, 0, 0, 0);
+    unsigned mark = 0;
+
+#pragma unroll 8
+    for (int i = t / 8; i < o.k; i += 32) {
+        float4 v = load4<VEC>(x + (i64)i * o.rows, valid);
+        m = make_uint4(max(m.x, bits_of(v.x)), max(m.y, bits_of(v.y)), max(m.z, bits_of(v.z)),
+                       max(m.w, bits_of(v.w)));
+    }
+    *reinterpret_cast<uint4 *>(&part[t / 8][c]) = m;
+    __syncthreads();
+#pragma unroll
+    for (int w = 0; w < 32; w++)
+        mark = max(mark, part[w][t / 8]);
+    if (t % 8 == 0)
+        o.marks[row] = mark;
+    float s = scale_of(mark);
+    for (int k0 = 0; k0 < o.k; k0 += BK) {
+#pragma unroll
+        for (int i = t / 8; i < BK; i += 32)
+            *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) =
+                load4<VEC>(x + (i64)(k0 + i) * o.rows, k0 + i < o.k ? valid : 0);
+        __syncthreads();
+        float v[8];
+#pragma unroll
+        for (int e = 0; e < 8; e++)
+            v[e] = turn[t % 8 * 8 + e][t / 8 ^ (t % 8 * 4)] * s;
+        put8<TILE>(o, row, k0, t % 8, v);
+        __syncthreads();
+    }
 }
 
 static __device__ __forceinline__ struct operand one(const float *at, half *tiles, unsigned *marks,
-                                                     int *flags, bool turned, int rows, int k, int tile,
-                                                     i64 batch)
+                                                     int rows, int k, int tile, i64 batch)
 {
     i64 high = (rows + tile - 1) / tile * tile, wide = (k + BK - 1) / BK * BK;
-    struct operand o = {at + batch * rows * k, tiles + batch * high * wide, marks + batch * high,
-                        flags + batch * flags_of(turned, rows, k, tile), rows, k};
+    struct operand o = {at + batch * rows * k, nullptr, tiles + batch * high * wide, marks + batch * high,
+                        rows, k};
     return o;
 }
 
-/* One buffer, zeroed at first: marks and flags of A and B for the whole batch. */
-struct counters {
-    unsigned *marks_a, *marks_b;
-    int *flags_a, *flags_b;
-};
-
-static __device__ __forceinline__ struct counters counters_of(unsigned *at, i64 batch, int m, int n, int k)
+/* Blocks of one operand and one of the batch in `measure`: whole rows, 32 short columns, or 128
+ * columns by 128 of k. */
+static __device__ __forceinline__ int first_blocks(bool turned, bool few, int rows, int k, int tile)
 {
-    unsigned *marks_b = at + batch * padded<BM>(m);
-    int *flags_a = reinterpret_cast<int *>(marks_b + batch * padded<BN>(n));
-    struct counters c = {at, marks_b, flags_a, flags_a + batch * flags_of(TA, m, k, BM)};
-    return c;
+    return turned && few ? (rows + tile - 1) / tile * tile / 32
+           : turned ? ((rows + 127) / 128) * ((k + 127) / 128)
+                  : (rows + tile - 1) / tile * tile / (256 / ROW_THREADS);
 }
 
-/* The largest of each column, where operands lie across. */
 extern "C" __global__ void __launch_bounds__(256)
-    measure(const float *a, const float *b, unsigned *counters, int batch, int m, int n, int k)
+    measure(const float *a, const float *b, half *pa, half *pb, unsigned *marks, int batch, int m, int n,
+            int k)
 {
-    struct counters c = counters_of(counters, batch, m, n, k);
-    int per_a = TA ? ((m + 127) / 128) * ((k + 127) / 128) : 0;
-    int per_b = TB ? 0 : ((n + 127) / 128) * ((k + 127) / 128);
+    unsigned *marks_a = marks, *marks_b = marks + (i64)batch * padded<BM>(m);
+    unsigned *marks_k = marks_b + (i64)batch * padded<BN>(n);
+    int per_a = ROWS_B ? 0 : first_blocks(TA, false, m, k, BM);
+    int per_b = ROWS_B ? padded<BK>(k) : first_blocks(!TB, SHORT_B, n, k, BN);
     i64 block = blockIdx.x;
 
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-    if (TA && block < (i64)batch * per_a)
-        measure_columns<KEEP_A, A_VEC>(
-            one(a, nullptr, c.marks_a, nullptr, true, m, k, BM, block / per_a), block % per_a);
-    block -= (i64)batch * per_a;
-    if (!TB && block >= 0 && block < (i64)batch * per_b)
-        measure_columns<KEEP_B, B_VEC>(
-            one(b, nullptr, c.marks_b, nullptr, true, n, k, BN, block / per_b), block % per_b);
+    if (block < (i64)batch * per_a) {
+        struct operand o = one(a, pa, marks_a, m, k, BM, block / per_a);
+        if (TA)
+            measure_columns<KEEP_A, A_VEC>(o, block % per_a);
+        else
+            pack_rows<KEEP_A, A_VEC, BM>(o, block % per_a);
+    } else if ((block -= (i64)batch * per_a) < (i64)batch * per_b) {
+        struct operand o = one(b, pb, marks_b, n, k, BN, block / per_b);
+        o.marks = ROWS_B ? marks_k + block / per_b * padded<BK>(k) : o.marks;
+        if (ROWS_B)
+            pack_row_of_b<B_VEC>(o, block % per_b);
+        else if (TB)
+            pack_rows<KEEP_B, B_VEC, BN>(o, block % per_b);
+        else if (SHORT_B)
+            pack_short_columns<B_VEC, BN>(o, block % per_b);
+        else
+            measure_columns<KEEP_B, B_VEC>(o, block % per_b);
+    }
 }
 
-/* Pieces of one operand that a block packs at a time: rows, or 64 columns by 128 of k. */
-static __device__ __forceinline__ int pieces_of(bool turned, int rows, int k, int tile)
-{
-    int high = (rows + tile - 1) / tile * tile;
-    return turned ? high / 64 * ((k + 127) / 128) : high / (256 / ROW_THREADS);
-}
-
-/* A block on each multiprocessor. First the rows of A that the first wave of tiles needs, then B, then
- * the rest of A; where both lie across, k is what grows first. */
-extern "C" __global__ void __launch_bounds__(256, 4)
-    pack(const float *a, const float *b, half *pa, half *pb, unsigned *counters, int batch, int m, int n,
+extern "C" __global__ void __launch_bounds__(256)
+    pack(const float *a, const float *b, half *pa, half *pb, unsigned *marks, int batch, int m, int n,
          int k)
 {
-    struct counters c = counters_of(counters, batch, m, n, k);
-    int per_a = pieces_of(TA, m, k, BM), per_b = pieces_of(!TB, n, k, BN), steps = (k + 127) / 128;
-    int first = TA ? 0 : min(per_a, GROUP * BM / (256 / ROW_THREADS));
-    i64 all = (i64)batch * (per_a + per_b);
-    bool measured = false;
+    unsigned *marks_a = marks, *marks_b = marks + (i64)batch * padded<BM>(m);
+    unsigned *marks_k = marks_b + (i64)batch * padded<BN>(n);
+    int tiles_k = (k + 63) / 64;
+    int per_a = TA ? padded<BM>(m) / 64 * tiles_k : 0, per_b = TB || SHORT_B ? 0 : padded<BN>(n) / 64 * tiles_k;
+    i64 block = (i64)batch * (per_a + per_b) - 1 - blockIdx.x;
 
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#pragma unroll 1
-    for (i64 piece = blockIdx.x; piece < all; piece += gridDim.x) {
-        i64 which = piece / (per_a + per_b);
-        int x = piece % (per_a + per_b), of_a = x < first ? x : x - per_b, of_b = x - first;
-        if (TA && !TB) {
-            int at = x / ((per_a + per_b) / steps), in = x % ((per_a + per_b) / steps);
-            of_a = in < per_a / steps ? at * (per_a / steps) + in : -1;
-            of_b = at * (per_b / steps) + in - per_a / steps;
-        } else if (x >= first && x < first + per_b) {
-            of_a = -1;
-        }
-        if (!measured && (of_a >= 0 ? TA : !TB)) {
-            asm volatile("griddepcontrol.wait;" ::: "memory");
-            measured = true;
-        }
-        if (of_a >= 0) {
-            struct operand o = one(a, pa, c.marks_a, c.flags_a, TA, m, k, BM, which);
-            if (TA)
-                pack_columns<KEEP_A, A_VEC, BM>(o, of_a);
-            else
-                pack_rows<KEEP_A, A_VEC, BM>(o, of_a);
-        } else {
-            struct operand o = one(b, pb, c.marks_b, c.flags_b, !TB, n, k, BN, which);
-            if (TB)
-                pack_rows<KEEP_B, B_VEC, BN>(o, of_b);
-            else
-                pack_columns<KEEP_B, B_VEC, BN>(o, of_b);
-        }
-    }
     asm volatile("griddepcontrol.wait;" ::: "memory");
+    if (ROWS_B) {
+        int per = first_blocks(false, false, m, k, BM);
+        struct operand o = one(a, pa, marks_a, m, k, BM, blockIdx.x / per);
+        o.divide = marks_k + blockIdx.x / per * padded<BK>(k);
+        pack_rows<0, A_VEC, BM>(o, blockIdx.x % per);
+        return;
+    }
+    if (TA && block >= 0 && block < (i64)batch * per_a)
+        pack_columns<KEEP_A, A_VEC, BM>(one(a, pa, marks_a, m, k, BM, block / per_a), block % per_a);
+    block -= (i64)batch * per_a;
+    if (!TB && !SHORT_B && block >= 0)
+        pack_columns<KEEP_B, B_VEC, BN>(one(b, pb, marks_b, n, k, BN, block / per_b), block % per_b);
 }
 
 /* C = A @ B^T for a batch of matrices that lie as tiles. */
 struct product {
     const half *a, *b;
     const unsigned *marks_a, *marks_b;
-    const int *flags_a, *flags_b;
     float *c;
     int batch, m, n, k;
 };
@@ -487,7 +535,7 @@ static __device__ __forceinline__ float row_factor(const struct product &p, i64 
 
 static __device__ __forceinline__ float column_factor(const struct product &p, i64 batch, int col)
 {
-    return unscale_of(__ldcg(p.marks_b + batch * padded<BN>(p.n) + col));
+    return ROWS_B ? 1 : unscale_of(__ldcg(p.marks_b + batch * padded<BN>(p.n) + col));
 }
 
 /* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
@@ -562,6 +610,8 @@ static __device__ __forceinline__ void keep(float (&d)[128])
         asm volatile("" : "+f"(d[i])::"memory");
 }
 
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
 #define D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define D16(i) D4(i), D4(i + 4), D4(i + 8), D4(i + 12)
 #define D32(i) D16(i), D16(i + 16)
@@ -580,45 +630,19 @@ static __device__ __forceinline__ void multiply64(float (&d)[128], unsigned long
         "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
         "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
         "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
-        "}, %128, %129, 1, 1, 1, 0, 0;"
+        "}, %128, %129, 1, 1, 1, 0, " TEXT(ROWS_B) ";"
         : D32(0), D32(32), D32(64), D32(96)
         : "l"(da), "l"(db)
         : "memory");
 }
 
-/* A tile's descriptor: 128-byte swizzle, groups of eight rows 1024 bytes apart. */
-static __device__ __forceinline__ unsigned long long descriptor(unsigned at)
+/* A tile's descriptor: 128-byte swizzle, groups of eight rows 1024 bytes apart, and where n is contiguous
+ * its next 64 columns `across` 16 bytes on. */
+static __device__ __forceinline__ unsigned long long descriptor(unsigned at, unsigned long long across)
 {
-    return (1ull << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
+    return (across << 16) | (64ull << 32) | (1ull << 62) | (unsigned long long)((at >> 4) & 0x3fff);
 }
 
-static __device__ __forceinline__ int load_acquire(const int *p)
-{
-    int v;
-    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
-    return v;
-}
-
-/* Waits until the tiles of step i are packed; up to which step they all are. Each lane looks at one. */
-static __device__ __forceinline__ int wait_packed(const struct product &p, const struct place &at, int i)
-{
-    const int *a = p.flags_a + at.batch * flags_of(TA, p.m, p.k, BM) + flags_of(TA, at.row, p.k, BM);
-    const int *b = p.flags_b + at.batch * flags_of(!TB, p.n, p.k, BN) + flags_of(!TB, at.col, p.k, BN);
-    int step = i + threadIdx.x % 32, run;
-
-    do {
-        bool ready = step >= at.end;
-        if (!ready)
-            ready = load_acquire(a + (TA ? step : 0)) >= (TA ? BM / 64 : BM * ROW_THREADS / 256) &&
-                    load_acquire(b + (TB ? 0 : step)) >= (TB ? BN * ROW_THREADS / 256 : BN / 64);
-        unsigned late = ~__ballot_sync(FULL_MASK, ready);
-        run = late ? __ffs(late) - 1 : 32;
-    } while (run == 0);
-    asm volatile("fence.proxy.async;" ::: "memory");
-    return i + run;
-}
-
-/* A warp. */
 static __device__ __forceinline__ void feed(const struct product &p, unsigned base)
 {
     unsigned full = base + STAGES * STAGE_BYTES, empty = full + STAGES * 8, phase = 1;
@@ -627,27 +651,19 @@ static __device__ __forceinline__ void feed(const struct product &p, unsigned ba
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
         struct place at = place_of(t, p);
-        int ready = at.first;
 #pragma unroll 1
         for (int i = at.first; i < at.end; i++) {
             unsigned stage = base + s * STAGE_BYTES, bar = full + s * 8;
-            if (i >= ready)
-                ready = wait_packed(p, at, i);
-            if (threadIdx.x % 32 == 0) {
-                barrier_wait(empty + s * 8, phase);
-                asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar),
-                             "r"(STAGE_BYTES)
-                             : "memory");
-                copy_bulk(stage, tile_a(p, at, i), A_BYTES, bar);
-                copy_bulk(stage + A_BYTES, tile_b(p, at, i), STAGE_BYTES - A_BYTES, bar);
-            }
-            __syncwarp();
+            barrier_wait(empty + s * 8, phase);
+            asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar),
+                         "r"(STAGE_BYTES)
+                         : "memory");
+            copy_bulk(stage, tile_a(p, at, i), A_BYTES, bar);
+            copy_bulk(stage + A_BYTES, tile_b(p, at, i), STAGE_BYTES - A_BYTES, bar);
             phase ^= s + 1 == STAGES;
             s = s + 1 == STAGES ? 0 : s + 1;
         }
     }
-    /* This launch ends after the one that it depends on. */
-    asm volatile("griddepcontrol.wait;" ::: "memory");
 }
 
 static __device__ __forceinline__ void consume(const struct product &p, unsigned base)
@@ -662,6 +678,9 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
         struct place at = place_of(t, p);
         int previous = -1, row = at.row + group * 64 + warp * 16 + lane / 4;
+        float2 mine = make_float2(column_factor(p, at.batch, at.col + threadIdx.x % 128),
+                                  column_factor(p, at.batch, at.col + threadIdx.x % 128 + 128));
+        float s0 = row_factor(p, at.batch, row), s1 = row_factor(p, at.batch, row + 8);
 #pragma unroll
         for (int i = 0; i < 128; i++)
             d[i] = 0.0f;
@@ -669,12 +688,13 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
 #pragma unroll 1
         for (int i = at.first; i < at.end; i++) {
             unsigned stage = base + s * STAGE_BYTES;
-            unsigned long long da = descriptor(stage + group * 8192), db = descriptor(stage + A_BYTES);
+            unsigned long long da = descriptor(stage + group * 8192, 1);
+            unsigned long long db = descriptor(stage + A_BYTES, ROWS_B ? 512 : 1);
             barrier_wait(full + s * 8, phase);
             asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
 #pragma unroll
             for (int q = 0; q < BK / 16; q++)
-                multiply64(d, da + q * 2, db + q * 2);
+                multiply64(d, da + q * 2, db + q * (ROWS_B ? 128 : 2));
             asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
             asm volatile("wgmma.wait_group.sync.aligned 1;" ::: "memory");
             if (previous >= 0 && lane == 0)
@@ -687,9 +707,6 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
         keep(d);
         if (previous >= 0 && lane == 0)
             barrier_arrive(empty + previous * 8);
-        float2 mine = make_float2(column_factor(p, at.batch, at.col + threadIdx.x % 128),
-                                  column_factor(p, at.batch, at.col + threadIdx.x % 128 + 128));
-        float s0 = row_factor(p, at.batch, row), s1 = row_factor(p, at.batch, row + 8);
         /* The group's own barrier: the tile before is written, then the factors of this one are there. */
         asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
         factors[group][threadIdx.x % 128] = mine.x;
@@ -716,7 +733,7 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
     __syncthreads();
     if (threadIdx.x < 256)
         consume(p, base);
-    else
+    else if (threadIdx.x == 256)
         feed(p, base);
 }
 
@@ -743,6 +760,17 @@ static __device__ __forceinline__ void load16(unsigned r[4], unsigned tile, int 
                  : "memory");
 }
 
+/* The same of B where its tile has n contiguous: 16 rows of the product are columns there. */
+static __device__ __forceinline__ void load16_across(unsigned r[4], unsigned tile, int col, int kk)
+{
+    int lane = threadIdx.x % 32, k = kk * 16 + lane / 16 * 8 + lane % 8, c = col + lane / 8 % 2 * 8;
+    unsigned at = tile + c / 64 * 8192 + k * 128 + ((c % 64 / 8) ^ (k % 8)) * 16;
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+                 : "r"(at)
+                 : "memory");
+}
+
 static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
@@ -760,7 +788,10 @@ static __device__ __forceinline__ void multiply_stage(float sum[4][32], unsigned
 #pragma unroll
         for (int i = 0; i < 4; i++) {
             load16(fa[i], stage, wm + i * 16, kk);
-            load16(fb[i], stage + A_BYTES, wn + i * 16, kk);
+            if (ROWS_B)
+                load16_across(fb[i], stage + A_BYTES, wn + i * 16, kk);
+            else
+                load16(fb[i], stage + A_BYTES, wn + i * 16, kk);
         }
 #pragma unroll
         for (int i = 0; i < 4; i++)
@@ -777,7 +808,6 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
     __shared__ float factors[BN];
     int wm = threadIdx.x / 128 * 64, wn = threadIdx.x / 32 % 4 * 64;
 
-    asm volatile("griddepcontrol.wait;" ::: "memory");
 #pragma unroll 1
     for (int t = blockIdx.x; t < tiles; t += gridDim.x) {
         struct place at = place_of(t, p);
@@ -813,9 +843,9 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
 #endif
 
 extern "C" __global__ void __launch_bounds__(256 + 32 * WGMMA, 1)
-    multiply(const half *a, const half *b, unsigned *counters, float *c, int batch, int m, int n, int k)
+    multiply(const half *a, const half *b, const unsigned *marks, float *c, int batch, int m, int n, int k)
 {
-    struct counters of = counters_of(counters, batch, m, n, k);
-    struct product p = {a, b, of.marks_a, of.marks_b, of.flags_a, of.flags_b, c, batch, m, n, k};
+    struct product p = {a, b, marks, marks + (i64)batch * padded<BM>(m), c, batch, m, n, k};
+    asm volatile("griddepcontrol.wait;" ::: "memory");
     multiply_all(p);
 }
