@@ -326,7 +326,7 @@ int run_load(struct exec_scratch *x, struct warp *w, const struct insn *in, uint
     const uint32_t *refs = x->program->refs + in->refs;
     a.mask = mask;
     a.bytes = (uint32_t)in->elem * in->vec;
-    a.write = a.atomic = false;
+    a.write = a.atomic = a.unprofiled = false;
     int rc = access_resolve(x, w, in, refs[in->n_dst], &a);
     if (rc)
         return rc;
@@ -353,7 +353,7 @@ int run_store(struct exec_scratch *x, struct warp *w, const struct insn *in, uin
     a.mask = mask;
     a.bytes = (uint32_t)in->elem * in->vec;
     a.write = true;
-    a.atomic = false;
+    a.atomic = a.unprofiled = false;
     int rc = access_resolve(x, w, in, refs[0], &a);
     if (rc)
         return rc;
