@@ -182,7 +182,7 @@ static void on_time(void *ud, int code, const json_t *answer, const char *error)
         a->times[a->rule] = json_deep_copy(answer);
         keep(a, STORE_DB_DEVICES, key, answer);
     }
-    a->rule++;
+    a->rule = code == ERR_CANCELED ? RULES : a->rule + 1; /* the evaluator is going: nothing more is asked */
     ask_times(a);
 }
 
