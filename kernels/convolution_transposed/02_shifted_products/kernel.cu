@@ -70,8 +70,11 @@ static constexpr int BM = TD * TH * TW, TILES_N = ceil_div(KG, 128);
 static constexpr int BN = ceil_div(ceil_div(KG, TILES_N), 8 * WARPS_N) * 8 * WARPS_N;
 static constexpr int MF = BM / 16 / WARPS_M, NF = BN / 8 / WARPS_N; /* fragments of a warp */
 static constexpr int STAGE_OCTETS = 2 * STEPS, STAGE_BYTES = STAGE_OCTETS * BN * 16;
-static constexpr int ITEMS = CHUNK * SPAN_D * SPAN_H * SPAN_W; /* octets of a tile to load */
-static constexpr int TRIPS = ceil_div(ITEMS, THREADS), BATCHES = ceil_div(TRIPS, UNROLL);
+/* A thread loads one octet at a time, or where octets hold taps all of a position: which tap is where
+ * is then known when compiling. */
+static constexpr int PER = INNER ? CHUNK : 1;
+static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W, TRIPS = ceil_div(ITEMS, THREADS);
+static constexpr int BATCHES = ceil_div(TRIPS, UNROLL > PER ? UNROLL / PER : 1);
 static constexpr int BATCH = ceil_div(TRIPS, BATCHES);
 static constexpr int TAPS_W = INNER ? 1 : KW;
 static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
@@ -199,46 +202,41 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
         }
 }
 
-/* An octet of one position of a tile, as items are numbered: along the width first. */
+/* PER octets of one position of a tile, as items are numbered: along the width first. */
 struct item {
-    int octet, at, left;    /* octet of the chunk; unit of 16 bytes in shared memory; channels from it on */
-    const float *p;         /* its first channel's value, if that is inside */
-    int w;                  /* along the width, for octets that hold taps */
+    int octet, at;  /* its first octet of the chunk; unit of 16 bytes in shared memory */
+    const float *p; /* the first channel's value there */
+    int w;          /* along the width, for octets that hold taps */
     bool inside;
 };
-static __device__ __forceinline__ item item_of(const float *__restrict__ x, int i, int chunk,
-                                               const place &q0)
+static __device__ __forceinline__ item item_of(const float *__restrict__ x, int i, const place &q0)
 {
     int w = i % SPAN_W, h = i / SPAN_W % SPAN_H, d = i / (SPAN_W * SPAN_H) % SPAN_D;
-    int octet = i / (SPAN_W * SPAN_H * SPAN_D);
     int at_d = q0.d * STEP_D + LOW_D + d, at_h = q0.h * STEP_H + LOW_H + h;
     int at_w = INNER ? (q0.w + w) * SW - PW : q0.w * STEP_W + LOW_W + w;
     item it;
-    it.octet = octet;
-    it.left = CHANNELS - (chunk * CHUNK + octet) * 8;
-    it.at = octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
+    it.octet = PER > 1 ? 0 : i / (SPAN_W * SPAN_H * SPAN_D);
+    it.at = it.octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
     it.w = at_w;
     it.inside = i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH &&
                 (INNER || (unsigned)at_w < IW);
     it.p = x + ((long long)at_d * IH + at_h) * IW + at_w;
-    if (!INNER)
-        it.p += (long long)(chunk * CHUNK + octet) * 8 * ((long long)ID * IH * IW);
     return it;
 }
 
-static __device__ __forceinline__ float value_of(const item &it, int e)
+/* Value e of an item. */
+static __device__ __forceinline__ float value_of(const item &it, int chunk, int e)
 {
     const long long channel = (long long)ID * IH * IW;
-#if INNER
-    int u = it.octet * 8 + e, t = u % KW * DW;
-    return e < it.left && it.inside && (unsigned)(it.w + t) < IW ? it.p[u / KW * channel + t] : 0;
-#else
-    return it.inside && e < it.left ? it.p[e * channel] : 0;
-#endif
+    int v = (chunk * CHUNK + it.octet) * 8 + e, t = INNER ? v % KW * DW : 0;
+    bool wanted = it.inside && (CHANNELS % (8 * CHUNK) == 0 || v < CHANNELS) &&
+                  (!INNER || (unsigned)(it.w + t) < IW);
+    return wanted ? it.p[(INNER ? v / KW : v) * channel + t] : 0;
 }
 
-/* The inputs under a tile, one chunk of channels, times `scale`; returns the bits of the largest. A
- * thread's items come in BATCHES, all loads of one on their way before the first is used. */
+/* The inputs under a tile, one chunk of channels, times `scale` if SCALED; returns the bits of the
+ * largest. A thread's items come in BATCHES, all loads of one on their way before the first is used. */
+template <bool SCALED>
 static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk,
                                                      const place &q0, float scale)
 {
@@ -246,28 +244,30 @@ static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x
 
 #pragma unroll 1
     for (int b = 0; b < BATCHES; b++) {
-        float v[BATCH][8];
+        float v[BATCH][8 * PER];
         int first = b * BATCH * THREADS + threadIdx.x;
 #pragma unroll
         for (int u = 0; u < BATCH; u++) {
-            item it = item_of(x, first + u * THREADS, chunk, q0);
+            item it = item_of(x, first + u * THREADS, q0);
 #pragma unroll
-            for (int e = 0; e < 8; e++)
-                v[u][e] = value_of(it, e);
+            for (int e = 0; e < 8 * PER; e++)
+                v[u][e] = value_of(it, chunk, e);
         }
 #pragma unroll
         for (int u = 0; u < BATCH; u++) {
-            int i = first + u * THREADS;
-            unsigned pair[4];
+            int i = first + u * THREADS, at = item_of(x, i, q0).at;
 #pragma unroll
-            for (int e = 0; e < 8; e++)
+            for (int e = 0; e < 8 * PER; e++) {
                 most = max(most, magnitude(v[u][e]));
+                v[u][e] *= SCALED ? scale : 1;
+            }
 #pragma unroll
-            for (int e = 0; e < 4; e++)
-                pair[e] = pack(v[u][2 * e] * scale, v[u][2 * e + 1] * scale);
-            if (i < ITEMS)
-                reinterpret_cast<uint4 *>(shared)[item_of(x, i, chunk, q0).at] =
-                    make_uint4(pair[0], pair[1], pair[2], pair[3]);
+            for (int o = 0; o < PER; o++) {
+                const float *f = v[u] + o * 8;
+                if (i < ITEMS)
+                    reinterpret_cast<uint4 *>(shared)[at + o * PLANE] = make_uint4(
+                        pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7]));
+            }
         }
     }
     return most;
@@ -284,7 +284,8 @@ static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, 
         *peak = 0;
     __syncthreads();
     for (int again = 0; again < 2; again++) {
-        unsigned most = load_tile(x, chunk, q0, scale);
+        unsigned most = again ? load_tile<true>(x, chunk, q0, scale)
+                              : load_tile<false>(x, chunk, q0, scale);
         if (!again) {
             for (int i = 16; i > 0; i /= 2)
                 most = max(most, __shfl_xor_sync(~0u, most, i));
