@@ -121,12 +121,16 @@ def problem_file(suite, level, number):
 # ---- theirs, in a process of its own, since a candidate may break its GPU context
 
 
-def judge_by_upstream(checkout, jobs, timed):
-    """A line of JSON for each job as it ends."""
+def judge_by_upstream(checkout, jobs, timed, seconds):
+    """A line of JSON for each job as it ends; after so many seconds none is begun."""
     import torch
     upstream = import_upstream(checkout)
     torch.cuda.init()
+    started = time.monotonic()
     for problem, kernel in jobs:
+        if time.monotonic() - started > seconds:
+            print(json.dumps({"kernel": kernel, "late": True, "correct": None}), file=sys.__stderr__, flush=True)
+            continue
         with open(problem) as file:
             reference = file.read()
         with open(kernel) as file:
@@ -146,7 +150,7 @@ def ask_upstream(args, jobs, timed):
     answers = {}
     while len(answers) < len(jobs):
         left = [j for j in jobs if j[1] not in answers]
-        work = json.dumps({"upstream": args.upstream, "jobs": left, "timed": timed})
+        work = json.dumps({"upstream": args.upstream, "jobs": left, "timed": timed, "seconds": args.seconds})
         child = subprocess.run([sys.executable, __file__, "judge"], input=work, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
         told = 0
@@ -223,27 +227,27 @@ def full(args):
         raise SystemExit(f"{args.run}: no candidate in it is correct by kb and timed")
     off, factors = [], []
     with tempfile.TemporaryDirectory() as folder:
+        folder = args.to or folder
         warpsmith(args, "kernelbench", "export", "--suite", args.suite, "--out", args.run, "--to", folder, "--all",
                   "--gpu", args.gpu, *(["--candidates", args.candidates] if args.candidates else []))
-        began = time.monotonic()
-        for level, number, sample, kb in chosen:
-            kernel = exported(folder, level, number, sample)
-            if not kernel or time.monotonic() - began > args.seconds:
-                print(f"{level}/{number}: {'no time left' if kernel else 'not exported'}")
-                continue
-            said = ask_upstream(args, [(problem_file(args.suite, level, number), kernel)], True)[kernel]
-            if not said["correct"] or said["runtime"] <= 0:
-                print(f"{level}/{number}: KernelBench says {json.dumps(said)}")
-                off.append(math.inf)
-                continue
-            theirs = said["ref_runtime"] / said["runtime"]
-            ours = kb.get("speedup", math.nan)
+        files = [exported(folder, *which[:3]) for which in chosen]
+        answers = ask_upstream(args, [(problem_file(args.suite, which[0], which[1]), file)
+                                      for which, file in zip(chosen, files) if file], True)
+    for (level, number, _, kb), file in zip(chosen, files):
+        said = answers.get(file, {"late": not file})
+        if said.get("late"):
+            print(f"{level}/{number}: {'no time left' if file else 'not exported'}")
+        elif not said["correct"] or said["runtime"] <= 0:
+            print(f"{level}/{number}: KernelBench says {json.dumps(said)}")
+            off.append(math.inf)
+        else:
+            theirs, ours = said["ref_runtime"] / said["runtime"], kb.get("speedup", math.nan)
             off.append(abs(ours / theirs - 1))
             factors.append(said["wall_s"] / kb["wall_s"])
             print(f"{level}/{number}: candidate {1e3 * said['runtime']:.5g} us by KernelBench, {kb['mean_us']:.5g} by ours; eager "
                   f"{1e3 * said['ref_runtime']:.5g}, {kb.get('baseline_mean_us', math.nan):.5g}; speedup {theirs:.4g}, {ours:.4g} "
                   f"({100 * (ours / theirs - 1):+.1f} %); took {said['wall_s']:.1f} s, {kb['wall_s']:.2f} s "
-                  f"({said['wall_s'] / kb['wall_s']:.0f}x)", flush=True)
+                  f"({factors[-1]:.0f}x)", flush=True)
     if factors:
         print(f"{len(factors)} problems: speedups differ by {100 * median(off):.1f} % (median); "
               f"KernelBench took {median(factors):.0f} times as long (median; {max(factors):.0f} at most)")
@@ -260,13 +264,14 @@ def main():
     parser.add_argument("--run")
     parser.add_argument("--candidates")
     parser.add_argument("--problems", help="numbers, such as 1,7")
-    parser.add_argument("--seconds", type=float, default=1e9, help="of full: no problem is begun after so many")
+    parser.add_argument("--seconds", type=float, default=1e9, help="KernelBench begins with no candidate after so many")
+    parser.add_argument("--to", help="of full: where the exported files stay")
     parser.add_argument("--once", action="store_true", help="of small: not on KernelBench's exact inputs besides")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     if args.what == "judge":
         job = json.load(sys.stdin)
-        judge_by_upstream(job["upstream"], job["jobs"], job["timed"])
+        judge_by_upstream(job["upstream"], job["jobs"], job["timed"], job["seconds"])
         return 0
     if args.what == "full" and not (args.upstream and args.suite and args.run):
         parser.error("full needs --upstream, --suite and --run")
