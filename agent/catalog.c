@@ -153,6 +153,14 @@ int catalog_start(const struct task *task, struct candidate **ret, struct err *e
     return candidate_load(first, ret, err);
 }
 
+bool catalog_fits(const struct task *task, const struct candidate *variant, const struct device_facts *facts)
+{
+    auto_arena struct arena *arena = arena_new();
+    struct bound *bound;
+    return !task->oracle
+        || candidate_bind(task, &task->shapes[0], variant->plan, facts, arena, &bound, NULL) == 0;
+}
+
 int catalog_family(const char *family, struct catalog_family *ret, struct err *err)
 {
     *ret = (struct catalog_family) { 0 };

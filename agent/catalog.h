@@ -31,6 +31,9 @@ struct catalog_family {
     struct candidate *variants[CATALOG_VARIANTS_MAX]; /* in the order of their numbers */
 };
 
+/* A family's variants are for tasks in its words: an imported problem of the same kind may have others. */
+bool catalog_fits(const struct task *task, const struct candidate *variant, const struct device_facts *facts);
+
 /* A family without variants is fine (n == 0). */
 int catalog_family(const char *family, struct catalog_family *ret, struct err *err);
 void catalog_family_done(struct catalog_family *family);

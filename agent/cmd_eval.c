@@ -164,11 +164,13 @@ static int judge(const struct options *o, const struct task *task,
     if (r < 0) {
         return options_fail(err);
     }
+    /* One that was named and doesn't fit is said; the family's own just isn't for this task. */
+    bool fits = !baseline || o->baseline || catalog_fits(task, baseline, &session_device(&session)->facts);
     int64_t runs = !rules.strict ? 0 : o->runs > 0 ? o->runs : 1;
     struct waiting waiting = { .options = o, .err = err, .more = others };
     for (int64_t i = 0; i < runs && waiting.code == 0; i++) {
         struct judge_request request = { .task = task, .candidate = candidate,
-                                         .baseline = baseline,
+                                         .baseline = fits ? baseline : NULL,
                                          .depth = candidate ? JUDGE_DEPTH_FULL : JUDGE_DEPTH_TASK,
                                          .profile = o->profile, .sanitize = o->sanitize,
                                          .deadline_ms = (uint64_t)(o->deadline_s * 1000) };

@@ -373,16 +373,6 @@ static int load_baseline(struct run *run, struct err *err)
     return name ? catalog_candidate(name, run->task->family, &run->baseline, err) : 0;
 }
 
-/* A family's variants are for tasks in its words: a problem of the same kind may have others. */
-static bool fits(const struct run *run, const struct candidate *variant)
-{
-    auto_arena struct arena *arena = arena_new();
-    struct bound *bound;
-    return !run->task->oracle
-        || candidate_bind(run->task, &run->task->shapes[0], variant->plan, &session_device(run->session)->facts,
-                          arena, &bound, NULL) == 0;
-}
-
 static int load_candidates(struct run *run, struct err *err)
 {
     struct campaign *c = run->campaign;
@@ -393,7 +383,8 @@ static int load_candidates(struct run *run, struct err *err)
         return r < 0 ? r : load_baseline(run, err);
     }
     r = r < 0 ? r : catalog_start(run->task, &run->start, err);
-    if (r == ERR_NOTFOUND && run->family->n && fits(run, run->family->variants[0])) {
+    const struct device_facts *facts = &session_device(run->session)->facts;
+    if (r == ERR_NOTFOUND && run->family->n && catalog_fits(run->task, run->family->variants[0], facts)) {
         r = candidate_with_params(run->family->variants[0], NULL, 0, &run->start, err);
     } else if (r == ERR_NOTFOUND && c->provider->repairs && run->task->oracle) {
         r = 0; /* a model reads the problem itself */
