@@ -63,6 +63,6 @@ size_t result_best(const struct result *result, enum rule rule);
 /* Strictly the best, else by the other rules in turn. */
 size_t result_winner(const struct result *result);
 
-/* What PyTorch took: 0 if it wasn't measured. A rule that times its own baseline has its own time of it
- * (eager in kb, eager_tf32 in verified); others are taken from the run's baselines. */
+/* What PyTorch took: 0 if it wasn't measured. A rule that times its own baseline has its own time of it (eager in kb,
+ * eager_tf32 in verified); else it is the run's, else another rule's. */
 double result_baseline_us(const struct result *result, enum rule rule, const char *baseline);

@@ -25,8 +25,10 @@ static void print_geomean(double mean, struct span span)
     if (span.lo > 0) {
         auto_free char *text = xprintf("%.3f (%.3f..%.3f)", mean, span.lo, span.hi);
         printf("  %-22s", text);
-    } else {
+    } else if (mean > 0) {
         printf("  %-22.3f", mean);
+    } else {
+        printf("  %-22s", "-");
     }
 }
 
@@ -39,7 +41,7 @@ static void print_row(const char *name, const struct score *s, bool timed)
     if (timed) {
         print_geomean(s->geomean, s->geomean_span);
         print_geomean(s->geomean_all, s->geomean_all_span);
-        printf("  %.3f", s->geomean_zero);
+        printf(s->timed ? "  %.3f" : "  -", s->geomean_zero);
         if (s->correct > s->timed) {
             printf("  (%zu correct without a time)", s->correct - s->timed);
         }
