@@ -7,8 +7,8 @@
  * want, zeros beyond the edges. Softmax makes a small error of a large score a large one of the result,
  * so Q and K are two f16 each, what the first leaves out in the second: hi*hi + lo*hi + hi*lo is as good
  * as f32. `multiply` gives the scores, `soften` turns rows of them into tiles of probabilities, and
- * `multiply` takes these to V. Heads are long enough in dim that the scores between are a sixteenth of
- * the memory that the inputs take.
+ * `multiply` takes these to V. Heads are long enough in dim that the scores between are a sixth of the
+ * memory that the inputs take.
  *
  * WGMMA 1: a warp feeds a ring of stages by bulk copies, two warpgroups multiply from shared memory
  * (sm_90a). WGMMA 0: the same tiles by cp.async, ldmatrix and mma.sync, which every GPU since sm_80 has. */
@@ -146,24 +146,27 @@ static __device__ __forceinline__ void pack_row(const float *x, half *tiles, uns
     }
 }
 
-/* 32 columns of V, turned round in shared memory 64 keys at a time; the second reading finds them in
- * the caches. */
+/* 32 columns of V, turned round in shared memory 64 keys at a time. Up to 512 keys stay in registers, of
+ * more the second reading finds them in the caches. */
 static __device__ __forceinline__ void pack_columns(const float *v, half *tiles, unsigned *marks,
                                                     int c0, int keys, int dim)
 {
+    constexpr bool held = KEY_TURNS <= 16;
+    constexpr int at_once = held ? KEY_TURNS : 8, chunks = held ? (KEY_TURNS + 1) / 2 : 1;
     __shared__ float turn[64][32];
     __shared__ unsigned part[32][32];
     int t = threadIdx.x, c = t % 8 * 4, valid = dim - c0 - c;
+    float4 kept[held ? KEY_TURNS : 1];
     uint4 m = make_uint4(0, 0, 0, 0);
 
     v += c0 + c;
-#pragma unroll 8
-    for (int j = t / 8; j < keys; j += 32) {
-        float4 x = load4<DIM_VEC>(v + (i64)j * dim, valid);
-        m.x = max(m.x, bits_of(x.x));
-        m.y = max(m.y, bits_of(x.y));
-        m.z = max(m.z, bits_of(x.z));
-        m.w = max(m.w, bits_of(x.w));
+#pragma unroll(at_once)
+    for (int q = 0; q < KEY_TURNS; q++) {
+        int j = t / 8 + q * 32;
+        float4 x = load4<DIM_VEC>(v + (i64)j * dim, j < keys ? valid : 0);
+        kept[held ? q : 0] = x;
+        m = make_uint4(max(m.x, bits_of(x.x)), max(m.y, bits_of(x.y)), max(m.z, bits_of(x.z)),
+                       max(m.w, bits_of(x.w)));
     }
     *reinterpret_cast<uint4 *>(&part[t / 8][c]) = m;
     __syncthreads();
@@ -174,20 +177,27 @@ static __device__ __forceinline__ void pack_columns(const float *v, half *tiles,
     if (t % 8 == 0)
         marks[c0 + t / 8] = mark;
     float s = scale_of(mark);
-    for (int j0 = 0; j0 < keys; j0 += 64) {
+#pragma unroll(chunks)
+    for (int q0 = 0; q0 < KEY_TURNS; q0 += 2) {
 #pragma unroll
-        for (int i = t / 8; i < 64; i += 32)
+        for (int h = 0; h < 2; h++) {
+            int i = t / 8 + h * 32, j = q0 * 32 + i;
+            float4 x = make_float4(0, 0, 0, 0);
+            if (held && q0 + h < KEY_TURNS)
+                x = kept[held && q0 + h < KEY_TURNS ? q0 + h : 0];
+            else if (!held)
+                x = load4<DIM_VEC>(v + (i64)j * dim, j < keys ? valid : 0);
             /* Moved by eight-key bands, so that eight bands of one column lie in different banks. */
-            *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) =
-                load4<DIM_VEC>(v + (i64)(j0 + i) * dim, j0 + i < keys ? valid : 0);
+            *reinterpret_cast<float4 *>(&turn[i][c ^ (i / 8 * 4)]) = x;
+        }
         __syncthreads();
         float e[8];
 #pragma unroll
         for (int i = 0; i < 8; i++)
             e[i] = turn[t % 8 * 8 + i][t / 8 ^ (t % 8 * 4)] * s;
-        put4<BN>(tiles, (keys + BK - 1) / BK, c0 + t / 8, j0 + t % 8 * 8,
+        put4<BN>(tiles, (keys + BK - 1) / BK, c0 + t / 8, q0 * 32 + t % 8 * 8,
                  make_float4(e[0], e[1], e[2], e[3]));
-        put4<BN>(tiles, (keys + BK - 1) / BK, c0 + t / 8, j0 + t % 8 * 8 + 4,
+        put4<BN>(tiles, (keys + BK - 1) / BK, c0 + t / 8, q0 * 32 + t % 8 * 8 + 4,
                  make_float4(e[4], e[5], e[6], e[7]));
         __syncthreads();
     }
