@@ -11,7 +11,7 @@
  *    "unmeasured": text,
  *    "candidates": [{"name", "id", "known": bool, "verdict" or "error", "kb", "verified"}]}
  *
- * and "cost": {"usd", "tokens", "gpu_s", "wall_s"} of this run. "start" is the shipped variant it began with.
+ * and "cost": {"usd", "tokens", "gpu_s", "wall_s"} of all runs into OUT. "start" is the shipped variant it began with.
  * A campaign's candidates are its attempts in their order, with "direction" and "strategy"; besides there are
  * "campaign", "ended", and those two of the best.
  * Verdicts and baselines are in the store, too: a run that is started again asks for what is missing.

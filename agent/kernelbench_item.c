@@ -125,11 +125,47 @@ static int save_candidates(const struct item *item, struct err *err)
     return r;
 }
 
+/* Seconds and money of all runs together; a campaign's ledger has them so. */
+static void add_cost(const json_t *old, json_t *json)
+{
+    const char *name;
+    json_t *before;
+    json_object_foreach(json_object_get(old, "cost"), name, before)
+    {
+        json_t *now = json_object_get(json_object_get(json, "cost"), name);
+        if (json_is_real(now)) {
+            json_real_set(now, json_real_value(now) + json_number_value(before));
+        }
+    }
+}
+
+/* What an earlier run measured of PyTorch, on the same device and by the same versions, stays. */
+static void keep_earlier(const struct item *item, const char *path, json_t *json)
+{
+    static const char *const same[] = { "hash", "device", "torch" };
+    json_t *old = NULL, *baselines = json_object_get(json, "baselines");
+    bool fits = jread_file(path, &old, NULL) == 0;
+    for (size_t i = 0; fits && i < ARRAY_LEN(same); i++) {
+        fits = json_equal(json_object_get(old, same[i]), json_object_get(json, same[i]));
+    }
+    json_t *earlier = fits ? json_object_get(old, "baselines") : NULL;
+    if (earlier && baselines) {
+        json_object_update_missing(baselines, earlier);
+    } else if (earlier) {
+        json_object_set(json, "baselines", earlier);
+    }
+    if (fits && !item->run->campaign) {
+        add_cost(old, json);
+    }
+    json_decref(old);
+}
+
 int kernelbench_item_keep(const struct item *item, struct err *err)
 {
     const struct problem *p = item->problem;
     auto_free char *path = xprintf("%s/results/level%d_%d.json", item->run->options.out, p->level, p->id);
     json_t *json = item_json(item);
+    keep_earlier(item, path, json);
     auto_free char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     json_decref(json);
     require(text != NULL);
@@ -137,11 +173,16 @@ int kernelbench_item_keep(const struct item *item, struct err *err)
     return r < 0 ? r : file_write(path, text, strlen(text), err);
 }
 
-static void tell_ratio(const struct item *item, const char *variant, double us)
+static void tell_ratios(const struct item *item, double us)
 {
-    double base = json_number_value(json_object_get(json_object_get(item->times, variant), "median_us"));
-    if (base > 0 && us > 0) {
-        printf("  %.3gx of %s (%.4g us)", base / us, variant, base);
+    const char *variant;
+    json_t *time;
+    json_object_foreach(item->times, variant, time)
+    {
+        double base = json_number_value(json_object_get(time, "median_us"));
+        if (base > 0 && us > 0) {
+            printf("  %.3gx of %s (%.4g us)", base / us, variant, base);
+        }
     }
 }
 
@@ -171,8 +212,7 @@ static void tell_entry(const struct entry *e)
     printf("%d/%-3d %-36.36s %-12s ", p->level, p->id, name, e->error ? "error" : *status ? status : "-");
     if (kernelbench_item_accepted(e)) {
         printf("%9.4g us%s", us, json_is_true(json_object_get(e->verdict, "modelled")) ? " modelled" : "");
-        tell_ratio(e->item, "eager", us);
-        tell_ratio(e->item, "eager_tf32", us);
+        tell_ratios(e->item, us);
     } else {
         printf("%.160s", e->error ? e->error : detail);
     }

@@ -27,7 +27,7 @@ struct lane {
     enum stage stage;
     size_t waiting, compiling;
     bool advancing;
-    char *times_key;
+    json_t *missing; /* names of PyTorch's times that are to be measured */
     int code;
     struct err err;
 };
@@ -64,58 +64,68 @@ static void arrived(struct lane *lane)
     advance(lane);
 }
 
+/* PyTorch's own time by one variant depends on the problem, the device and the versions. */
+static char *times_key(const struct lane *lane, const char *variant)
+{
+    const struct device_info *d = session_device(lane->session);
+    char hex[ID_HEX];
+    id_hex(&lane->item->problem->hash, hex);
+    return xprintf("pytorch/%s/%s/%s/%s/%s", d->uuid, d->driver, kernelbench_run_torch(lane->session), variant, hex);
+}
+
 static void on_times(void *ud, int code, const json_t *answer, const char *error)
 {
     struct lane *lane = ud;
-    struct item *item = lane->item;
-    json_t *times = json_object_get(answer, "baselines");
-    const char *why = json_string_value(json_object_get(answer, "error"));
-    if (code == 0 && times) {
-        item->times = json_deep_copy(times);
-        put(lane, STORE_DB_DEVICES, lane->times_key, times);
-    } else {
-        item->unmeasured = arena_strdup(lane->run->arena, why ? why : error ? error : err_name(code));
+    const char *why = json_string_value(json_object_get(answer, "error")), *variant;
+    json_t *times = json_object_get(answer, "baselines"), *time;
+    json_object_foreach(times, variant, time)
+    {
+        auto_free char *key = times_key(lane, variant);
+        json_object_set(lane->item->times, variant, time);
+        if (!json_object_get(time, "error")) {
+            put(lane, STORE_DB_DEVICES, key, time);
+        }
+    }
+    if (code < 0 || !times) {
+        lane->item->unmeasured = arena_strdup(lane->run->arena, why ? why : error ? error : err_name(code));
     }
     arrived(lane);
-}
-
-/* The other rules bring their own. */
-static const char *wanted_times(const struct lane *lane)
-{
-    const char *wanted = lane->run->options.pytorch;
-    return wanted ? wanted : lane->run->rules.strict ? "eager,eager_tf32" : "none";
 }
 
 static json_t *times_question(void *ud)
 {
     struct lane *lane = ud;
     const struct problem *p = lane->item->problem;
-    json_t *variants = json_array();
-    auto_free char *copy = xstrdup(wanted_times(lane));
-    char hex[ID_HEX], *save = NULL;
+    char hex[ID_HEX];
     id_hex(&p->hash, hex);
-    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-        json_array_append_new(variants, json_string(name));
-    }
-    return json_pack("{s:s,s:s,s:s,s:o}", "kind", "baseline", "problem", p->path, "hash", hex, "variants", variants);
+    return json_pack("{s:s,s:s,s:s,s:O}", "kind", "baseline", "problem", p->path, "hash", hex, "variants",
+                     lane->missing);
 }
 
-/* PyTorch's own times, measured once for a problem, a device and a version. */
+/* Those that the store has, and the rest asked for. The other rules bring their own. */
 static void begin_times(struct lane *lane)
 {
-    const struct device_info *d = session_device(lane->session);
+    struct running *run = lane->run;
     struct item *item = lane->item;
-    bool nothing = !item->task || !item->n || (lane->run->campaign && !kernelbench_item_best(item));
-    if (d->modelled || nothing || str_eq(wanted_times(lane), "none")) {
+    const char *wanted = run->options.pytorch ? run->options.pytorch : run->rules.strict ? "eager,eager_tf32" : "none";
+    bool nothing = !item->task || !item->n || (run->campaign && !kernelbench_item_best(item));
+    if (session_device(lane->session)->modelled || nothing || str_eq(wanted, "none")) {
         return;
     }
-    char hex[ID_HEX];
-    id_hex(&item->problem->hash, hex);
-    free(lane->times_key);
-    lane->times_key = xprintf("pytorch/%s/%s/%s/%s/%s", d->uuid, d->driver, kernelbench_run_torch(lane->session),
-                              wanted_times(lane), hex);
-    item->times = get(lane, STORE_DB_DEVICES, lane->times_key);
-    if (!item->times) {
+    auto_free char *copy = xstrdup(wanted);
+    char *save = NULL;
+    item->times = json_object();
+    json_array_clear(lane->missing);
+    for (char *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        auto_free char *key = times_key(lane, name);
+        json_t *known = get(lane, STORE_DB_DEVICES, key);
+        if (known) {
+            json_object_set_new(item->times, name, known);
+        } else {
+            json_array_append_new(lane->missing, json_string(name));
+        }
+    }
+    if (json_array_size(lane->missing)) {
         lane->waiting++;
         evaluator_aside(lane->session->evaluator, times_question, on_times, lane);
     }
@@ -366,7 +376,8 @@ int kernelbench_lanes(struct running *run, struct err *err)
     run->lanes = xcalloc(run->n_lanes, sizeof(*run->lanes));
     run->busy = run->n_lanes;
     for (size_t i = 0; i < run->n_lanes; i++) {
-        run->lanes[i] = (struct lane) { .run = run, .session = session_nth(&run->session, i) };
+        run->lanes[i] = (struct lane) { .run = run, .session = session_nth(&run->session, i),
+                                         .missing = json_array() };
     }
     for (size_t i = 0; i < run->n_lanes; i++) {
         advance(&run->lanes[i]);
@@ -377,7 +388,7 @@ int kernelbench_lanes(struct running *run, struct err *err)
     for (size_t i = 0; i < run->n_lanes; i++) {
         struct lane *lane = &run->lanes[i];
         r = r < 0 || lane->code == 0 ? r : err_set(err, lane->code, "%s", err_text(&lane->err));
-        free(lane->times_key);
+        json_decref(lane->missing);
     }
     if (r == 0 && run->busy) {
         r = err_set(err, ERR_BUG, "the loop ended before the problems did");

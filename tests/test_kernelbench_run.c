@@ -26,6 +26,22 @@ static void check_mapped(const char *out)
     json_decref(result);
 }
 
+/* What an earlier run measured of PyTorch isn't lost to one that measures something else, or nothing. */
+static void check_kept(const char *args, const char *out)
+{
+    json_t *result = kernelbench_rig_result(out, "level1_19");
+    auto_free char *file = xprintf("%s/results/level1_19.json", out);
+    json_object_set_new(result, "baselines", json_pack("{s:{s:f}}", "eager", "median_us", 12.5));
+    assert_int_equal(json_dump_file(result, file, 0), 0);
+    json_decref(result);
+    json_decref(kernelbench_rig_json(args));
+    result = kernelbench_rig_result(out, "level1_19");
+    const json_t *eager = json_object_get(json_object_get(result, "baselines"), "eager");
+    assert_true(json_number_value(json_object_get(eager, "median_us")) == 12.5);
+    json_decref(result);
+    check_mapped(out);
+}
+
 /* Without a step after the start there's nothing to decide: the shipped kernel of each problem, by any rules. */
 static void test_shipped(void **state)
 {
@@ -38,6 +54,7 @@ static void test_shipped(void **state)
     assert_null(json_object_get(told, "campaign"));
     json_decref(told);
     check_mapped(out);
+    check_kept(args, out);
     json_t *without = kernelbench_rig_result(out, "level1_7");
     assert_string_equal(kernelbench_rig_text(without, "without"), "no shipped kernel computes this");
     json_decref(without);
