@@ -254,7 +254,8 @@ static void passes(struct buf *out, const struct kernelbench_page *page)
         buf_puts(out, "</tr>");
         begun = true;
     }
-    buf_puts(out, begun ? "</table></div><p class=soft>Of the problems with at least so many candidates.</p>" : "");
+    buf_puts(out, begun ? "</table></div><p class=soft>Of the problems with at least so many candidates. A campaign's "
+                          "attempts build on each other: theirs are no independent draws.</p>" : "");
 }
 
 void kernelbench_page_text(const struct kernelbench_page *page, struct buf *out)
