@@ -138,22 +138,63 @@ static __device__ __forceinline__ void start_pack(float4 *slot, const float *x, 
   asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
+/* BULK: one thread asks for a slot's packs at once; `bar` completes when they are there. */
+static __device__ __forceinline__ void start_slot(float4 *slot, const float *x, const slice &s, int k, unsigned bar)
+{
+  const int from = (IN_REGS + k) * BLOCK;
+  const unsigned bytes = EVEN ? BLOCK * 16 : max(0, min(BLOCK, s.packs - from)) * 16;
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(bar), "r"(bytes) : "memory");
+  if (bytes > 0)
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   (unsigned)__cvta_generic_to_shared(slot)),
+                 "l"((const float4 *)(x + s.at) + from), "r"(bytes), "r"(bar)
+                 : "memory");
+}
+
+static __device__ __forceinline__ void wait_slot(unsigned bar, unsigned parity)
+{
+  unsigned ok;
+  do
+    asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p;}"
+                 : "=r"(ok)
+                 : "r"(bar), "r"(parity)
+                 : "memory");
+  while (!ok);
+}
+
+/* Where the ring stands: the slot of the row's first pack, the phase that its barrier completes, the barriers. */
+struct ring {
+  int base;
+  unsigned phase, bars;
+};
+
+/* Pack k of the row is there. */
+static __device__ __forceinline__ void wait_kept(const ring &q, int k)
+{
+  const bool wraps = q.base + k >= SLOTS;
+  wait_slot(q.bars + 8 * (wraps ? q.base + k - SLOTS : q.base + k), q.phase ^ wraps);
+}
+
 /* Adds the packs in shared memory in the order of their arrival, four at a time. */
-template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, int base, const slice &s, moments &m)
+template <int K> static __device__ __forceinline__ void add_kept(const float4 *keep, const ring &q, const slice &s, moments &m)
 {
   if constexpr (K < IN_SHARED) {
     constexpr int N = IN_SHARED - K < 4 ? IN_SHARED - K : 4;
     float4 v[N];
-    asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K + SPARE) : "memory");
+    if (BULK)
+      for (int k = 0; k < N; k++)
+        wait_kept(q, K + k);
+    else
+      asm volatile("cp.async.wait_group %0;" ::"n"(IN_SHARED - N - K + SPARE) : "memory");
     int valid = 0;
 #pragma unroll
     for (int k = 0; k < N; k++) {
       const bool whole = EVEN || (IN_REGS + K + k) * BLOCK + THREAD < s.packs;
-      v[k] = whole ? keep[slot_of(base, K + k)] : make_float4(0, 0, 0, 0);
+      v[k] = whole ? keep[slot_of(q.base, K + k)] : make_float4(0, 0, 0, 0);
       valid += whole;
     }
     add(m, v, valid);
-    add_kept<K + N>(keep, base, s, m);
+    add_kept<K + N>(keep, q, s, m);
   }
 }
 
@@ -246,6 +287,7 @@ static __device__ __forceinline__ moments team_moments(moments *cell, word *mail
 extern "C" __global__ void __launch_bounds__(BLOCK, 1)
 instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, word *mail, long long rows)
 {
+  __shared__ __align__(8) unsigned long long bars[SLOTS + 1];
   extern __shared__ float4 keep[]; /* KEEP packs of each thread */
   __shared__ moments cell[33];
   const int member = blockIdx.x % TEAM, teams = gridDim.x / TEAM;
@@ -257,15 +299,28 @@ instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, wor
 #pragma unroll
   for (int k = 0; k < IN_REGS; k++)
     reg[k] = load_pack(x, s, k);
-#pragma unroll
-  for (int k = 0; k < IN_SHARED; k++)
-    start_pack(keep + slot_of(0, k), x, s, k, true);
   slice next = slice_of(min(r + teams, rows - 1), member);
+  ring q = {0, 0, (unsigned)__cvta_generic_to_shared(bars)};
+  if (BULK && THREAD == 0) {
+    for (int k = 0; k < SLOTS; k++)
+      asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(q.bars + 8 * k) : "memory");
+    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    asm volatile("fence.proxy.async;" ::: "memory");
+    for (int k = 0; k < IN_SHARED; k++)
+      start_slot(keep + k * BLOCK, x, s, k, q.bars + 8 * k);
+    for (int k = 0; k < SPARE && r + teams < rows; k++)
+      start_slot(keep + (IN_SHARED + k) * BLOCK, x, next, k, q.bars + 8 * (IN_SHARED + k));
+  }
+  if (BULK)
+    __syncthreads(); /* the barriers are there */
 #pragma unroll
-  for (int k = 0; k < SPARE; k++)
+  for (int k = 0; !BULK && k < IN_SHARED; k++)
+    start_pack(keep + slot_of(0, k), x, s, k, true);
+#pragma unroll
+  for (int k = 0; !BULK && k < SPARE; k++)
     start_pack(keep + slot_of(0, IN_SHARED + k), x, next, k, r + teams < rows);
 
-  for (int base = 0; r < rows; base = slot_of(base, IN_SHARED) / BLOCK) {
+  while (r < rows) {
     const bool has_edge = s.edge != NO_EDGE;
     const float edge = has_edge ? x[s.at + s.edge] : 0.0f;
     moments m = {has_edge ? 1.0f : 0.0f, edge, 0.0f};
@@ -275,7 +330,7 @@ instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, wor
       valid += EVEN || k * BLOCK + THREAD < s.packs;
     reg[IN_REGS] = make_float4(0, 0, 0, 0);
     add(m, reg, valid);
-    add_kept<0>(keep, base, s, m);
+    add_kept<0>(keep, q, s, m);
     add_streamed(x, s, m);
     m = team_moments(cell, mail, r, member, m);
     const float scale = rsqrtf(m.m2 / COLS + eps);
@@ -288,9 +343,9 @@ instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, wor
       y[s.at + s.edge] = apply(edge, m.mean, scale);
     const auto refill = [&](int k) { /* the slot of the row's pack k is free */
       if (k + SPARE < IN_SHARED)
-        start_pack(keep + slot_of(base, k), x, next, k + SPARE, more);
+        start_pack(keep + slot_of(q.base, k), x, next, k + SPARE, more);
       else
-        start_pack(keep + slot_of(base, k), x, after, k + SPARE - IN_SHARED, yet_more);
+        start_pack(keep + slot_of(q.base, k), x, after, k + SPARE - IN_SHARED, yet_more);
     };
     store_streamed(x, y, s, m.mean, scale);
 #pragma unroll
@@ -303,9 +358,19 @@ instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, wor
 #pragma unroll
     for (int k = 0; k < IN_SHARED; k++) {
       if (EVEN || (IN_REGS + k) * BLOCK + THREAD < s.packs)
-        write(out + (IN_REGS + k) * BLOCK, apply(keep[slot_of(base, k)], m.mean, scale));
-      if (MIX)
+        write(out + (IN_REGS + k) * BLOCK, apply(keep[slot_of(q.base, k)], m.mean, scale));
+      if (MIX && !BULK)
         refill(k);
+    }
+    if (BULK) {
+      __syncthreads(); /* all slots were read */
+      if (THREAD == 0)
+        for (int k = 0; k < IN_SHARED; k++) {
+          const int slot = slot_of(q.base, k) / BLOCK;
+          if (k + SPARE < IN_SHARED ? more : yet_more)
+            start_slot(keep + slot * BLOCK, x, k + SPARE < IN_SHARED ? next : after,
+                       k + SPARE < IN_SHARED ? k + SPARE : k + SPARE - IN_SHARED, q.bars + 8 * slot);
+        }
     }
     if (!MIX) {
 #pragma unroll
@@ -313,10 +378,12 @@ instance_norm(const float *__restrict__ x, float eps, float *__restrict__ y, wor
         if (more)
           reg[k] = load_pack(x, next, k);
 #pragma unroll
-      for (int k = 0; k < IN_SHARED; k++)
+      for (int k = 0; !BULK && k < IN_SHARED; k++)
         refill(k);
     }
     s = next;
     next = after;
+    q.phase ^= q.base + IN_SHARED >= SLOTS;
+    q.base = slot_of(q.base, IN_SHARED) / BLOCK;
   }
 }
