@@ -190,7 +190,7 @@ static void start_warp(struct exec_scratch *x, uint32_t index)
     w->pc = 0;
     w->n_groups = w->fair = 0;
     w->running = true;
-    w->done = false;
+    w->done = w->asks = false;
     w->n_copies = w->copy_group = 0;
     w->n_wgmma = w->wgmma_group = 0;
     w->chain = (struct chain){.ready = w->chain.ready, .pred_ready = w->chain.pred_ready};
@@ -269,8 +269,12 @@ static int out_of_time(struct exec_scratch *x, const char *why)
 /* One turn of one warp. 0 if it did something. */
 static int turn(struct exec_scratch *x, struct warp *w)
 {
-    x->slice = SLICE;
     x->slept = false;
+    /* Asking again makes no sense before any mbarrier has changed. */
+    if (w->asks && w->asked_at == x->mbarrier_updates && !w->n_groups)
+        return RUN_WAIT;
+    w->asks = false;
+    x->slice = SLICE;
     int rc = run_warp(x, w);
     uint64_t ran = (uint64_t)(SLICE - (x->slept ? x->unused : x->slice));
     x->used += ran;

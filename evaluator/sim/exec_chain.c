@@ -117,6 +117,8 @@ void profile_issue(struct exec_scratch *x, struct warp *w, const struct insn *in
     struct chain *c = &w->chain;
     const uint32_t *ref = x->program->refs + in->refs;
 
+    if (c->held)
+        return;
     if (in->turns)
         enter(c, in);
     uint64_t at = in_order(x->latency, c, in, operands_ready(x->program, c, in));

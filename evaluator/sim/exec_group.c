@@ -336,6 +336,10 @@ int barrier_deadlock(struct exec_scratch *x)
 {
     for (uint32_t i = 0; i < x->n_warps; i++) {
         struct warp *w = &x->warps[i];
+        if (w->asks && !w->n_groups)
+            return fault_at(x, w, &x->program->insns[w->pc], (unsigned)__builtin_ctz(w->mask),
+                            EXEC_FAULT_BARRIER, 0,
+                            "deadlock: nobody can go on; this warp waits for an mbarrier");
         if (w->done || !w->n_groups)
             continue;
         const struct group *g = &w->groups[0];

@@ -106,6 +106,7 @@ int mbarrier_complete(struct exec_scratch *x, struct warp *w, const struct insn 
     memcpy(&word, access_at(&a, lane), 8);
     struct mbarrier b = unpack(word);
     update(MBARRIER_COMPLETE_TX, &b, bytes);
+    x->mbarrier_updates++;
     word = pack(&b);
     memcpy(access_at(&a, lane), &word, 8);
     return 0;
@@ -140,10 +141,14 @@ int run_mbarrier(struct exec_scratch *x, struct warp *w, const struct insn *in, 
         word = pack(&b);
         memcpy(at, &word, 8);
     }
-    if (!waits(in))
+    if (!waits(in)) {
+        x->mbarrier_updates++;
         return 0;
+    }
     pred_put(w, in->p[0], over, mask);
-    if (over != mask && x->slice > 0) /* let the others get on */
+    w->asks = w->chain.held = over != mask;
+    w->asked_at = x->mbarrier_updates;
+    if (w->asks && x->slice > 0) /* let the others get on */
         x->slice = 0;
     return 0;
 }

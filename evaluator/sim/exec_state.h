@@ -45,6 +45,7 @@ struct chain {
     uint64_t copies_done, copy_groups[CHAIN_COPY_GROUPS];
     uint32_t n_copy_groups, turn;
     const struct insn *lead;
+    bool held;                    /* asks an mbarrier in vain: its time stands still until then */
     bool missed;                  /* the access that is about to be issued goes past L1 */
     uint64_t *ready, *pred_ready; /* by register and predicate */
 };
@@ -58,6 +59,8 @@ struct warp {
     uint32_t n_groups;
     uint32_t fair; /* blocks for which the earliest-first rule is off, so that others get on */
     bool running, done;
+    bool asks; /* it asked an mbarrier in vain, when there had been `asked_at` updates of any */
+    uint64_t asked_at;
     uint32_t barrier_lanes[BAR_COUNT]; /* lanes that have arrived, of the warp */
     struct pending_copy *copies;
     uint32_t n_copies, cap_copies, copy_group;
@@ -115,6 +118,7 @@ struct exec_scratch {
     int64_t unused; /* of the slice, where the warp went to sleep */
     bool slept;
     uint32_t next_warp;
+    uint64_t mbarrier_updates;
     uint64_t releases; /* barriers that were passed: progress, also where no block is entered */
     uint8_t *tmp;      /* 8 vectors of 256 bytes for results under a partial mask */
     struct exec_counts counts;
