@@ -23,17 +23,20 @@ void kit_done(struct sim_kit *kit)
     vmem_free(kit->mem);
 }
 
+enum { KIT_OPTIONS_MAX = 128 };
+
 char *kit_compile(const char *source, const char *arch, const char *const *options, int n)
 {
     nvrtcProgram program;
     char arch_option[64];
-    const char *all[32] = {"-std=c++17", "-I" WS_CUDA_DIR "/include",
+    const char *all[KIT_OPTIONS_MAX] = {"-std=c++17", "-I" WS_CUDA_DIR "/include",
                            "-I" WS_CUDA_DIR "/include/cccl", "-lineinfo", arch_option};
     int count = 5;
     size_t size;
     char *text = NULL;
     snprintf(arch_option, sizeof(arch_option), "-arch=%s", arch);
-    for (int i = 0; i < n && count < 32; i++)
+    assert_true(n <= KIT_OPTIONS_MAX - count);
+    for (int i = 0; i < n; i++)
         all[count++] = options[i];
     if (nvrtcCreateProgram(&program, source, "kernel.cu", 0, NULL, NULL) != NVRTC_SUCCESS)
         return NULL;

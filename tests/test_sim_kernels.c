@@ -58,6 +58,9 @@ static void put_value(enum dtype dtype, double v, uint8_t *at)
     case DTYPE_I64:
         memcpy(at, &l, 8);
         break;
+    case DTYPE_BOOL:
+        *at = v > 0;
+        break;
     default:
         fail_msg("dtype %s", dtype_name(dtype));
     }
