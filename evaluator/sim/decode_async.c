@@ -59,6 +59,9 @@ static int decode_cp(struct decoder *d)
 {
     if (!mod(d, "async"))
         return decode_refuse(d, "");
+    for (unsigned i = 2; i < d->s->n_parts; i++)
+        if (!strcmp(d->s->part[i], "bulk"))
+            return decode_bulk(d);
     if (mod(d, "commit_group")) {
         cost(emit(d, INSN_CP_COMMIT), EXEC_PIPE_LSU, 1, LAT_NONE);
         return operand_count(d, 0, 0);
@@ -76,9 +79,6 @@ static int decode_cp(struct decoder *d)
         emit(d, INSN_CP_WAIT)->imm = (int64_t)(op->value & 0xffff);
         return d->failed;
     }
-    for (unsigned i = 2; i < d->s->n_parts; i++)
-        if (!strcmp(d->s->part[i], "bulk"))
-            return decode_bulk(d);
     if (d->s->n_parts > 2 && !strcmp(d->s->part[2], "mbarrier"))
         return decode_copy_arrive(d);
     return decode_copy(d);

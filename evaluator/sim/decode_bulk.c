@@ -65,6 +65,8 @@ int decode_bulk(struct decoder *d)
         cost(emit(d, INSN_NOP), EXEC_PIPE_LSU, 1, LAT_NONE);
         return d->failed;
     }
+    if (mod(d, "multicast::cluster") || mod(d, "tensor"))
+        return decode_refuse(d, "this form");
     bool global = mod(d, "global"), shared = mod(d, "shared::cluster") || mod(d, "shared::cta");
     bool load = mod(d, "mbarrier::complete_tx::bytes");
     if (!global || !shared || (!load && !mod(d, "bulk_group")))
