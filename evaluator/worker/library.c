@@ -52,6 +52,16 @@ static bool look_in(const char *folder, enum library_call call, struct library_p
     return false;
 }
 
+/* What the libraries themselves need from the system's folders, which are closed once the process is sealed. */
+static void load_runtimes(void)
+{
+    static const char *const names[] = { "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1", "librt.so.1", "libdl.so.2",
+                                         "libpthread.so.0", "libm.so.6" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)dlopen(names[i], RTLD_NOW | RTLD_GLOBAL); /* one that is missing is named when it's needed */
+    }
+}
+
 void library_look(struct library_places *ret)
 {
     static const char *const usual[] = { "/usr/local/cuda/lib64", "/usr/lib/x86_64-linux-gnu",
@@ -68,6 +78,9 @@ void library_look(struct library_places *ret)
         found = found || (cuda && look_in(toolkit, call, ret));
         for (size_t i = 0; !found && i < ARRAY_LEN(usual); i++) {
             found = look_in(usual[i], call, ret);
+        }
+        if (found) {
+            load_runtimes();
         }
     }
 }

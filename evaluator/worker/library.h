@@ -23,7 +23,8 @@ struct library_places {
     char folder[LIBRARY_CALLS][LIBRARY_PATH_MAX];
 };
 
-/* Looks in $WARPSMITH_LIBRARIES (folders, by ':'), the toolkit's lib64 and the system's folders. */
+/* Looks in $WARPSMITH_LIBRARIES (folders, by ':'), the toolkit's lib64 and the system's folders; where
+ * something is found, C's and C++'s run-time libraries are loaded for it. Before sealing. */
 void library_look(struct library_places *ret);
 
 struct libraries; /* what is loaded, with the workspace */
