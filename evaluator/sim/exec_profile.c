@@ -187,7 +187,7 @@ void profile_access(struct exec_scratch *x, struct warp *w, const struct insn *i
                     : in->past_l1 ? EXEC_TRACE_MISS
                                   : EXEC_TRACE_LOAD;
     w->chain.missed = false;
-    if (a->atomic)
+    if (a->atomic && in->kind == INSN_ATOM) /* a warp's lanes ask an mbarrier at once */
         c->atomic_serial += same_address(a) - 1;
     if (a->space == PTX_SHARED) {
         profile_shared(x, a);
