@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Depthwise-separable convolution 4: the products with f16 operands that are scaled by powers of two.
-   With TF32 operands, fragments of 4 bytes a value kept the shared memory as busy as the DRAM. f16 has TF32's ten bits of
-   mantissa and half the bytes, but not its range: so a tile's values are multiplied by the power of two that brings their
+   TF32 fragments are 4 bytes a value, and the traffic of shared memory is mostly fragments. f16 has TF32's ten bits of
+   mantissa in half the bytes, but not its range: so a tile's values are multiplied by the power of two that brings their
    largest to 2^14, and each row of the pointwise weights by one of its own; both are taken back from the f32 sums, exactly.
    What is lost is below 2^-38 of a tile's largest. Tiles hold the even and the odd places of each 16 apart, so that
    ldmatrix gives a lane four neighbouring outputs.
