@@ -2,22 +2,23 @@
 /* Convolution, plain or transposed, f32 in and out. 02: a sum of shifted products on tensor cores.
  *
  * 01 asks memory for both factors of every product. Here a block owns a tile of positions and all
- * output channels of a group. It reads the inputs under the tile once, with their halo, and keeps them
- * as f16, eight channels of a position to 16 bytes ("octets"), a plane of positions an octet:
+ * output channels of a group. It reads the inputs under the tile once, with their halo, and keeps
+ * them as f16, eight channels of a position to 16 bytes ("octets"), a plane of positions an octet:
  *
  *     octet 0: [position 0][position 1] ...   octet 1: ...        16 bytes each
  *
- * A tap of the kernel is then a constant added to an address, and ldmatrix takes its rows from there.
- * The weights were laid out once, in the order in which the taps come; they pass through a ring.
+ * A tap of the kernel is then a constant added to an address, and ldmatrix takes its rows from
+ * there. The weights were laid out once, in the order in which the taps come; they pass through a
+ * ring.
  *
- * Both kinds of convolution are one: output R*q + r takes inputs S*q + offset. Plain: R = 1, S is the
- * stride. Transposed: S = 1, R is the stride, each remainder r ("phase") has the taps that reach it,
- * and no zero is multiplied. Fewer than eight channels (3, mostly) share their octets with the taps
- * along the width ("inner").
+ * Both kinds of convolution are one: output R*q + r takes inputs S*q + offset. Plain: R = 1, S is
+ * the stride. Transposed: S = 1, R is the stride, each remainder r ("phase") has the taps that
+ * reach it, and no zero is multiplied. Fewer than eight channels (3, mostly) share their octets
+ * with the taps along the width ("inner").
  *
- * Operands have TF32's 10 bits: f16 with a power of two a tile of inputs and a power of two an output
- * channel, so that f16's range is no matter. A tile whose largest value is of ordinary size is taken
- * as it is; another is read again, scaled. Sums are f32. */
+ * Operands have TF32's 10 bits: f16 with a power of two a tile of inputs and a power of two an
+ * output channel, so that f16's range is no matter. A tile whose largest value is of ordinary size
+ * is taken as it is; another is read again, scaled. Sums are f32. */
 
 #define THREADS (32 * WARPS_M * WARPS_N)
 
@@ -41,7 +42,10 @@
 #define PHASES (PHASES_D * PHASES_H * PHASES_W)
 
 /* Inputs that a tile needs along one axis: from q0 * STEP + low, `span` of them. */
-static constexpr __host__ __device__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
+static constexpr __host__ __device__ int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
 static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, int stride)
 {
     int reach = (kernel - 1) * dilation - pad; /* of the last tap */
@@ -49,7 +53,8 @@ static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, 
         return -pad;
     return reach >= 0 ? -(reach / stride) : ceil_div(-reach, stride);
 }
-static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation, int stride)
+static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation,
+                                              int stride)
 {
     int high = TRANSPOSED ? ceil_div(pad, stride) : (kernel - 1) * dilation - pad;
     return (tile - 1) * (TRANSPOSED ? 1 : stride) + high - low(pad, kernel, dilation, stride) + 1;
@@ -70,17 +75,18 @@ static constexpr int BM = TD * TH * TW, TILES_N = ceil_div(KG, 128);
 static constexpr int BN = ceil_div(ceil_div(KG, TILES_N), 8 * WARPS_N) * 8 * WARPS_N;
 static constexpr int MF = BM / 16 / WARPS_M, NF = BN / 8 / WARPS_N; /* fragments of a warp */
 static constexpr int STAGE_OCTETS = 2 * STEPS, STAGE_BYTES = STAGE_OCTETS * BN * 16;
-/* A thread loads one octet at a time, or where octets hold taps all of a position: which tap is where
- * is then known when compiling. */
+/* A thread loads one octet at a time, or where octets hold taps all of a position: which tap is
+ * where is then known when compiling. */
 static constexpr int PER = INNER ? CHUNK : 1;
-static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W, TRIPS = ceil_div(ITEMS, THREADS);
+static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W,
+                     TRIPS = ceil_div(ITEMS, THREADS);
 static constexpr int BATCHES = ceil_div(TRIPS, UNROLL > PER ? UNROLL / PER : 1);
 static constexpr int BATCH = ceil_div(TRIPS, BATCHES);
 static constexpr int TAPS_W = INNER ? 1 : KW;
 static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
 
-/* The octets that a block multiplies, in order: where the first position's lies in shared memory, of
- * which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
+/* The octets that a block multiplies, in order: where the first position's lies in shared memory,
+ * of which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
  * start[p + 1] - 1, once a chunk. */
 struct list {
     int offset[ENTRIES], tap[ENTRIES], octet[ENTRIES], start[PHASES + 1];
@@ -91,7 +97,8 @@ static constexpr __host__ __device__ bool reaches(int t, int r, int pad, int dil
 {
     return !TRANSPOSED || (r + pad - t * dilation) % stride == 0;
 }
-static constexpr __host__ __device__ int shift(int t, int r, int pad, int dilation, int stride, int low)
+static constexpr __host__ __device__ int shift(int t, int r, int pad, int dilation, int stride,
+                                               int low)
 {
     return (TRANSPOSED ? (r + pad - t * dilation) / stride : t * dilation - pad) - low;
 }
@@ -113,8 +120,10 @@ static constexpr __host__ __device__ list make_list()
                             !reaches(w, rw, PW, DW, SW))
                             continue;
                         int at = INNER ? 0 : shift(w, rw, PW, DW, SW, LOW_W);
-                        l.offset[n] = o * PLANE + (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
-                                                   shift(h, rh, PH, DH, SH, LOW_H)) * SPLIT * PITCH +
+                        l.offset[n] = o * PLANE +
+                                      (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
+                                       shift(h, rh, PH, DH, SH, LOW_H)) *
+                                          SPLIT * PITCH +
                                       at % SPLIT * PITCH + at / SPLIT;
                         l.tap[n] = tap;
                         l.octet[n++] = o;
@@ -139,8 +148,9 @@ struct place {
 static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
 static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
 /* Sums on their way out are gathered in shared memory, all phases along the width, so that memory
- * gets long aligned runs: [channel][row of the tile][LINE]. Where there is one phase the inputs aren't
- * needed any more and the channels may come in several passes. A channel's pitch spreads banks. */
+ * gets long aligned runs: [channel][row of the tile][LINE]. Where there is one phase the inputs
+ * aren't needed any more and the channels may come in several passes. A channel's pitch spreads
+ * banks. */
 static constexpr int LINE = TW * PHASES_W, PASS = BN / PASSES;
 static constexpr int CHANNEL_PITCH = ceil_div(TD * TH * LINE, 16) * 16 + 4;
 static constexpr int GATHER_AT = PHASES == 1 ? 0 : PEAKS + 16;
@@ -187,10 +197,12 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
     float scale = power(peak);
     if (threadIdx.x == 0)
         unscale[blockIdx.x] = 1.0f / scale;
-    packed += ((long long)tile * STAGES_ALL * STAGE_OCTETS * BN + blockIdx.x % BN) * 8 + threadIdx.x % 8;
+    packed +=
+        ((long long)tile * STAGES_ALL * STAGE_OCTETS * BN + blockIdx.x % BN) * 8 + threadIdx.x % 8;
     for (int p = 0; p < PHASES; p++)
         for (int chunk = 0; chunk < CHUNKS; chunk++) {
-            int first = todo.start[p] * STAGE_OCTETS, count = todo.start[p + 1] * STAGE_OCTETS - first;
+            int first = todo.start[p] * STAGE_OCTETS,
+                count = todo.start[p + 1] * STAGE_OCTETS - first;
             for (int i = threadIdx.x / 8; i < count; i += blockDim.x / 8) {
                 int v = (chunk * CHUNK + todo.octet[first + i]) * 8 + threadIdx.x % 8;
                 int tap = todo.tap[first + i];
@@ -218,8 +230,8 @@ static __device__ __forceinline__ item item_of(const float *__restrict__ x, int 
     it.octet = PER > 1 ? 0 : i / (SPAN_W * SPAN_H * SPAN_D);
     it.at = it.octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
     it.w = at_w;
-    it.inside = i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH &&
-                (INNER || (unsigned)at_w < IW);
+    it.inside =
+        i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH && (INNER || (unsigned)at_w < IW);
     it.p = x + ((long long)at_d * IH + at_h) * IW + at_w;
     return it;
 }
@@ -235,7 +247,8 @@ static __device__ __forceinline__ float value_of(const item &it, int chunk, int 
 }
 
 /* The inputs under a tile, one chunk of channels, times `scale` if SCALED; returns the bits of the
- * largest. A thread's items come in BATCHES, all loads of one on their way before the first is used. */
+ * largest. A thread's items come in BATCHES, all loads of one on their way before the first is
+ * used. */
 template <bool SCALED>
 static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk,
                                                      const place &q0, float scale)
@@ -284,8 +297,8 @@ static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, 
         *peak = 0;
     __syncthreads();
     for (int again = 0; again < 2; again++) {
-        unsigned most = again ? load_tile<true>(x, chunk, q0, scale)
-                              : load_tile<false>(x, chunk, q0, scale);
+        unsigned most =
+            again ? load_tile<true>(x, chunk, q0, scale) : load_tile<false>(x, chunk, q0, scale);
         if (!again) {
             for (int i = 16; i > 0; i /= 2)
                 most = max(most, __shfl_xor_sync(~0u, most, i));
@@ -309,7 +322,8 @@ static __device__ __forceinline__ void ldmatrix(unsigned r[4], unsigned addr)
                  : "memory");
 }
 
-static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0,
+                                           unsigned b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -384,8 +398,8 @@ static constexpr int AHEAD = STAGES - 1;
 #define FENCE_ASYNC
 #endif
 
-/* Row m of the tile: eight neighbours along the width, then eight of those along the height, or along
- * the width too where the tile is a line. */
+/* Row m of the tile: eight neighbours along the width, then eight of those along the height, or
+ * along the width too where the tile is a line. */
 static __device__ __forceinline__ place place_of(int m)
 {
     int i = m / 8 % 8, j = m % 8, c = m / 64;
@@ -409,7 +423,8 @@ static __device__ __forceinline__ void copy_stage(const unsigned char *weights, 
 }
 
 #if WGMMA
-/* The products of one stage; rows: where each 64 positions start. They are on their way on return. */
+/* The products of one stage; rows: where each 64 positions start. They are on their way on return.
+ */
 static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsigned rows[MF],
                                                 unsigned ring, int first, int slot, int add)
 {
@@ -496,7 +511,8 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
             int n = n0 + j / 2 * 8 + j % 2;
             if (inside && n < left)
                 to[(j / 2 * 8 + j % 2) * channel] =
-                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0);
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) +
+                    (BIAS ? bias[n] : 0);
         }
     }
 }
@@ -540,7 +556,8 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
         float *to = y + n * channel + ((long long)d * OH + h) * OW + w0;
         const float *from = gathered + i / ROWS * CHANNEL_PITCH + row * LINE;
         int count = i < PASS * ROWS && n < left && d < OD && h < OH ? min(LINE, OW - w0) : 0;
-        int first = threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
+        int first =
+            threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
         float add = BIAS && count ? bias[n] : 0;
 #pragma unroll
         for (int k = 0; k < (LINE + 2 * LANES - 2) / LANES; k++) {
@@ -586,10 +603,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 #if !BIAS
     const float *bias = 0;
 #endif
-    const int tiles_w = ceil_div(ceil_div(OW, PHASES_W), TW), tiles_h = ceil_div(ceil_div(OH, PHASES_H), TH);
+    const int tiles_w = ceil_div(ceil_div(OW, PHASES_W), TW),
+              tiles_h = ceil_div(ceil_div(OH, PHASES_H), TH);
     const int tiles_d = ceil_div(ceil_div(OD, PHASES_D), TD);
-    int t = blockIdx.x / TILES_N, n0 = blockIdx.x % TILES_N * BN, lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    place q0 = {t / (tiles_w * tiles_h) % tiles_d * TD, t / tiles_w % tiles_h * TH, t % tiles_w * TW};
+    int t = blockIdx.x / TILES_N, n0 = blockIdx.x % TILES_N * BN, lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    place q0 = {t / (tiles_w * tiles_h) % tiles_d * TD, t / tiles_w % tiles_h * TH,
+                t % tiles_w * TW};
     int image = t / (tiles_w * tiles_h * tiles_d), g = image % GROUPS;
     unsigned base = (unsigned)__cvta_generic_to_shared(shared), rows[MF];
     float sum[MF][NF][4] = {}, scale = 1;
@@ -601,7 +621,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     bias += BIAS ? g * KG + n0 : 0;
 #pragma unroll
     for (int i = 0; i < MF; i++) {
-        place p = place_of(WGMMA ? (warp / 4 * MF + i) * 64 : (warp / WARPS_N * MF + i) * 16 + lane % 16);
+        place p =
+            place_of(WGMMA ? (warp / 4 * MF + i) * 64 : (warp / WARPS_N * MF + i) * 16 + lane % 16);
         rows[i] = base + ((p.d * STEP_D * SPAN_H + p.h * STEP_H) * SPLIT * PITCH + p.w) * 16;
     }
 #pragma unroll

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution, plain or transposed, f32 in and out. 03: warps that load beside warps that multiply.
  *
- * In 02 a block loads its inputs, multiplies, stores, one after the other, and only other blocks fill
- * the gaps; each streams the weights for itself. Here a block stays and takes tile after tile: LOADERS
- * fetch the inputs of the next tile into a second buffer while the COMPUTERS multiply and store, so a
- * tile can be larger and weights are read less often. Named barriers say when a buffer is full and when
- * it is empty again. The ring of weights runs through from tile to tile.
+ * In 02 a block loads its inputs, multiplies, stores, one after the other, and only other blocks
+ * fill the gaps; each streams the weights for itself. Here a block stays and takes tile after tile:
+ * LOADERS fetch the inputs of the next tile into a second buffer while the COMPUTERS multiply and
+ * store, so a tile can be larger and weights are read less often. Named barriers say when a buffer
+ * is full and when it is empty again. The ring of weights runs through from tile to tile.
  *
  * As in 02: inputs stand as f16, eight channels of a position to 16 bytes ("octets"), a plane of
- * positions an octet; a tap is a constant added to an address; output R*q + r takes inputs S*q + offset
- * (plain: R = 1, transposed: S = 1, a phase r has the taps that reach it); fewer than eight channels
- * share their octets with the taps along the width ("inner"). Operands have TF32's 10 bits: f16 with a
- * power of two a tile of inputs and a power of two an output channel. Sums are f32. */
+ * positions an octet; a tap is a constant added to an address; output R*q + r takes inputs S*q +
+ * offset (plain: R = 1, transposed: S = 1, a phase r has the taps that reach it); fewer than eight
+ * channels share their octets with the taps along the width ("inner"). Operands have TF32's 10
+ * bits: f16 with a power of two a tile of inputs and a power of two an output channel. Sums are
+ * f32. */
 
 #define COMPUTERS (32 * WARPS_M * WARPS_N)
 #define LOADERS (32 * LOAD_WARPS)
@@ -43,7 +44,10 @@ enum { FULL = 3, EMPTY = 5 };
 #define PHASES (PHASES_D * PHASES_H * PHASES_W)
 
 /* Inputs that a tile needs along one axis: from q0 * STEP + low, `span` of them. */
-static constexpr __host__ __device__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
+static constexpr __host__ __device__ int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
 static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, int stride)
 {
     int reach = (kernel - 1) * dilation - pad; /* of the last tap */
@@ -51,7 +55,8 @@ static constexpr __host__ __device__ int low(int pad, int kernel, int dilation, 
         return -pad;
     return reach >= 0 ? -(reach / stride) : ceil_div(-reach, stride);
 }
-static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation, int stride)
+static constexpr __host__ __device__ int span(int tile, int pad, int kernel, int dilation,
+                                              int stride)
 {
     int high = TRANSPOSED ? ceil_div(pad, stride) : (kernel - 1) * dilation - pad;
     return (tile - 1) * (TRANSPOSED ? 1 : stride) + high - low(pad, kernel, dilation, stride) + 1;
@@ -72,17 +77,18 @@ static constexpr int BM = TD * TH * TW, TILES_N = ceil_div(KG, 128);
 static constexpr int BN = ceil_div(ceil_div(KG, TILES_N), 8 * WARPS_N) * 8 * WARPS_N;
 static constexpr int MF = BM / 16 / WARPS_M, NF = BN / 8 / WARPS_N; /* fragments of a warp */
 static constexpr int STAGE_OCTETS = 2 * STEPS, STAGE_BYTES = STAGE_OCTETS * BN * 16;
-/* A thread loads one octet at a time, or where octets hold taps all of a position: which tap is where
- * is then known when compiling. */
+/* A thread loads one octet at a time, or where octets hold taps all of a position: which tap is
+ * where is then known when compiling. */
 static constexpr int PER = INNER ? CHUNK : 1;
-static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W, TRIPS = ceil_div(ITEMS, LOADERS);
+static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W,
+                     TRIPS = ceil_div(ITEMS, LOADERS);
 static constexpr int BATCHES = ceil_div(TRIPS, UNROLL > PER ? UNROLL / PER : 1);
 static constexpr int BATCH = ceil_div(TRIPS, BATCHES);
 static constexpr int TAPS_W = INNER ? 1 : KW;
 static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
 
-/* The octets that a block multiplies, in order: where the first position's lies in shared memory, of
- * which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
+/* The octets that a block multiplies, in order: where the first position's lies in shared memory,
+ * of which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
  * start[p + 1] - 1, once a chunk. */
 struct list {
     int offset[ENTRIES], tap[ENTRIES], octet[ENTRIES], start[PHASES + 1];
@@ -93,7 +99,8 @@ static constexpr __host__ __device__ bool reaches(int t, int r, int pad, int dil
 {
     return !TRANSPOSED || (r + pad - t * dilation) % stride == 0;
 }
-static constexpr __host__ __device__ int shift(int t, int r, int pad, int dilation, int stride, int low)
+static constexpr __host__ __device__ int shift(int t, int r, int pad, int dilation, int stride,
+                                               int low)
 {
     return (TRANSPOSED ? (r + pad - t * dilation) / stride : t * dilation - pad) - low;
 }
@@ -115,8 +122,10 @@ static constexpr __host__ __device__ list make_list()
                             !reaches(w, rw, PW, DW, SW))
                             continue;
                         int at = INNER ? 0 : shift(w, rw, PW, DW, SW, LOW_W);
-                        l.offset[n] = o * PLANE + (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
-                                                   shift(h, rh, PH, DH, SH, LOW_H)) * SPLIT * PITCH +
+                        l.offset[n] = o * PLANE +
+                                      (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
+                                       shift(h, rh, PH, DH, SH, LOW_H)) *
+                                          SPLIT * PITCH +
                                       at % SPLIT * PITCH + at / SPLIT;
                         l.tap[n] = tap;
                         l.octet[n++] = o;
@@ -141,8 +150,8 @@ struct place {
 static constexpr int BUFFER = CHUNK * PLANE * 16; /* of inputs; there are two */
 static constexpr int RING = 2 * BUFFER, PEAKS = RING + STAGES * STAGE_BYTES;
 /* Sums on their way out are gathered in shared memory, all phases along the width, so that memory
- * gets long aligned runs: [channel][row of the tile][LINE]; where there is one phase, the channels may
- * come in several passes. A channel's pitch spreads banks. */
+ * gets long aligned runs: [channel][row of the tile][LINE]; where there is one phase, the channels
+ * may come in several passes. A channel's pitch spreads banks. */
 static constexpr int LINE = TW * PHASES_W, PASS = BN / PASSES;
 static constexpr int CHANNEL_PITCH = ceil_div(TD * TH * LINE, 16) * 16 + 4;
 static constexpr int GATHER_AT = PEAKS + 16;
@@ -189,10 +198,12 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
     float scale = power(peak);
     if (threadIdx.x == 0)
         unscale[blockIdx.x] = 1.0f / scale;
-    packed += ((long long)tile * STAGES_ALL * STAGE_OCTETS * BN + blockIdx.x % BN) * 8 + threadIdx.x % 8;
+    packed +=
+        ((long long)tile * STAGES_ALL * STAGE_OCTETS * BN + blockIdx.x % BN) * 8 + threadIdx.x % 8;
     for (int p = 0; p < PHASES; p++)
         for (int chunk = 0; chunk < CHUNKS; chunk++) {
-            int first = todo.start[p] * STAGE_OCTETS, count = todo.start[p + 1] * STAGE_OCTETS - first;
+            int first = todo.start[p] * STAGE_OCTETS,
+                count = todo.start[p + 1] * STAGE_OCTETS - first;
             for (int i = threadIdx.x / 8; i < count; i += blockDim.x / 8) {
                 int v = (chunk * CHUNK + todo.octet[first + i]) * 8 + threadIdx.x % 8;
                 int tap = todo.tap[first + i];
@@ -220,8 +231,8 @@ static __device__ __forceinline__ item item_of(const float *__restrict__ x, int 
     it.octet = PER > 1 ? 0 : i / (SPAN_W * SPAN_H * SPAN_D);
     it.at = it.octet * PLANE + (d * SPAN_H + h) * SPLIT * PITCH + w % SPLIT * PITCH + w / SPLIT;
     it.w = at_w;
-    it.inside = i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH &&
-                (INNER || (unsigned)at_w < IW);
+    it.inside =
+        i < ITEMS && (unsigned)at_d < ID && (unsigned)at_h < IH && (INNER || (unsigned)at_w < IW);
     it.p = x + ((long long)at_d * IH + at_h) * IW + at_w;
     return it;
 }
@@ -237,7 +248,8 @@ static __device__ __forceinline__ float value_of(const item &it, int chunk, int 
 }
 
 /* The inputs under a tile, one chunk of channels, times `scale` if SCALED; returns the bits of the
- * largest. A thread's items come in BATCHES, all loads of one on their way before the first is used. */
+ * largest. A thread's items come in BATCHES, all loads of one on their way before the first is
+ * used. */
 template <bool SCALED>
 static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x, int chunk,
                                                      const place &q0, float scale, int buffer)
@@ -268,8 +280,8 @@ static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x
             for (int o = 0; o < PER; o++) {
                 const float *f = v[u] + o * 8;
                 if (i < ITEMS)
-                    to[at + o * PLANE] = make_uint4(
-                        pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7]));
+                    to[at + o * PLANE] = make_uint4(pack(f[0], f[1]), pack(f[2], f[3]),
+                                                    pack(f[4], f[5]), pack(f[6], f[7]));
             }
         }
     }
@@ -313,7 +325,8 @@ static __device__ __forceinline__ void ldmatrix(unsigned r[4], unsigned addr)
                  : "memory");
 }
 
-static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void mma(float d[4], const unsigned a[4], unsigned b0,
+                                           unsigned b1)
 {
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
                  "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -388,8 +401,8 @@ static constexpr int AHEAD = STAGES - 1;
 #define FENCE_ASYNC
 #endif
 
-/* Row m of the tile: eight neighbours along the width, then eight of those along the height, or along
- * the width too where the tile is a line. */
+/* Row m of the tile: eight neighbours along the width, then eight of those along the height, or
+ * along the width too where the tile is a line. */
 static __device__ __forceinline__ place place_of(int m)
 {
     int i = m / 8 % 8, j = m % 8, c = m / 64;
@@ -407,15 +420,18 @@ struct tile {
 };
 static __device__ __forceinline__ tile tile_of(int t)
 {
-    const int tiles_w = ceil_div(ceil_div(OW, PHASES_W), TW), tiles_h = ceil_div(ceil_div(OH, PHASES_H), TH);
+    const int tiles_w = ceil_div(ceil_div(OW, PHASES_W), TW),
+              tiles_h = ceil_div(ceil_div(OH, PHASES_H), TH);
     const int tiles_d = ceil_div(ceil_div(OD, PHASES_D), TD);
     int p = t / TILES_N, image = p / (tiles_w * tiles_h * tiles_d);
-    return {image, image % GROUPS, t % TILES_N * BN,
+    return {image,
+            image % GROUPS,
+            t % TILES_N * BN,
             {p / (tiles_w * tiles_h) % tiles_d * TD, p / tiles_w % tiles_h * TH, p % tiles_w * TW}};
 }
 
-/* Starts copying stage s of the weights, as counted from a block's first tile on. Past the last tile it
- * only counts. */
+/* Starts copying stage s of the weights, as counted from a block's first tile on. Past the last
+ * tile it only counts. */
 static __device__ __forceinline__ void copy_stage(const unsigned char *packed, int s, int tiles)
 {
     unsigned to = (unsigned)__cvta_generic_to_shared(shared) + RING + s % STAGES * STAGE_BYTES;
@@ -423,7 +439,8 @@ static __device__ __forceinline__ void copy_stage(const unsigned char *packed, i
     if (t < tiles) {
         tile at = tile_of((int)t);
         int set = at.g * TILES_N + at.n0 / BN;
-        const unsigned char *from = packed + ((long long)set * STAGES_ALL + s % STAGES_ALL) * STAGE_BYTES;
+        const unsigned char *from =
+            packed + ((long long)set * STAGES_ALL + s % STAGES_ALL) * STAGE_BYTES;
         for (int i = threadIdx.x; i < STAGE_BYTES / 16; i += COMPUTERS)
             asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to + i * 16),
                          "l"(from + i * 16)
@@ -433,7 +450,8 @@ static __device__ __forceinline__ void copy_stage(const unsigned char *packed, i
 }
 
 #if WGMMA
-/* The products of one stage; rows: where each 64 positions start. They are on their way on return. */
+/* The products of one stage; rows: where each 64 positions start. They are on their way on return.
+ */
 static __device__ __forceinline__ void multiply(float sum[MF][NF][4], const unsigned rows[MF],
                                                 unsigned ring, int first, int slot, int add)
 {
@@ -520,7 +538,8 @@ static __device__ __forceinline__ void store(float *__restrict__ y, const float 
             int n = n0 + j / 2 * 8 + j % 2;
             if (inside && n < left)
                 to[(j / 2 * 8 + j % 2) * channel] =
-                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) + (BIAS ? bias[n] : 0);
+                    sum[i / 2][j / 2][i % 2 * 2 + j % 2] * (unscale[n] * factor) +
+                    (BIAS ? bias[n] : 0);
         }
     }
 }
@@ -564,7 +583,8 @@ static __device__ __forceinline__ void write_rows(float *__restrict__ y, int pha
         float *to = y + n * channel + ((long long)d * OH + h) * OW + w0;
         const float *from = gathered + i / ROWS * CHANNEL_PITCH + row * LINE;
         int count = i < PASS * ROWS && n < left && d < OD && h < OH ? min(LINE, OW - w0) : 0;
-        int first = threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
+        int first =
+            threadIdx.x % LANES - (int)(reinterpret_cast<unsigned long long>(to) / 4 % LANES);
         float add = BIAS && count ? bias[n] : 0;
 #pragma unroll
         for (int k = 0; k < (LINE + 2 * LANES - 2) / LANES; k++) {
@@ -652,7 +672,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
     }
 #pragma unroll
     for (int i = 0; i < MF; i++) {
-        place p = place_of(WGMMA ? (warp / 4 * MF + i) * 64 : (warp / WARPS_N * MF + i) * 16 + lane % 16);
+        place p =
+            place_of(WGMMA ? (warp / 4 * MF + i) * 64 : (warp / WARPS_N * MF + i) * 16 + lane % 16);
         rows[i] = base + ((p.d * STEP_D * SPAN_H + p.h * STEP_H) * SPLIT * PITCH + p.w) * 16;
     }
 #pragma unroll
@@ -688,7 +709,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
                     FENCE_ASYNC;
                     SYNC_COMPUTERS;
                     copy_stage(packed, s + AHEAD, tiles);
-                    multiply(sum, here, base + RING, k * STAGE_OCTETS, s % STAGES, k > first || chunk);
+                    multiply(sum, here, base + RING, k * STAGE_OCTETS, s % STAGES,
+                             k > first || chunk);
                     PRODUCTS_LEFT(1);
                 }
                 if (CHUNKS > 1) {
@@ -704,8 +726,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
                     TELL(EMPTY + n % 2);
                 n++;
             }
-            finish(y + ((long long)at.image * KG + at.n0) * OD * OH * OW, sum, phase, at.q0, 1 / scale,
-                   unscale + at.g * TILES_N * BN + at.n0, BIAS ? bias + at.g * KG + at.n0 : 0, KG - at.n0);
+            finish(y + ((long long)at.image * KG + at.n0) * OD * OH * OW, sum, phase, at.q0,
+                   1 / scale, unscale + at.g * TILES_N * BN + at.n0,
+                   BIAS ? bias + at.g * KG + at.n0 : 0, KG - at.n0);
 #pragma unroll
             for (int i = 0; i < MF * NF * 4; i++)
                 sum[i / 4 / NF][i / 4 % NF][i % 4] = 0;
