@@ -324,20 +324,6 @@ static __device__ __forceinline__ const half *tile_b(const struct product &p, co
     return p.b + ((at.batch * round_up(p.n, BN) + at.col) * wide + (i64)i * BN) * BK;
 }
 
-/* Two neighbours of a row. */
-static __device__ __forceinline__ void put2(float *row, int col, int n, float x, float y)
-{
-    if (n % 2 == 0) {
-        if (col < n)
-            *reinterpret_cast<float2 *>(row + col) = make_float2(x, y);
-    } else {
-        if (col < n)
-            row[col] = x;
-        if (col + 1 < n)
-            row[col + 1] = y;
-    }
-}
-
 /* What takes the powers of two out of row `row` of the products, or of column `col`. */
 static __device__ __forceinline__ float row_factor(const struct product &p, i64 batch, int row)
 {
@@ -349,38 +335,42 @@ static __device__ __forceinline__ float column_factor(const struct product &p, i
     return unscale_of(__ldcg(p.marks_b + batch * round_up(p.n, BN) + col));
 }
 
-/* What a thread holds of 16 rows by 8*COLUMNS columns, as mma and wgmma leave it: two neighbours in
- * each eighth column of rows `row` and row + 8, whose factors are s0 and s1; the columns' are from
- * `factors` on. Neighbouring lanes swap halves, so that each writes 16 bytes. */
-template <int COLUMNS>
-static __device__ __forceinline__ void put_rows(const struct product &p, const float *d, float s0, float s1,
-                                                const float *factors, i64 batch, int row, int col)
+/* A warp's 16 rows by 64 columns, as mma and wgmma leave them: a thread has two neighbours in each
+ * eighth column of rows lane/4 and lane/4 + 8, whose factors are s0 and s1; its columns' are from
+ * `factors` on. They pass through the warp's own 4 KB, so that whole lines leave instead of
+ * 64-byte pieces of eight rows. */
+static __device__ __forceinline__ void put_chunk(const struct product &p, const float *d, float s0, float s1,
+                                                 const float *factors, float *stage, i64 batch, int row,
+                                                 int col)
 {
-    bool odd = threadIdx.x % 2;
+    int lane = threadIdx.x % 32, r = lane / 4, turn = r % 4 * 8;
 
 #pragma unroll
-    for (int j = 0; j < COLUMNS; j += 2) {
-        float2 x = *reinterpret_cast<const float2 *>(factors + j * 8);
-        float2 y = *reinterpret_cast<const float2 *>(factors + j * 8 + 8);
+    for (int j = 0; j < 8; j++) {
+        float2 f = *reinterpret_cast<const float2 *>(factors + j * 8);
+        float *at = stage + r * 64 + ((j * 8 + lane % 4 * 2) ^ turn);
+        *reinterpret_cast<float2 *>(at) = make_float2(d[j * 4] * (s0 * f.x), d[j * 4 + 1] * (s0 * f.y));
+        *reinterpret_cast<float2 *>(at + 8 * 64) =
+            make_float2(d[j * 4 + 2] * (s1 * f.x), d[j * 4 + 3] * (s1 * f.y));
+    }
+    __syncwarp();
+    if (p.n % 4 == 0) {
+        int c = lane % 16 * 4;
 #pragma unroll
-        for (int h = 0; h < 2; h++) {
-            float s = h ? s1 : s0, *to = p.c + (batch * p.m + row + h * 8) * p.n;
-            float a0 = d[j * 4 + h * 2] * (s * x.x), a1 = d[j * 4 + h * 2 + 1] * (s * x.y);
-            float b0 = d[j * 4 + h * 2 + 4] * (s * y.x), b1 = d[j * 4 + h * 2 + 5] * (s * y.y);
-            bool there = row + h * 8 < p.m;
-            if (p.n % 4 == 0) {
-                float g0 = __shfl_xor_sync(FULL_MASK, odd ? a0 : b0, 1);
-                float g1 = __shfl_xor_sync(FULL_MASK, odd ? a1 : b1, 1);
-                float4 v = odd ? make_float4(g0, g1, b0, b1) : make_float4(a0, a1, g0, g1);
-                int at = col + j * 8 + (odd ? 6 : 0);
-                if (there && at < p.n)
-                    *reinterpret_cast<float4 *>(to + at) = v;
-            } else if (there) {
-                put2(to, col + j * 8, p.n, a0, a1);
-                put2(to, col + j * 8 + 8, p.n, b0, b1);
-            }
+        for (int i = lane / 16; i < 16; i += 2) {
+            float4 v = *reinterpret_cast<const float4 *>(stage + i * 64 + (c ^ (i % 4 * 8)));
+            if (row + i < p.m && col + c < p.n)
+                *reinterpret_cast<float4 *>(p.c + (batch * p.m + row + i) * p.n + col + c) = v;
+        }
+    } else {
+#pragma unroll 4
+        for (int i = 0; i < 32; i++) {
+            int at = i / 2, c = i % 2 * 32 + lane;
+            if (row + at < p.m && col + c < p.n)
+                p.c[(batch * p.m + row + at) * p.n + col + c] = stage[at * 64 + (c ^ (at % 4 * 8))];
         }
     }
+    __syncwarp();
 }
 
 extern __shared__ __align__(1024) unsigned char shared[];
@@ -519,8 +509,11 @@ static __device__ __forceinline__ void consume(const struct product &p, unsigned
         factors[group][threadIdx.x % 128] = mine.x;
         factors[group][threadIdx.x % 128 + 128] = mine.y;
         asm volatile("bar.sync %0, 128;" ::"r"(1 + group) : "memory");
-        put_rows<BN / 8>(p, d, s0, s1, factors[group] + lane % 4 * 2, at.batch, row,
-                         at.col + lane % 4 * 2);
+        float *stage = reinterpret_cast<float *>(shared + STAGES * STAGE_BYTES + 64) + threadIdx.x / 32 * 1024;
+#pragma unroll
+        for (int i = 0; i < BN / 64; i++)
+            put_chunk(p, d + i * 32, s0, s1, factors[group] + i * 64 + lane % 4 * 2, stage, at.batch,
+                      row - lane / 4, at.col + i * 64);
     }
 }
 
@@ -599,6 +592,7 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
     unsigned base = (unsigned)__cvta_generic_to_shared(shared);
     int tiles = tiles_of(p), steps = steps_of(p), lane = threadIdx.x % 32;
     __shared__ float factors[BN];
+    float *stage = reinterpret_cast<float *>(shared + STAGES * STAGE_BYTES + 64) + threadIdx.x / 32 * 1024;
     int wm = threadIdx.x / 128 * 64, wn = threadIdx.x / 32 % 4 * 64;
 
 #pragma unroll 1
@@ -623,10 +617,9 @@ static __device__ __forceinline__ void multiply_all(const struct product &p)
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            put_rows<8>(p, sum[i], row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4),
-                        row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4 + 8),
-                        factors + wn + lane % 4 * 2, at.batch, at.row + wm + i * 16 + lane / 4,
-                        at.col + wn + lane % 4 * 2);
+            put_chunk(p, sum[i], row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4),
+                      row_factor(p, at.batch, at.row + wm + i * 16 + lane / 4 + 8),
+                      factors + wn + lane % 4 * 2, stage, at.batch, at.row + wm + i * 16, at.col + wn);
     }
     asm volatile("cp.async.wait_all;" ::: "memory");
 }
