@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Batch norm (training) 2: a team of TEAM blocks holds as much of a channel on chip as it can.
    The form before read x three times. Here all blocks of the device (fewer for small channels) share a channel: a
-   thread keeps REGS packs in registers and KEEP - AHEAD in a ring of KEEP slots of shared memory, filled by cp.async;
-   the other slots already take the next channel, so that memory doesn't rest while the blocks meet. The rest is read
-   last and again first, in reverse, while L2 still has it. Mean and squared deviations are taken a few packs at a time
-   as they arrive, and merged. Each block posts its pair as one 8-byte word to its box in `mail`, which starts as a
-   pattern that nobody posts, and asks the boxes of its team until they are full: no fence, no counter, one trip through
-   L2. The launch is cooperative, so that all blocks are there.
+   thread keeps REGS packs in registers and KEEP - AHEAD in a ring of KEEP slots of shared memory, filled by cp.async
+   (with MIX as soon as a slot is free, else when the channel is stored); the other slots already take the next channel,
+   so that memory doesn't rest while the blocks meet. The rest is read last and again first, in reverse, while L2 still
+   has it. Mean and squared deviations are taken a few packs at a time as they arrive, and merged. Each block posts its
+   pair as one 8-byte word to its box in `mail`, which starts as a pattern that nobody posts, and asks the boxes of its
+   team until they are full: no fence, no counter, one trip through L2. The launch is cooperative, so that all blocks
+   are there.
    Loses: all blocks wait for each other once a channel. */
 
 #define THREAD ((int)threadIdx.x)
@@ -55,7 +56,10 @@ static __device__ __forceinline__ long long place(int c, int first, int k)
   return ((long long)(i / PLANE) * CHANNELS + c) * PLANE + i % PLANE;
 }
 
-static __device__ __forceinline__ int count_of(int member) { return (int)max(0LL, min((long long)SHARE, PACKS - (long long)member * SHARE)); }
+static __device__ __forceinline__ int count_of(int member)
+{
+  return (int)max(0LL, min((long long)SHARE, PACKS - (long long)member * SHARE));
+}
 
 /* Count, mean and sum of squared deviations; two of them merge without cancellation (Chan, Golub, LeVeque 1979). */
 struct moments {

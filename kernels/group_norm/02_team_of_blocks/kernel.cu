@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Group norm 2: a team of TEAM blocks holds a row, which is the group of a sample, on chip, so that x is read once.
    Walking a group of 8 MB again means DRAM again. Here the blocks of a team share a row, HOLD packs of 16 bytes a
-   thread: REGS in registers, the others in a ring of KEEP slots of shared memory, filled by cp.async. All of the row is
-   in flight at once, and slots beyond its own already take the next row, so that memory doesn't rest while a team
-   meets. Mean and squared deviations are taken a few packs at a time as they arrive, and merged. Each block posts its
-   pair as one 8-byte word to its box in `mail`, which starts as a pattern that nobody posts, and asks the boxes of its
-   team until they are full: no fence, no counter, one trip through L2. The launch is cooperative, so that all blocks
-   are there; STAGGER spreads the teams' starts over so many ns, for they would meet at the same time ever after.
+   thread: REGS in registers, the others in a ring of KEEP slots of shared memory, filled by cp.async or, with BULK, by
+   one bulk copy a slot (sm_90). All of the row is in flight at once, and slots beyond its own already take the next
+   row, so that memory doesn't rest while a team meets. With MIX a slot is filled anew as soon as its pack is stored,
+   else all are when the row is. Mean and squared deviations are taken a few packs at a time as they arrive, and merged.
+   Each block posts its pair as one 8-byte word to its box in `mail`, which starts as a pattern that nobody posts, and
+   asks the boxes of its team until they are full: no fence, no counter, one trip through L2. The launch is cooperative,
+   so that all blocks are there; STAGGER spreads the teams' starts over so many ns, for they would meet at the same time
+   ever after.
    Rows of odd length start anywhere: the elements before the first 16-byte boundary and after the last are taken one by
    one. What even all blocks don't hold is read again, the last part first, since L2 still has that. If a channel is a
    multiple of four elements, a pack has one weight.

@@ -6,6 +6,7 @@
    leaves take the next row. A thread reads back only what it copied itself, so the exchange of sums is the only barrier.
    Rows of odd length start anywhere: the elements before the first 16-byte boundary and after the last are taken one by
    one. What doesn't fit (a longer row) is read again, last part first.
+   ONCE: a block a row, in place of blocks that walk the rows. MIX: the next row is asked for between stores, else after them.
    Loses: a row longer than a block can hold is read twice, and a single row keeps one multiprocessor busy. */
 
 #define THREAD ((int)threadIdx.x)

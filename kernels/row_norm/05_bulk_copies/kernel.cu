@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Row norm 5: as the row on chip, filled by bulk copies (sm_90).
    A cp.async a pack is a thousand requests of 16 bytes for 16 KB, mixed with the stores of the row before. Here one thread
-   asks for 16 KB at once, KEEP times, when the row before has left, and an mbarrier a slot says when it is there.
+   asks for 16 KB at once, KEEP times, when the row before has left, and an mbarrier a slot says when it is there. ONCE: a
+   block a row, in place of blocks that walk the rows; they get out of step, so that some read while others write.
    Loses: nothing is in flight in a block while it adds up or stores; the other multiprocessors are at other points. */
 
 #define THREAD ((int)threadIdx.x)
