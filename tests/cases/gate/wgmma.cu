@@ -1,7 +1,6 @@
-// expect: unsupported
-// detail: wgmma
+// expect: accepted
 // needs: the simulator
-// An instruction that the simulator does not have: refused by name.
+// An instruction of sm_90a alone, which the simulator has, too.
 extern "C" __global__ void centre(const float *x, float *y, int cols)
 {
     __shared__ float part[4];

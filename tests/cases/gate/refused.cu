@@ -1,0 +1,20 @@
+// expect: unsupported
+// detail: mapa
+// needs: the simulator
+// An instruction that the simulator does not have: refused by name.
+extern "C" __global__ void centre(const float *x, float *y, int cols)
+{
+    __shared__ float part[4];
+    const float *in = x + (long long)blockIdx.x * cols;
+    float *out = y + (long long)blockIdx.x * cols;
+    float sum = 0;
+    for (int c = threadIdx.x; c < cols; c += 128) sum += in[c];
+    for (int s = 16; s > 0; s /= 2) sum += __shfl_xor_sync(~0u, sum, s);
+    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = sum;
+    __syncthreads();
+    float mean = (part[0] + part[1] + part[2] + part[3]) / cols;
+    unsigned peer;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, 0;" : "=r"(peer) : "r"((unsigned)__cvta_generic_to_shared(part)));
+    mean += peer == 1;
+    for (int c = threadIdx.x; c < cols; c += 128) out[c] = in[c] - mean;
+}
