@@ -142,6 +142,13 @@ static int load(struct libraries *l, struct gpu *gpu, enum library_call call, st
         }
         l->workspace.size = LIBRARY_WORKSPACE;
     }
+    /* cuDNN looks for cuBLASLt by its name alone, and aborts where it finds none. */
+    if (call == LIBRARY_CALL_CONVOLUTION
+        && (!l->places.path[LIBRARY_CALL_MATMUL][0]
+            || !dlopen(l->places.path[LIBRARY_CALL_MATMUL], RTLD_NOW | RTLD_GLOBAL))) {
+        return err_set(err, ERR_UNSUPPORTED, "%s needs cuBLASLt, which isn't there (%s): name its folder in "
+                                             "WARPSMITH_LIBRARIES", title, known[LIBRARY_CALL_MATMUL].files[0]);
+    }
     void *library = dlopen(l->places.path[call], RTLD_NOW | RTLD_LOCAL);
     const char *why = library ? NULL : dlerror();
     int r = library ? known[call].ops->load(library, &loaded->state, loaded->version, sizeof(loaded->version), err)
