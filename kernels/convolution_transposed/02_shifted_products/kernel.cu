@@ -18,7 +18,8 @@
  *
  * Operands have TF32's 10 bits: f16 with a power of two a tile of inputs and a power of two an
  * output channel, so that f16's range is no matter. A tile whose largest value is of ordinary size
- * is taken as it is; another is read again, scaled. Sums are f32. */
+ * is taken as it is; another is read again, scaled. Sums are f32.
+ * EXACT splits values into two f16 each, for those who want f32's own result. */
 
 #define THREADS (32 * WARPS_M * WARPS_N)
 
@@ -83,13 +84,17 @@ static constexpr int ITEMS = CHUNK / PER * SPAN_D * SPAN_H * SPAN_W,
 static constexpr int BATCHES = ceil_div(TRIPS, UNROLL > PER ? UNROLL / PER : 1);
 static constexpr int BATCH = ceil_div(TRIPS, BATCHES);
 static constexpr int TAPS_W = INNER ? 1 : KW;
-static constexpr int ENTRIES = PHASES * STAGE_OCTETS + KD * KH * TAPS_W * CHUNK;
+/* EXACT: values as sums of two f16, products of parts as three entries of the list (all but the two
+ * small parts), so that the result is f32's. The small parts of the inputs have planes of their
+ * own. */
+static constexpr int PARTS = EXACT ? 3 : 1, PLANES = CHUNK * (EXACT ? 2 : 1);
+static constexpr int ENTRIES = PHASES * (STAGE_OCTETS + 2) + KD * KH * TAPS_W * CHUNK * PARTS;
 
 /* The octets that a block multiplies, in order: where the first position's lies in shared memory,
  * of which tap and octet of a chunk its weights are (-1: padding). Phase p has stages start[p] to
  * start[p + 1] - 1, once a chunk. */
 struct list {
-    int offset[ENTRIES], tap[ENTRIES], octet[ENTRIES], start[PHASES + 1];
+    int offset[ENTRIES], tap[ENTRIES], octet[ENTRIES], small[ENTRIES], start[PHASES + 1];
 };
 
 /* Tap t of an axis in phase r: does it reach, and what does it add to the position? */
@@ -111,26 +116,30 @@ static constexpr __host__ __device__ list make_list()
         for (int rh = 0; rh < PHASES_H; rh++)
             for (int rw = 0; rw < PHASES_W; rw++, p++) {
                 l.start[p] = n / STAGE_OCTETS;
-                for (int o = 0; o < CHUNK; o++)
-                    for (int i = 0; i < KD * KH * TAPS_W; i++) {
-                        /* ascending positions: a transposed convolution's taps walk backwards */
-                        int tap = TRANSPOSED ? KD * KH * TAPS_W - 1 - i : i;
-                        int d = tap / (KH * TAPS_W), h = tap / TAPS_W % KH, w = tap % TAPS_W;
-                        if (!reaches(d, rd, PD, DD, SD) || !reaches(h, rh, PH, DH, SH) ||
-                            !reaches(w, rw, PW, DW, SW))
-                            continue;
-                        int at = INNER ? 0 : shift(w, rw, PW, DW, SW, LOW_W);
-                        l.offset[n] = o * PLANE +
-                                      (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
-                                       shift(h, rh, PH, DH, SH, LOW_H)) *
-                                          SPLIT * PITCH +
-                                      at % SPLIT * PITCH + at / SPLIT;
-                        l.tap[n] = tap;
-                        l.octet[n++] = o;
+                for (int part = 0; part < PARTS; part++) {
+                    for (int o = 0; o < CHUNK; o++)
+                        for (int i = 0; i < KD * KH * TAPS_W; i++) {
+                            /* a transposed convolution's taps walk backwards: a pair's positions
+                             * ascend */
+                            int tap = TRANSPOSED ? KD * KH * TAPS_W - 1 - i : i;
+                            int d = tap / (KH * TAPS_W), h = tap / TAPS_W % KH, w = tap % TAPS_W;
+                            if (!reaches(d, rd, PD, DD, SD) || !reaches(h, rh, PH, DH, SH) ||
+                                !reaches(w, rw, PW, DW, SW))
+                                continue;
+                            int at = INNER ? 0 : shift(w, rw, PW, DW, SW, LOW_W);
+                            l.offset[n] = (o + (part == 2 ? CHUNK : 0)) * PLANE +
+                                          (shift(d, rd, PD, DD, SD, LOW_D) * SPAN_H +
+                                           shift(h, rh, PH, DH, SH, LOW_H)) *
+                                              SPLIT * PITCH +
+                                          at % SPLIT * PITCH + at / SPLIT;
+                            l.tap[n] = tap;
+                            l.small[n] = part == 1;
+                            l.octet[n++] = o;
+                        }
+                    while (n % (part + 1 < PARTS ? 2 : STAGE_OCTETS)) {
+                        l.offset[n] = l.offset[n - 1];
+                        l.tap[n++] = -1;
                     }
-                while (n % STAGE_OCTETS) {
-                    l.offset[n] = l.offset[n - 1];
-                    l.tap[n++] = -1;
                 }
             }
     l.start[PHASES] = n / STAGE_OCTETS;
@@ -145,7 +154,7 @@ extern __shared__ __align__(128) unsigned char shared[];
 struct place {
     int d, h, w;
 };
-static constexpr int RING = CHUNK * PLANE * 16; /* where the ring of weights begins */
+static constexpr int RING = PLANES * PLANE * 16; /* where the ring of weights begins */
 static constexpr int PEAKS = RING + STAGES * STAGE_BYTES;
 /* Sums on their way out are gathered in shared memory, all phases along the width, so that memory
  * gets long aligned runs: [channel][row of the tile][LINE]. Where there is one phase the inputs
@@ -160,6 +169,14 @@ static __device__ __forceinline__ unsigned pack(float lo, float hi)
     unsigned pair;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(hi), "f"(lo));
     return pair;
+}
+
+/* What rounding to f16 leaves of a value. */
+static __device__ __forceinline__ float rest(float v)
+{
+    float rounded;
+    asm("{.reg .f16 h; cvt.rn.f16.f32 h, %1; cvt.f32.f16 %0, h;}" : "=f"(rounded) : "f"(v));
+    return v - rounded;
 }
 
 /* The power of two that takes a largest value of these bits to 2^14; 1 for none, and where the
@@ -209,7 +226,7 @@ extern "C" __global__ void pack_weights(const float *__restrict__ w, unsigned sh
                 int c = INNER ? v / KW : v, t = INNER ? tap * KW + v % KW : tap;
                 float value = n < KG && tap >= 0 && v < CHANNELS ? mine[c * per_c + t] * scale : 0;
                 packed[((long long)first * CHUNKS + chunk * count + i) * BN * 8] =
-                    (unsigned short)pack(value, 0);
+                    (unsigned short)pack(todo.small[first + i] ? rest(value) : value, 0);
             }
         }
 }
@@ -280,6 +297,12 @@ static __device__ __forceinline__ unsigned load_tile(const float *__restrict__ x
                 if (i < ITEMS)
                     reinterpret_cast<uint4 *>(shared)[at + o * PLANE] = make_uint4(
                         pack(f[0], f[1]), pack(f[2], f[3]), pack(f[4], f[5]), pack(f[6], f[7]));
+#if EXACT
+                if (i < ITEMS)
+                    reinterpret_cast<uint4 *>(shared)[at + (CHUNK + o) * PLANE] =
+                        make_uint4(pack(rest(f[0]), rest(f[1])), pack(rest(f[2]), rest(f[3])),
+                                   pack(rest(f[4]), rest(f[5])), pack(rest(f[6]), rest(f[7])));
+#endif
             }
         }
     }
