@@ -58,7 +58,8 @@ int kernelbench_map_document(struct kernelbench_maps *maps, const struct problem
 int kernelbench_map_start(const struct kernelbench_maps *maps, const struct problem *problem,
                           struct candidate **ret, struct err *err);
 
-/* A problem's document as the options want it: --precision, and in a family's words where `maps` is given. */
+/* A problem's document as the options want it: --precision if there are products in it, and in a family's words
+ * where `maps` is given. */
 int kernelbench_document(const struct options *options, struct kernelbench_maps *maps,
                          const struct problem *problem, const json_t *described, json_t **ret, struct err *err);
 

@@ -148,7 +148,9 @@ int kernelbench_document(const struct options *o, struct kernelbench_maps *maps,
         json_decref(doc);
         return r;
     }
-    if (o->precision) {
+    /* Where there's no product, there are no operands to round. */
+    const json_t *flops = json_object_get(described, "flops");
+    if (o->precision && (!flops || json_integer_value(flops) > 0)) {
         set_precision(doc, o->precision);
     }
     *ret = doc;

@@ -175,11 +175,11 @@ def room(device):
 
 
 def counted(problem, model, inputs):
-    """The outputs, and the operations of matrix products and convolutions; 0: this PyTorch can't count."""
+    """The outputs, and the operations of matrix products and convolutions; None: this PyTorch can't count."""
     try:
         from torch.utils.flop_counter import FlopCounterMode
     except ImportError:
-        return call(problem, model, inputs), 0
+        return call(problem, model, inputs), None
     with FlopCounterMode(display=False) as counter:
         outputs = call(problem, model, inputs)
     return outputs, int(counter.get_total_flops())
@@ -198,7 +198,7 @@ def shapes(problem, device):
             raise Trouble(f"this PyTorch ({torch.__version__}) tells no shapes without a run, which would take "
                           f"about {needs >> 20} MiB here: {str(trouble)[:200]}") from trouble
     model, inputs = problem.model(device), problem.inputs(device)
-    return model, inputs, (call(problem, model, inputs), 0)
+    return model, inputs, counted(problem, model, inputs)
 
 
 def describe(path, device):
@@ -211,7 +211,7 @@ def describe(path, device):
     named = list(zip(problem.argument_names(len(inputs)), inputs))
     return {"name": os.path.splitext(os.path.basename(path))[0], "hash": problem.hash,
             "symbols": problem.symbols(), "unsupported": unsupported,
-            "flops": flops,
+            **({} if flops is None else {"flops": flops}),
             "bytes": total_bytes(inputs, outputs, [t for _, t in weights + updated]),
             "inputs": [tensor_json(n, v) for n, v in named if torch.is_tensor(v)],
             "scalars": [{"name": n, "value": v, "kind": type(v).__name__} for n, v in named
