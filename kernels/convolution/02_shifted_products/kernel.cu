@@ -329,8 +329,9 @@ static __device__ __forceinline__ float load_chunk(const float *__restrict__ x, 
                 atomicMax(peak, most);
         }
         __syncthreads();
-        /* from 2^-8 to 2^15 f16 loses no more than 2^-17 of the largest to its smallest step */
-        if (again || !*peak || (*peak >= 119u << 23 && *peak < 142u << 23))
+        /* From 2^-8 to 2^15 f16 loses no more than 2^-17 of the largest to its smallest step, and two
+         * parts from 2^-2 on no more than 2^-23. */
+        if (again || !*peak || (*peak >= (EXACT ? 125u : 119u) << 23 && *peak < 142u << 23))
             break;
         scale = power(*peak);
     }
