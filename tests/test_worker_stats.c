@@ -90,6 +90,8 @@ static void test_floor(void **state)
     struct roof_work matmul = { 1e8, 2 * 4096.0 * 4096 * 4096, 0, true, "bf16" };
     floor = roof_floor_us(&h200, &matmul, why, sizeof(why));
     assert_true(floor > 120 && floor < 140); /* 137 GFLOP at 1.07 PFLOP/s */
+    matmul.precision = "tf32"; /* by f16 operands that are scaled */
+    assert_float_equal(roof_floor_us(&h200, &matmul, why, sizeof(why)), floor, 1e-9);
     matmul.precision = "f32";
     assert_true(roof_floor_us(&h200, &matmul, why, sizeof(why)) < 3.01 * floor);
     matmul.flops_minimum = false;

@@ -67,6 +67,12 @@ double roof_peak(const struct roof_device *device, const char *precision)
     return p ? per_clock(p, precision) * clocks(device) : 0;
 }
 
+/* f16 has TF32's mantissa: with a power of two for each row it does TF32's work at its own rate. */
+static const char *quickest(const char *precision)
+{
+    return str_eq(precision, "tf32") ? "f16" : precision;
+}
+
 /* f32 can be had from tensor cores by splitting each number in three bf16 parts or two tf32 parts,
  * which multiplies at least three times: the floor must allow it. */
 static double fastest(const struct roof_device *device, const char *precision)
@@ -75,7 +81,7 @@ static double fastest(const struct roof_device *device, const char *precision)
     if (str_eq(precision, "f32")) {
         peak = MAX(peak, roof_peak(device, "bf16") / 3);
     }
-    return peak;
+    return MAX(peak, roof_peak(device, quickest(precision)));
 }
 
 double roof_floor_us(const struct roof_device *device, const struct roof_work *work, char *ret_why,
@@ -109,9 +115,10 @@ void roof_share(const struct roof_device *device, const struct ceilings *measure
 {
     double copied = MIN(2 * work->written, work->bytes);
     bool known_bandwidth = measured->copy > 0 && measured->read > 0;
-    double peak = ceilings_rate(measured, work->precision);
-    bool known_peak = peak > 0 && reaches_the_peak(device, measured, work->precision);
-    peak = known_peak ? peak : MAX(peak, roof_peak(device, work->precision));
+    const char *precision = quickest(work->precision);
+    double peak = ceilings_rate(measured, precision);
+    bool known_peak = peak > 0 && reaches_the_peak(device, measured, precision);
+    peak = known_peak ? peak : MAX(peak, roof_peak(device, precision));
     double memory = known_bandwidth
         ? (copied / measured->copy + (work->bytes - copied) / measured->read) * 1e6
         : device->bandwidth > 0 ? work->bytes / device->bandwidth * 1e6 : 0;
