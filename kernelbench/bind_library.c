@@ -23,7 +23,7 @@ static int check_roles(struct binder *b, const struct jpath *place, const struct
                        const struct bound_arg *arg, bool prepare)
 {
     if (arg->kind != BOUND_ARG_KIND_BUFFER) {
-        return arg->kind == BOUND_ARG_KIND_INT && arg->value == -1
+        return !m->required && arg->kind == BOUND_ARG_KIND_INT && arg->value == -1
             ? 0
             : bind_fail(b, place, "expected a tensor or a scratch buffer");
     }
@@ -111,7 +111,10 @@ static int check_convolution(struct binder *b, const struct jpath *step, const s
     r = r < 0 ? r : product(b, step, filter, 2 + LIBRARY_SPATIAL, &count[LIBRARY_CONVOLUTION_W]);
     r = r < 0 ? r : product(b, step, out, 2 + LIBRARY_SPATIAL, &count[LIBRARY_CONVOLUTION_OUT]);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(count); i++) {
-        r = check_count(b, step, l, i, count[i]);
+        r = count[i] > INT32_MAX
+            ? bind_fail(b, step, "a tensor of %lld elements: cuDNN's convolution takes fewer than 2^31",
+                        (long long)count[i])
+            : check_count(b, step, l, i, count[i]);
     }
     return r;
 }

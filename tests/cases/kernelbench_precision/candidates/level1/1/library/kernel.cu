@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* The library does it all. */
+extern "C" __global__ void unused() {}
