@@ -286,9 +286,10 @@ json_t *gate_judge(struct gate_bench *b, const struct gate_request *request)
         json_array_append_new(aliases, json_pack("[s,s]", p.task->aliases[i][0],
                                                  p.task->aliases[i][1]));
     }
+    auto_free char *salt = xprintf("%02x0102030405060708090a0b0c0d0e0f"
+                                   "101112131415161718191a1b1c1d1e1f", (unsigned)request->first);
     json_t *job = json_pack(
-        "{s:s,s:s,s:i,s:I,s:b,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt",
-        "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "trials",
+        "{s:s,s:s,s:i,s:I,s:b,s:{s:i,s:i},s:o,s:{s:f,s:f},s:o,s:o,s:o}", "kind", "judge", "salt", salt, "trials",
         request->trials ? request->trials : 9, "roundings", (json_int_t)p.task->roundings,
         "deterministic", p.task->deterministic, "samples", "min",
         request->samples_min ? request->samples_min : 30, "max",

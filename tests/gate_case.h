@@ -48,5 +48,6 @@ struct gate_request {
     const struct task *task; /* NULL: the bench's own */
     const struct candidate *candidate, *baseline;
     int trials, samples_min, samples_max;
+    int first; /* the salt's first byte, which says what kind of inputs comes first */
 };
 json_t *gate_judge(struct gate_bench *bench, const struct gate_request *request);

@@ -266,6 +266,12 @@ static void test_short_rows_far_from_zero(void **state)
     }
     assert_int_equal(far, 3);
     free(v);
+    t.count = 3 * 300; /* so few rows that a cycle of them might pass by */
+    v = fill(*state, &t, GATE_MODE_FAR_OFFSET, 0);
+    for (int i = 0; i < 900; i++) {
+        assert_true(v[i] > 120);
+    }
+    free(v);
     t.count = 40 * 300;
     v = fill(*state, &t, GATE_MODE_FAR_EDGES, 0);
     for (int row = 0, spikes = 0; row < 40; row++, spikes = 0) {

@@ -8,7 +8,7 @@
 
 enum {
     TRIALS_DEFAULT = 5, /* of a shape that isn't small */
-    ELEMENTS_MODELLED = 120000, /* of all trials of a shape on the simulator, about */
+    ELEMENTS_MODELLED = 160000, /* of all trials of a shape on the simulator, about */
     CHECKS_ALL = 7,     /* the simulator's: WARPSIM_CHECK_ALL */
     CHECKS_WRITES = 1,  /* WARPSIM_CHECK_UNWRITTEN: without it, what is written isn't followed */
 };

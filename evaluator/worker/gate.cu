@@ -216,7 +216,7 @@ __device__ float row_scale(const source &s, u64 row, u64 at)
     case EDGES: return is_edge(s, row, at) ? 8.0f : 1.0f;
     case FAR_EDGES: return is_spike(s, row + s.turn, at) ? 120.0f : 1.0f;
     case IMPULSES: return step == 7 && s.rows > 1 && s.domain == REAL ? 0.0f : 1.0f;
-    case FAR_OFFSET: return (step & 3) == 0 && s.inner <= 300 ? 128.0f : 1.0f;
+    case FAR_OFFSET: return ((step & 3) == 0 || s.rows < 4) && s.inner <= 300 ? 128.0f : 1.0f;
     default: return 1.0f;
     }
 }
