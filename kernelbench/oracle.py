@@ -29,13 +29,14 @@ import socket
 import struct
 import sys
 import time
+from contextlib import contextmanager
 
 try:
     import oracle_protocol
     import torch
     from oracle_inputs import MODES, seed_all
-    from oracle_problem import (DTYPES, Problem, Trouble, call, describe, hash_of, is_memory, said,
-                                spread_constants, state_of)
+    from oracle_problem import (DTYPES, Problem, Trouble, as_pytorch_was, call, describe, hash_of, is_memory,
+                                said, spread_constants, state_of)
 except ImportError as problem:  # said in the hello, where the user sees it
     torch, torch_error = None, problem
 
@@ -45,6 +46,8 @@ MAGIC, VERSION = 0x4D535057, 1
 DEAR = 0.2  # seconds after which only the telling distributions are tried
 SMALL = 1 << 28  # bytes that may stay
 TELLING = ("own", "offset", "edges")
+TENSOR = object()  # among a problem's arguments: the next tensor
+ALIKE = 1e-6  # of the largest: samples that don't know of each other agree to f64's rounding, or to f32's constants
 MANTISSA = {"tf32": 10, "f16": 10, "bf16": 7, "f8e4m3": 3, "f8e5m2": 2}  # bits, without the leading one
 # ---- frames
 
@@ -159,6 +162,27 @@ def round_to(t, bits):
     raw.add_(1 << (22 - bits)).bitwise_and_(-(1 << (23 - bits)))
 
 
+def unlike(a, b, share):
+    """Does any element miss b's by more than this share of the largest? What is not finite must be the same."""
+    same = (a == b) | (a.isnan() & b.isnan())
+    if bool(same.all()):
+        return False
+    largest = b.double().abs().masked_fill_(~b.isfinite(), 0).max()
+    off = (a.double() - b.double()).abs_().masked_fill_(same, 0).max()
+    return not float(off) <= share * float(largest)  # a NaN is far
+
+
+@contextmanager
+def doubles():
+    """What forward makes itself is double, too."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 class Judgement:
     """What is open between `open` and `close`."""
 
@@ -166,7 +190,7 @@ class Judgement:
         self.device, self.method = device, None
         self.problem = Problem(job["problem"], job.get("hash"))
         first = self.look(bool(job.get("plain")))
-        self.fixed = [None if torch.is_tensor(v) else v for v in first]
+        self.fixed = [TENSOR if torch.is_tensor(v) else v for v in first]
         parts = [described[k] for k in ("inputs", "weights", "inout", "outputs")]
         want = [t for part in parts for t in part]
         if [[t["dtype"], math.prod(t["shape"])] for t in want] != job["tensors"]:
@@ -292,13 +316,15 @@ class Judgement:
 
     def arguments(self, cast):
         tensors = iter(self.parts[0])
-        return [cast(next(tensors)) if v is None else v for v in self.fixed]
+        return [cast(next(tensors)) if v is TENSOR else v for v in self.fixed]
 
     def once(self, model, cast, pick=None):
         weights, inout, outputs = self.parts[1:]
         before = state_of(model)
         with torch.no_grad():
             for views, pairs in ((weights, before[0]), (inout, before[1])):
+                if len(views) != len(pairs):
+                    raise Trouble("parameters or buffers share their memory, or not, by where the model is")
                 for view, (_, t) in zip(views, pairs):
                     t.copy_(view)
         arguments = self.arguments(cast)
@@ -313,18 +339,27 @@ class Judgement:
     def in_double(self):
         if self.precise is None:
             self.precise = self.problem.model(self.device).double()
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)
-        try:
+        with doubles():
             self.once(self.precise, lambda t: t.double() if t.is_floating_point() else t.clone())
-        finally:
-            torch.set_default_dtype(before)
 
     def as_is(self):
         self.once(self.model, lambda t: t.clone())
 
+    def rows(self, a, b):
+        """The reference in double on a part of the batch."""
+        n = self.parts[0][0].shape[0]
+
+        def part(v):
+            v = v[a:b] if v.dim() and v.shape[0] == n else v
+            return v.to(torch.float64 if v.is_floating_point() else v.dtype, copy=True)
+
+        with doubles():
+            return self.once(self.precise, lambda t: t, lambda args: [part(v) if torch.is_tensor(v) else v for v in args])
+
     def in_slices(self, pieces):
-        """In double, a part of the batch at a time; only where that agrees with the whole."""
+        """In double, a part of the batch at a time: only where that agrees with the whole, roughly, since the whole is
+        known in f32 alone, and where a sample's outputs don't change with who is beside it: statistics over a large
+        batch (a mean, a norm that keeps none) are almost a slice's own."""
         inputs, _, inout, outputs = self.parts
         n = inputs[0].shape[0] if inputs[0].dim() else 0
         if inout or n < pieces or any(not o.dim() or o.shape[0] != n for o in outputs):
@@ -334,17 +369,17 @@ class Judgement:
         self.precise = self.precise or self.problem.model(self.device).double()
         for k in range(pieces):
             a, b = n * k // pieces, n * (k + 1) // pieces
-            part = self.once(self.precise, lambda t: t,
-                             lambda args: [v[a:b].double() if torch.is_tensor(v)
-                                           and v.is_floating_point() and v.dim() and v.shape[0] == n
-                                           else v.double() if torch.is_tensor(v)
-                                           and v.is_floating_point() else v for v in args])
-            for view, value in zip(outputs, part):
+            part = self.rows(a, b)
+            if any(o.shape[0] != b - a for o in part):
+                raise Trouble("this problem can't be cut into slices")
+            if k == 0:
+                alone = self.rows(0, b // 2 or 2)
+                if any(unlike(*(o[:b // 2 or 1] for o in pair), ALIKE) for pair in zip(alone, part)):
+                    raise Trouble("this problem's samples depend on each other")
+            for view, value, whole in zip(outputs, part, kept):
                 view[a:b].copy_(value)
-        for view, whole in zip(outputs, kept):
-            far = (view - whole).abs().max() > 1e-3 * whole.abs().max()
-            if bool(far):
-                raise Trouble("this problem's slices don't make up the whole")
+                if unlike(view[a:b], whole[a:b], 1e-3):
+                    raise Trouble("this problem's slices don't make up the whole")
 
     def run(self):
         ways = {"double": self.in_double, "slices of 4": lambda: self.in_slices(4),
@@ -455,6 +490,7 @@ class Server:
         known = (j.problem.hash, j.method, bits)
         if known not in self.off and not job.get("plain"):
             self.off[known] = j.own_error(bits)
+            self.off[j.problem.hash, j.method, bits] = self.off[known]  # it is known by now
         n = len(j.parts[2]) + len(j.parts[3])
         off, rounded = self.off.get(known, ([[0, 0]] * n, [[]] * n))
         self.serial += 1
@@ -508,24 +544,21 @@ class Server:
         return {"method": self.judgement.method}
 
     def safely(self, job):
-        # Whatever a problem's file has set, f32 is f32.
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        torch.set_default_dtype(torch.float32)
+        as_pytorch_was()
         began, facts = time.monotonic(), self.facts.setdefault(job.get("problem"), {"spent": {}})
         try:
             answer = {"ok": True, **self.answer(job)}
             spent = facts["spent"]
             spent[job["kind"]] = spent.get(job["kind"], 0) + time.monotonic() - began
             return answer
-        except Trouble as trouble:
-            return {"ok": False, "error": str(trouble)}
-        except Exception as trouble:
-            text = f"{type(trouble).__name__}: {trouble}"[:600]
+        except (Exception, SystemExit) as trouble:
+            text = str(trouble) if isinstance(trouble, Trouble) else f"{type(trouble).__name__}: {trouble}"[:600]
             self.broken = "CUDA error" in text
-            if is_memory(trouble):
+            if is_memory(trouble) and not isinstance(trouble, Trouble):
                 text = "it needs more memory than there is: " + text
                 self.close()
-            return {"ok": False, "error": text}
+            # What a file made up for a message need not be text.
+            return {"ok": False, "error": text.replace("\0", " ").encode(errors="replace").decode()}
 
 
 def hello(device):
@@ -544,12 +577,15 @@ def serve(device):
     write_frame(3, HELLO, 0, first)
     if "error" in first:
         return 3
-    server = Server(device)
+    server, own = Server(device), os.getpid()
     while True:
         frame = read_frame(3)
         if frame is None:
             return 0
-        write_frame(3, RESULT, frame[0], server.safely(frame[1]))
+        answer = server.safely(frame[1])
+        if os.getpid() != own:
+            os._exit(0)  # a problem forked, and this is its child
+        write_frame(3, RESULT, frame[0], answer)
         if server.broken:
             return 4
 

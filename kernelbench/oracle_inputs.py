@@ -111,8 +111,8 @@ class Sources:
         self.kept = {name: getattr(torch, name) for name in self.NAMES}
         torch.rand = lambda *size, **how: self.number(size, how, self.units)
         torch.randn = lambda *size, **how: self.number(size, how, False)
-        torch.rand_like = lambda like, **how: self.number((like.shape,), how, self.units)
-        torch.randn_like = lambda like, **how: self.number((like.shape,), how, False)
+        torch.rand_like = lambda like, **how: self.number((like.shape,), {"dtype": like.dtype, **how}, self.units)
+        torch.randn_like = lambda like, **how: self.number((like.shape,), {"dtype": like.dtype, **how}, False)
         torch.randint = self.whole
         torch.randperm = lambda n, **how: self.call("randperm", n, device=self.device)
         return self
@@ -129,14 +129,16 @@ class Sources:
         size = size or how.get("size", ())
         shape = size[0] if len(size) == 1 and not isinstance(size[0], int) else size
         dtype = how.get("dtype") or torch.float32
-        t = self.call("rand" if units else "randn", tuple(shape), dtype=dtype, device=self.device)
+        # Not every PyTorch can do f16 on the CPU.
+        drawn = torch.float32 if self.device == "cpu" and dtype == torch.float16 else dtype
+        t = self.call("rand" if units else "randn", tuple(shape), dtype=drawn, device=self.device)
         if self.device != "meta" and self.mode != "own" and t.numel():
             turn = int(self.kept["randint"](0, 256, (1,), generator=self.generator,
                                             device=self.device))
             (spread_units if units else spread_normals)(t, self.mode, turn)
-        return t
+        return t.to(dtype)
 
-    def whole(self, low, high=None, size=None, **how):
+    def whole(self, low=0, high=None, size=None, **how):
         if not isinstance(high, int):  # randint(high, size)
             low, high, size = 0, low, size if high is None else high
         dtype = how.get("dtype") or torch.int64

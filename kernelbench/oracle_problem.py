@@ -6,6 +6,7 @@ gets as weights, and why it can't be judged where it can't.
 import hashlib
 import importlib.util
 import inspect
+import math
 import os
 import sys
 import traceback
@@ -40,6 +41,46 @@ def said(path, what, problem):
                    f"{str(problem).strip() or 'no reason given'}"[:600] + where(path))
 
 
+def as_pytorch_was():
+    """Whatever a problem's file has set, the next question finds PyTorch as it was imported, and f32 is f32."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.enabled = True
+    torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.use_deterministic_algorithms(False)
+    if hasattr(torch, "set_default_device"):  # PyTorch 2
+        torch.set_default_device(None)
+
+
+class Untouched:
+    """PyTorch's functions, Tensor's methods and the layers' forwards stay what they are while this is active: who
+    changes one changes it for every problem after this one, too."""
+
+    def __enter__(self):
+        layers = [c for c in vars(torch.nn).values() if isinstance(c, type)]
+        self.kept = [(place, dict(vars(place))) for place in (torch, torch.Tensor, torch.nn, torch.nn.functional, *layers)]
+        return self
+
+    def __exit__(self, *_):
+        changed = []
+        for place, before in self.kept:
+            now = dict(vars(place))
+            for name in now.keys() | before.keys():
+                own = before.get(name)
+                hides = own is None and isinstance(place, type) and hasattr(super(place, place), name)
+                function = callable(own) and not isinstance(own, type)  # a default dtype changes torch.Storage
+                if name.startswith("_") or now.get(name) is own or not (function or hides):
+                    continue
+                changed.append(f"{place.__name__}.{name}")
+                if hides:
+                    delattr(place, name)
+                else:
+                    setattr(place, name, own)
+        if changed:
+            raise Trouble(f"it changes {min(changed)}, which would be changed for every other problem, too")
+
+
 def hash_of(path):
     """The file's id, as base/id.h makes it: its length, then its bytes."""
     try:
@@ -60,8 +101,11 @@ class Problem:
         spec = importlib.util.spec_from_file_location("problem_" + self.hash[:16], path)
         self.module = importlib.util.module_from_spec(spec)
         try:
-            spec.loader.exec_module(self.module)
-        except Exception as problem:
+            with Untouched():
+                spec.loader.exec_module(self.module)
+        except Trouble as problem:
+            raise Trouble(f"{os.path.basename(path)}: {problem}") from problem
+        except (Exception, SystemExit) as problem:
             raise said(path, "it can't be imported", problem) from problem
         for name in ("Model", "get_inputs", "get_init_inputs"):
             if not callable(getattr(self.module, name, None)):
@@ -73,15 +117,19 @@ class Problem:
                 seed_all(seed)
                 model = self.module.Model(*self.module.get_init_inputs())
             return model if device == "meta" else model.to(device)
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             raise said(self.path, "Model can't be made", problem) from problem
 
     def inputs(self, device, seed=0, mode="own", units=False):
         try:
             with Sources(device, seed, mode, units) as sources, on(device):
                 values = list(self.module.get_inputs())
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             raise said(self.path, "get_inputs", problem) from problem
+        inside = [type(v).__name__ for v in values if not torch.is_tensor(v) and has_tensors(v)]
+        if inside:
+            raise Trouble(f"{os.path.basename(self.path)}: get_inputs: a {inside[0]} with tensors in it; an input is a "
+                          "tensor or a number")
         self.drawn = sources.drawn
         return [v.detach().contiguous() if torch.is_tensor(v) else v for v in values]
 
@@ -93,6 +141,12 @@ class Problem:
     def argument_names(self, n):
         names = [p for p in inspect.signature(self.module.Model.forward).parameters][1:]
         return [names[i] if i < len(names) else f"x{i}" for i in range(n)]
+
+
+def has_tensors(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    return torch.is_tensor(value) or isinstance(value, (list, tuple, set)) and any(map(has_tensors, value))
 
 
 def state_of(model):
@@ -111,7 +165,7 @@ def spread_constants(tensors, seed):
     """A bias of zeros and a scale of ones would hide who ignores them: values of their own instead."""
     generator = None
     for t in tensors:
-        constant = t.is_floating_point() and t.numel() > 0 and bool((t == t.view(-1)[0]).all())
+        constant = t.is_floating_point() and t.numel() > 0 and bool((t == t[(0,) * t.dim()]).all())
         if constant and (isinstance(t, torch.nn.Parameter) or t.dim() == 1):
             generator = generator or torch.Generator(t.device).manual_seed(seed)
             with torch.no_grad():
@@ -119,18 +173,20 @@ def spread_constants(tensors, seed):
 
 
 def call(problem, model, inputs):
-    """The outputs as a list of tensors."""
+    """The outputs as a list of tensors, without whatever gradients would need."""
     try:
         with torch.no_grad(), on(inputs_device(inputs)):
             result = model(*inputs)
-    except Exception as trouble:
+    except (Exception, SystemExit) as trouble:
         if is_memory(trouble):
             raise
         raise said(problem.path, "forward", trouble) from trouble
     outputs = list(result) if isinstance(result, (list, tuple)) else [result]
     if not outputs or not all(torch.is_tensor(o) for o in outputs):
         raise Trouble(f"{os.path.basename(problem.path)}: forward returns something other than tensors")
-    return outputs
+    if any(o.layout != torch.strided for o in outputs):
+        raise Trouble(f"{os.path.basename(problem.path)}: forward returns a sparse tensor")
+    return [o.detach() for o in outputs]
 
 
 def inputs_device(inputs):
@@ -207,15 +263,19 @@ def describe(path, device):
     weights, updated = state_of(model)
     unsupported = draws(problem, model)
     if not problem.drawn:
-        unsupported = unsupported or "get_inputs draws nothing: every run would see the same inputs"
+        unsupported = unsupported or ("get_inputs draws nothing by torch.rand, randn, randint, randperm or their _like: "
+                                      "other inputs can't be made")
     named = list(zip(problem.argument_names(len(inputs)), inputs))
+    endless = [n for n, v in named if isinstance(v, float) and not math.isfinite(v)]
+    if endless:
+        unsupported = unsupported or f"{endless[0]} is no finite number"
     return {"name": os.path.splitext(os.path.basename(path))[0], "hash": problem.hash,
             "symbols": problem.symbols(), "unsupported": unsupported,
             **({} if flops is None else {"flops": flops}),
             "bytes": total_bytes(inputs, outputs, [t for _, t in weights + updated]),
             "inputs": [tensor_json(n, v) for n, v in named if torch.is_tensor(v)],
             "scalars": [{"name": n, "value": v, "kind": type(v).__name__} for n, v in named
-                        if isinstance(v, (bool, int, float))],
+                        if isinstance(v, (bool, int, float)) and n not in endless],
             "weights": [tensor_json(n, t) for n, t in weights],
             "inout": [tensor_json(n, t) for n, t in updated],
             "outputs": [tensor_json("y" if len(outputs) == 1 else f"y{i}", o)

@@ -74,10 +74,13 @@ class Distributions(unittest.TestCase):
             self.assertEqual(torch.rand(2, 3, dtype=torch.float64).dtype, torch.float64)
             self.assertEqual(torch.randint(5, (7,)).shape, (7,))
             self.assertEqual(torch.randint(5, size=(7,)).shape, (7,))
+            self.assertEqual(torch.randint(high=5, size=(7,)).shape, (7,))
+            self.assertEqual(torch.rand_like(torch.zeros(2, dtype=torch.float64)).dtype, torch.float64)
+            self.assertEqual(torch.randn_like(torch.zeros(2), dtype=torch.float16).dtype, torch.float16)
             low = torch.randint(3, 5, (70,))
             self.assertTrue(bool((low >= 3).all() and (low < 5).all()))
             self.assertEqual(int(torch.randperm(9).sum()), 36)
-            self.assertEqual(sources.drawn, 7)
+            self.assertEqual(sources.drawn, 10)
             other = torch.empty(4).normal_()
         with Sources("cpu", 1, "own", False):
             torch.rand(size=(2, 3))
@@ -132,8 +135,49 @@ class Problems(unittest.TestCase):
     def test_slices_that_lie(self):
         body = "    def forward(self, x):\n        return x - x.mean(dim=0, keepdim=True)"
         j = opened(problem(self.folder.name, body, "[torch.rand(32, 8)]"))
-        with self.assertRaisesRegex(Trouble, "don't make up the whole"):
+        with self.assertRaisesRegex(Trouble, "samples depend on each other"):
             j.in_slices(4)
+        j.close()
+
+    def test_slices_that_almost_agree(self):
+        """Statistics over a large batch are almost those of a slice, nearer than f32 could tell."""
+        norm = ("    def __init__(self):\n        super().__init__()\n"
+                "        self.norm = nn.BatchNorm2d(2, track_running_stats=False)\n"
+                "    def forward(self, x):\n        return self.norm(x)")
+        for body in ("    def forward(self, x):\n        return x - x.mean()", norm):
+            j = opened(problem(self.folder.name, body, "[torch.rand(64, 2, 128, 128)]"))
+            j.make({"inputs": 4, "weights": 4})
+            with self.assertRaisesRegex(Trouble, "samples depend on each other"):
+                j.in_slices(4)
+            j.close()
+
+    def test_slices_of_other_types(self):
+        """Indices and masks go with their samples; what forward makes is double; nothing is written."""
+        body = ("    def forward(self, x, i, m):\n        x.mul_(2)\n"
+                "        return torch.where(m, torch.gather(x, 1, i), torch.zeros(1)) @ torch.ones(8, 3)")
+        j = opened(problem(self.folder.name, body, "[torch.rand(19, 8), torch.randint(0, 8, (19, 8)), "
+                           "torch.randint(0, 2, (19, 8)).bool()]"))
+        j.make({"inputs": 4})
+        before = j.parts[0][0].clone()
+        j.run()
+        self.assertEqual(j.method, "double")
+        whole = j.parts[3][0].clone()
+        for pieces in (4, 16):  # sixteen: some have one sample
+            j.parts[3][0].zero_()
+            j.in_slices(pieces)
+            self.assertTrue(torch.equal(whole, j.parts[3][0]))
+        self.assertTrue(torch.equal(before, j.parts[0][0]))
+        j.close()
+
+    def test_slices_of_no_numbers(self):
+        body = "    def forward(self, x):\n        return x / (x.shape[0] // 32)"
+        j = opened(problem(self.folder.name, body, "[torch.rand(32, 8)]"))
+        with self.assertRaisesRegex(Trouble, "don't make up the whole"):
+            j.in_slices(4)  # infinite in a slice, not in the whole
+        self.assertTrue(oracle.unlike(torch.tensor([1.0, math.nan]), torch.tensor([1.0, 2.0]), 1e-3))
+        self.assertTrue(oracle.unlike(torch.tensor([1.0, math.inf]), torch.tensor([1.0, -math.inf]), 1e-3))
+        same = torch.tensor([1.0, math.nan, math.inf])
+        self.assertFalse(oracle.unlike(same + torch.tensor([1e-5, 0, 0]), same, 1e-3))
         j.close()
 
     def test_falls_back(self):
@@ -180,12 +224,62 @@ class Problems(unittest.TestCase):
             j.own_error()
         j.close()
 
+    def test_what_a_file_changes(self):
+        """Of PyTorch: it is told, and the next problem finds all as it was."""
+        own = torch.relu, torch.Tensor.relu, torch.nn.ReLU.forward
+        plain = "    def forward(self, x):\n        return torch.relu(x)"
+        for name, change in {"torch.relu": "torch.relu = torch.tanh", "Tensor.relu": "torch.Tensor.relu = torch.tanh",
+                             "ReLU.forward": "nn.ReLU.forward = lambda self, x: x"}.items():
+            path = problem(self.folder.name, plain, "[torch.rand(3)]\n" + change)
+            with self.assertRaisesRegex(Trouble, f"1_Test.py: it changes {name}"):
+                Problem(path)
+            self.assertEqual((torch.relu, torch.Tensor.relu, torch.nn.ReLU.forward), own)
+        server = oracle.Server("cpu")
+        path = problem(self.folder.name, plain, "[torch.rand(3)]\ntorch.set_default_dtype(torch.float64)\n"
+                       "torch.use_deterministic_algorithms(True)\ntorch.set_grad_enabled(False)")
+        self.assertTrue(server.safely({"kind": "describe", "problem": path})["ok"])
+        server.safely({"kind": "nothing"})
+        self.assertEqual(torch.get_default_dtype(), torch.float32)
+        self.assertFalse(torch.are_deterministic_algorithms_enabled())
+        self.assertTrue(torch.is_grad_enabled())
+
+    def test_forms(self):
+        """Of arguments, parameters and outputs that PyTorch's own problems may have."""
+        body = ("    def __init__(self):\n        super().__init__()\n"
+                "        self.w = nn.Parameter(torch.ones(4, 3).t())\n"
+                "    def forward(self, x, nothing, y):\n        with torch.enable_grad():\n"
+                "            return nn.functional.linear(x + y, self.w)")
+        j = opened(problem(self.folder.name, body, "[torch.rand(5, 4), None, torch.rand(4)]"))
+        j.make({"inputs": 4, "weights": 4})
+        j.run()
+        self.assertEqual(j.method, "double")
+        self.assertFalse(j.parts[3][0].requires_grad)  # else every run would be kept for gradients
+        self.assertTrue(torch.allclose(j.parts[3][0], (j.parts[0][0] + j.parts[0][1]) @ j.parts[1][0].t()))
+        j.close()
+        body = ("    def __init__(self):\n        super().__init__()\n        w = torch.rand(4)\n"
+                "        self.register_buffer('a', w)\n        self.register_buffer('b', w)\n"
+                "    def forward(self, x):\n        return x * self.a + self.b")
+        j = opened(problem(self.folder.name, body, "[torch.rand(5, 4)]"))  # in double, a and b would be two
+        j.make({"inputs": 4, "weights": 4})
+        j.run()
+        self.assertTrue(torch.allclose(j.parts[3][0], j.parts[0][0] * j.parts[1][0] + j.parts[1][0]))
+        j.close()
+
     def test_refusals(self):
         cases = {"draws random numbers": ("    def forward(self, x):\n        return torch.rand_like(x)",
                                           "[torch.rand(3)]"),
-                 "draws nothing": ("    def forward(self, x):\n        return x", "[torch.ones(3)]")}
+                 "draws nothing": ("    def forward(self, x):\n        return x", "[torch.ones(3)]"),
+                 "y is no finite number": ("    def forward(self, x, y):\n        return x",
+                                           "[torch.rand(3), float('inf')]")}
         for text, (body, inputs) in cases.items():
             self.assertIn(text, describe(problem(self.folder.name, body, inputs), "cpu")["unsupported"])
+        for text, (body, inputs) in {
+                "a sparse tensor": ("    def forward(self, x):\n        return x.to_sparse()", "[torch.rand(3, 4)]"),
+                "SystemExit": ("    def forward(self, x):\n        raise SystemExit(0)", "[torch.rand(3)]"),
+                "get_inputs: SystemExit": ("    def forward(self, x):\n        return x", "[torch.rand(exit())]"),
+                "a list with tensors in it": ("    def forward(self, x):\n        return x[0]", "[[torch.rand(3)]]")}.items():
+            with self.assertRaisesRegex(Trouble, text):
+                describe(problem(self.folder.name, body, inputs), "cpu")
         with self.assertRaisesRegex(Trouble, "something other than tensors"):
             describe(problem(self.folder.name, "    def forward(self, x):\n        return 3.0",
                              "[torch.rand(3)]"), "cpu")
@@ -282,6 +376,19 @@ class Serving(unittest.TestCase):
         self.assertIn("no kind of job", server.safely({"kind": "dance"})["error"])
         self.assertIn("/nowhere", server.safely({"kind": "describe", "problem": "/nowhere.py"})["error"])
         self.assertIn("needs a GPU", server.safely({"kind": "baseline", "problem": "x"})["error"])
+
+    def test_broken_context(self):
+        """A kernel of PyTorch's that failed takes the process with it, whoever told of it."""
+        server = oracle.Server("cpu")
+        for trouble in (RuntimeError("CUDA error: device-side assert triggered"),
+                        Trouble("1_Test.py: forward: RuntimeError: CUDA error: device-side assert triggered"),
+                        SystemExit("an odd \udc80 \0 word")):
+            def fail(job, trouble=trouble):
+                raise trouble
+            server.broken, server.answer = False, fail
+            self.assertEqual(server.safely({"kind": "run"})["error"].count("CUDA"), int(server.broken))
+            self.assertEqual(server.broken, not isinstance(trouble, SystemExit))
+        self.assertEqual(server.safely({"kind": "run"})["error"], "SystemExit: an odd ?   word")
 
 
 def main():
