@@ -82,7 +82,8 @@ static int open_subject(struct exporting *x, const struct result *of, struct sub
     if (!ret->problem) {
         return err->code;
     }
-    int r = file_read(ret->problem->path, PROBLEM_BYTES_MAX, &ret->text, &len, err);
+    int r = ret->problem->unreadable ? err_set(err, ERR_INVALID, "%s", ret->problem->unreadable)
+                                     : file_read(ret->problem->path, PROBLEM_BYTES_MAX, &ret->text, &len, err);
     r = r < 0 ? r : kernelbench_ask(&x->session.loop, x->pytorch,
                                     json_pack("{s:s,s:s}", "kind", "describe", "problem", ret->problem->path),
                                     &ret->described, err);
@@ -255,6 +256,11 @@ static int export_all(struct exporting *x, struct err *err)
     }
     if (r == 0 && !(o->json && str_eq(o->json, "-"))) {
         printf("\n%zu exported to %s, %zu could not be\n", x->done, x->to, x->failed);
+        if (x->form == FORM_UPSTREAM && x->done) {
+            printf("KernelBench's eval_from_generations.py judges what eval_results.json doesn't have: move that file away "
+                   "first.\nIts run_and_check.py takes these files with check_kernel=False: it looks for load_inline, which "
+                   "they don't need.\n");
+        }
     }
     pytorch_close(x->pytorch);
     return r;

@@ -48,11 +48,6 @@ static json_t *stats_json(double mean, double std, double least, double most, js
     return json;
 }
 
-static double number(const json_t *json, const char *key)
-{
-    return json_number_value(json_object_get(json, key));
-}
-
 /* Upstream has a mean: of the strict verdict's samples, where it has them. */
 static json_t *strict_stats(const json_t *time, const char *hardware)
 {
@@ -62,7 +57,7 @@ static json_t *strict_stats(const json_t *time, const char *hardware)
     json_array_foreach(json_object_get(time, "samples_us"), i, sample)
     {
         double us = json_number_value(sample);
-        if (us > 0) {
+        if (us > 0 && us < 1e15) { /* as result_number has it */
             n++;
             sum += us;
             squares += us * us;
@@ -71,7 +66,7 @@ static json_t *strict_stats(const json_t *time, const char *hardware)
         }
     }
     if (n == 0) {
-        return stats_json(number(time, "median_us"), 0, 0, 0, 0, hardware);
+        return stats_json(result_number(time, "median_us"), 0, 0, 0, 0, hardware);
     }
     double mean = sum / (double)n;
     return stats_json(mean, sqrt(fmax(0, squares / (double)n - mean * mean)), least, most, (json_int_t)n, hardware);
@@ -93,6 +88,7 @@ static bool compiled(const char *status)
 static json_t *sample_json(const struct result *of, const json_t *one, size_t sample, const char *hardware)
 {
     const json_t *kb = json_object_get(one, "kb"), *verdict = json_object_get(one, "verdict");
+    kb = str_eq(text_of(kb, "status"), "error") && verdict ? NULL : kb; /* the machine failed, not the candidate */
     enum rule rule = kb ? RULE_KB : RULE_STRICT;
     const json_t *by = kb ? kb : verdict;
     bool correct = result_correct(one, rule);
@@ -116,8 +112,8 @@ static json_t *sample_json(const struct result *of, const json_t *one, size_t sa
     json_t *stats = json_object();
     if (correct && !of->modelled && result_us(one, rule) > 0) {
         json_decref(stats);
-        stats = kb ? stats_json(number(kb, "mean_us"), number(kb, "std_us"), number(kb, "min_us"),
-                                number(kb, "max_us"), (json_int_t)number(kb, "n"), hardware)
+        stats = kb ? stats_json(result_number(kb, "mean_us"), result_number(kb, "std_us"), result_number(kb, "min_us"),
+                                result_number(kb, "max_us"), (json_int_t)result_number(kb, "n"), hardware)
                    : strict_stats(json_object_get(verdict, "time"), hardware);
     }
     json_t *mean = json_object_get(stats, "mean");
@@ -191,19 +187,20 @@ static json_t *baseline_json(const struct result *of, const char *baseline, cons
     json_array_foreach((json_t *)(uintptr_t)of->candidates, i, one)
     {
         const json_t *kb = json_object_get(one, "kb");
-        if (str_eq(text_of(kb, "baseline"), baseline) && number(kb, "baseline_mean_us") > 0) {
-            return stats_json(number(kb, "baseline_mean_us"), number(kb, "baseline_std_us"),
-                              number(kb, "baseline_min_us"), number(kb, "baseline_max_us"),
-                              (json_int_t)number(kb, "n"), hardware);
+        if (str_eq(text_of(kb, "baseline"), baseline) && result_number(kb, "baseline_mean_us") > 0) {
+            return stats_json(result_number(kb, "baseline_mean_us"), result_number(kb, "baseline_std_us"),
+                              result_number(kb, "baseline_min_us"), result_number(kb, "baseline_max_us"),
+                              (json_int_t)result_number(kb, "baseline_n"), hardware);
         }
     }
     const json_t *times = json_object_get(json_object_get(of->doc, "baselines"), baseline);
-    bool has_mean = number(times, "mean_us") > 0;
-    if (number(times, "median_us") <= 0) {
+    bool has_mean = result_number(times, "mean_us") > 0;
+    if (result_number(times, "median_us") <= 0) {
         return NULL;
     }
-    json_t *json = stats_json(number(times, has_mean ? "mean_us" : "median_us"), number(times, "std_us"),
-                              number(times, "min_us"), number(times, "max_us"), (json_int_t)number(times, "n"), hardware);
+    json_t *json = stats_json(result_number(times, has_mean ? "mean_us" : "median_us"), result_number(times, "std_us"),
+                              result_number(times, "min_us"), result_number(times, "max_us"),
+                              (json_int_t)result_number(times, "n"), hardware);
     auto_free char *note = xprintf("%s%s", has_mean ? "" : "mean is a median here; ",
                                    str_eq(baseline, "eager") ? "TF32 is off for convolutions, too, unlike PyTorch's default"
                                                              : "TF32 is on");
@@ -221,8 +218,7 @@ static int write_baseline(const struct results *r, const char *folder, size_t wh
         if (times) {
             auto_free char *level = xprintf("level%d", of->level);
             auto_free char *file = xprintf("%s.py", of->name);
-            json_object_set_new(json_object_get(levels, level), file, times);
-            n++;
+            n += json_object_set_new(json_object_get(levels, level), file, times) == 0;
         }
     }
     if (n == 0) {

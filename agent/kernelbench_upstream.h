@@ -4,7 +4,8 @@
  * A run in the files of KernelBench itself (commit 423217d): runs/NAME/eval_results.json beside the
  * exported kernels, and results/timing/HARDWARE/baseline_time_torch*.json, so that its scripts score
  * what was judged here. A result that KernelBench's own rules gave ("kb") is taken as it is; where there is
- * none, the strict verdict stands in, and its metadata says so. Times there are in milliseconds.
+ * none, or the machine failed on the way to it, the strict verdict stands in, and its metadata says so. Times
+ * there are in milliseconds. Its eval_from_generations.py judges anew only what eval_results.json doesn't name.
  */
 #include "agent/kernelbench_results.h"
 

@@ -4,7 +4,10 @@ class WarpsmithKernel:
     """Launches the plan above through the CUDA driver, on PyTorch's current stream.
 
     The plan is bound to the shapes it names; other shapes are refused. Scratch memory and what `prepare`
-    makes of the weights are kept for each stream; the weights are prepared again when they change."""
+    makes of the weights are kept for each stream; the weights are prepared again when they change (what is
+    written through `.data` can't be seen). Tensors whose memory begins at an odd place are copied."""
+
+    ALIGNED = 32  # bytes: the widest access that a kernel makes
 
     def __init__(self):
         import threading
@@ -205,11 +208,27 @@ class WarpsmithKernel:
             if tensor.shape != shape or tensor.dtype != dtype or not tensor.is_cuda or tensor.device != device:
                 raise ValueError(f"{WARPSMITH_NAME}: {name} must be a {dtype} tensor of {tuple(shape)} on one GPU, as the "
                                  f"kernels were bound; got {tensor.dtype} of {tuple(tensor.shape)} on {tensor.device}")
-            if not tensor.is_contiguous():
+            if not tensor.is_contiguous() or tensor.data_ptr() % self.ALIGNED:
                 if role == "inout":
-                    raise ValueError(f"{WARPSMITH_NAME}: {name} is updated in place, so it must be contiguous")
-                given[i] = tensor.contiguous()
+                    raise ValueError(f"{WARPSMITH_NAME}: {name} is updated in place, so it must be contiguous and begin at a "
+                                     f"multiple of {self.ALIGNED} bytes")
+                import torch
+                given[i] = tensor.clone(memory_format=torch.contiguous_format)
         return given
+
+    @staticmethod
+    def version(tensor):
+        """What changes with a tensor's values; None where PyTorch doesn't keep count."""
+        return None if tensor.is_inference() else tensor._version
+
+    def prepare(self, own, kept, weights, at, stream):
+        """The weights in the kernels' own form, unless they are still there. The tensors are held, not their addresses
+        alone: another one may get the memory of one that is gone."""
+        now = [(tensor, tensor.data_ptr(), self.version(tensor)) for tensor in weights]
+        if kept[2] is None or any(a is not b or x != y or v is None or v != w
+                                  for (a, x, v), (b, y, w) in zip(kept[2], now)):
+            self.enqueue(own["prepare"], at, stream)
+            kept[2] = now
 
     def __call__(self, given, held=()):
         """Tensors in the plan's order: `given` are looked at in every call, `held` (a module's own) when one of them has
@@ -229,14 +248,13 @@ class WarpsmithKernel:
             at_held = [tensor.data_ptr() for tensor in held]
             if at_held != own.get("held", ()):
                 if any(a is not b for a, b in zip(held, self.accept(list(held), wanted[len(given):], device))):
-                    raise ValueError(f"{WARPSMITH_NAME}: a module's tensors must be contiguous")
+                    raise ValueError(f"{WARPSMITH_NAME}: a module's tensors must be contiguous and begin at a multiple of "
+                                     f"{self.ALIGNED} bytes")
                 own["held"] = at_held
             at = [tensor.data_ptr() for tensor in given] + at_held + [tensor.data_ptr() for tensor in outputs] + kept[1]
             if own["prepare"]:
-                version = [(t.data_ptr(), t._version) for t, spec in zip([*given, *held], wanted) if spec[3] == "weight"]
-                if kept[2] != version:
-                    self.enqueue(own["prepare"], at, stream)
-                    kept[2] = version
+                weights = [t for t, spec in zip([*given, *held], wanted) if spec[3] == "weight"]
+                self.prepare(own, kept, weights, at, stream)
             if WARPSMITH_PLAN["graph"] and not torch.cuda.is_current_stream_capturing():
                 self.check(self.cuda.cuGraphLaunch(self.graph(own, at), stream), "the graph")
             else:
