@@ -120,7 +120,7 @@ char *against_says(const struct against *a)
         return xprintf("no difference shown: %zu problem%s correct and timed in both", a->n_timed,
                        a->n_timed == 1 ? " is" : "s are");
     }
-    bool shown = a->span.lo > 1 || a->span.hi < 1;
+    bool shown = (a->span.lo > 1 && a->ratio > least) || (a->span.hi < 1 && a->ratio < 1 / least);
     auto_free char *figures = xprintf("%s%.3fx, 95 %% interval %.3f to %.3f over %zu problems; faster on %zu, slower on "
                                       "%zu, within 1 %% on %zu; sign test p = %.2g", a->modelled ? "by modelled times " : "", a->ratio,
                                       a->span.lo, a->span.hi,

@@ -36,6 +36,9 @@ static void head(struct buf *out, const struct kernelbench_page *page)
     page_put(out, "<p class=soft>", r->device, "");
     page_put(out, " &middot; PyTorch ", r->torch, "");
     buf_printf(out, " &middot; %zu problems</p>", r->n);
+    if (r->mixed) {
+        buf_puts(out, "<p class=bad>Not all of them were judged on the same device, by the same PyTorch and the same gate.</p>");
+    }
     if (r->modelled) {
         buf_puts(out, "<p><span class=modelled>modelled</span> Times come from the simulator's model of the device. "
                       "Nothing was measured, so nothing is compared with PyTorch.</p>");
@@ -170,7 +173,7 @@ static void score_row(struct buf *out, const struct results *r, const struct tal
         }
     }
     span_cell(out, s.geomean, s.geomean_span);
-    span_cell(out, s.geomean_all, s.geomean_all_span);
+    span_cell(out, g->baseline ? s.geomean_all : 0, s.geomean_all_span);
     if (s.sol_n) {
         buf_printf(out, s.sol < 0.1 ? "<td class=n>%.1f %%</tr>" : "<td class=n>%.0f %%</tr>", 100 * s.sol);
     } else {

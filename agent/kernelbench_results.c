@@ -102,6 +102,26 @@ double result_baseline_us(const struct result *of, enum rule rule, const char *b
     return us;
 }
 
+bool result_timed(const struct result *of)
+{
+    size_t i;
+    json_t *one, *times;
+    const char *name;
+    bool any = false;
+    json_object_foreach(json_object_get(of->doc, "baselines"), name, times)
+    {
+        (void)name;
+        any = any || result_number(times, "median_us") > 0;
+    }
+    json_array_foreach((json_t *)(uintptr_t)of->candidates, i, one)
+    {
+        for (int rule = 0; rule < RULE_COUNT; rule++) {
+            any = any || result_number(judged_by(one, (enum rule)rule), "baseline_mean_us") > 0;
+        }
+    }
+    return any;
+}
+
 /* Names are words: they stand in tables and pictures as they are. */
 static void learn_baseline(struct results *r, const char *name)
 {
@@ -143,10 +163,13 @@ static void learn(struct results *r, struct result *of)
     const char *name;
     json_t *times;
     const char *unsupported = json_string_value(json_object_get(of->doc, "unsupported"));
-    of->reason = unsupported ? unsupported : json_string_value(json_object_get(of->doc, "error"));
-    of->attempted = !of->reason
-        && (json_array_size(of->candidates)
-            || (json_object_get(of->doc, "campaign") && !json_object_get(of->doc, "without")));
+    const char *error = json_string_value(json_object_get(of->doc, "error"));
+    bool none = json_array_size(of->candidates) == 0;
+    bool open = json_object_get(of->doc, "without") || json_object_get(of->doc, "waiting");
+    /* A campaign that ended before it had a candidate was asked, and failed: nothing is wrong with the problem. */
+    bool asked = none && !open && json_object_get(of->doc, "campaign") && (!error || json_object_get(of->doc, "ended"));
+    of->reason = unsupported ? unsupported : asked ? NULL : error;
+    of->attempted = !of->reason && (!none || asked);
     of->modelled = json_is_true(json_object_get(of->doc, "modelled"));
     r->modelled = r->modelled || of->modelled;
     json_object_foreach(json_object_get(of->doc, "baselines"), name, times)
@@ -163,6 +186,9 @@ static int add(struct results *r, json_t *doc, struct err *err)
     int64_t level = 0, id = 0, format;
     const char *family = NULL, *name = NULL;
     const json_t *candidates = NULL;
+    if (r->n == RESULTS_MAX) {
+        return err_set(err, ERR_TOOBIG, "there are more than %d results", RESULTS_MAX);
+    }
     int code = jread_int(doc, "format", true, 1, 1, NULL, &format, err);
     json_array_append(r->documents, doc);
     code = code < 0 ? code : jread_int(doc, "level", true, 1, PROBLEM_LEVELS, NULL, &level, err);
@@ -204,7 +230,7 @@ static int read_folder(struct results *r, const char *folder,
     }
     while (code == 0 && (entry = readdir(dir))) {
         const char *dot = strrchr(entry->d_name, '.');
-        if (dot && str_eq(dot, ".json") && str_prefix(entry->d_name, "level") && r->n < RESULTS_MAX) {
+        if (dot && str_eq(dot, ".json") && str_prefix(entry->d_name, "level")) {
             auto_free char *path = xprintf("%s/%s", folder, entry->d_name);
             code = read(r, path, err);
         }
@@ -224,13 +250,16 @@ static int read_finding(struct results *r, const char *path, struct err *err)
     json_array_append_new(r->documents, doc);
     const char *finding = json_string_value(json_object_get(doc, "finding"));
     const char *why = json_string_value(json_object_get(doc, "why"));
+    const json_t *hash = json_object_get(json_object_get(doc, "of"), "hash");
     for (size_t i = 0; finding && i < r->n; i++) {
         struct result *of = &r->at[i];
         if (of->level != json_integer_value(json_object_get(doc, "level"))
             || of->id != json_integer_value(json_object_get(doc, "id"))) {
             continue;
         }
-        if (str_eq(finding, "degenerate")) {
+        if (hash && !json_equal(hash, json_object_get(of->doc, "hash"))) {
+            r->stale++;
+        } else if (str_eq(finding, "degenerate")) {
             of->degenerate = why && *why ? why : "a trivial candidate passes";
         } else if ((str_eq(finding, "unfit") || str_eq(finding, "unsupported")) && !of->reason) {
             of->reason = why && *why ? why : finding;
@@ -246,16 +275,27 @@ static int by_number(const void *a, const void *b)
     return x->level != y->level ? x->level - y->level : x->id - y->id;
 }
 
-static void finish(struct results *r)
+static int finish(struct results *r, struct err *err)
 {
+    static const char *const same[] = { "device", "torch", "gate" };
     qsort(r->at, r->n, sizeof(*r->at), by_number);
     for (size_t i = 0; i < r->n; i++) {
+        const struct result *of = &r->at[i], *before = i ? of - 1 : NULL;
+        if (before && before->level == of->level && before->id == of->id) {
+            return err_set(err, ERR_INVALID, "level %d problem %d is there twice, as %.80s and %.80s", of->level, of->id,
+                           before->name, of->name);
+        }
         learn(r, &r->at[i]);
+        for (size_t k = 0; before && k < ARRAY_LEN(same); k++) {
+            const json_t *mine = json_object_get(of->doc, same[k]), *first = json_object_get(r->at[0].doc, same[k]);
+            r->mixed = r->mixed || (mine && first && !json_equal(mine, first));
+        }
     }
     const char *device = r->n ? json_string_value(json_object_get(r->at[0].doc, "device")) : NULL;
     const char *torch = r->n ? json_string_value(json_object_get(r->at[0].doc, "torch")) : NULL;
     r->device = device ? device : "";
     r->torch = torch ? torch : "";
+    return 0;
 }
 
 int results_of(const json_t *documents, struct results **ret, struct err *err)
@@ -267,13 +307,13 @@ int results_of(const json_t *documents, struct results **ret, struct err *err)
     r->documents = json_array();
     json_array_foreach((json_t *)(uintptr_t)documents, i, doc)
     {
-        code = code < 0 || r->n == RESULTS_MAX ? code : add(r, doc, err);
+        code = code < 0 ? code : add(r, doc, err);
     }
+    code = code < 0 ? code : finish(r, err);
     if (code < 0) {
         results_free(r);
         return code;
     }
-    finish(r);
     *ret = r;
     return 0;
 }
@@ -284,7 +324,7 @@ int results_read(const char *out, const char *check, struct results **ret, struc
     auto_free char *folder = xprintf("%s/results", out);
     r->documents = json_array();
     int code = read_folder(r, folder, read_one, err);
-    finish(r);
+    code = code < 0 ? code : finish(r, err);
     if (code == 0 && check) {
         auto_free char *inner = xprintf("%s/check", check);
         code = read_folder(r, inner, read_finding, err);

@@ -24,7 +24,7 @@ struct result {
     const json_t *candidates;  /* an array, maybe empty */
     const char *degenerate;    /* which trivial candidates pass; NULL: none, or nobody looked */
     const char *reason;        /* why nobody could be judged; NULL: they could */
-    bool attempted; /* it could be judged and has candidates, or was asked of a campaign that made none */
+    bool attempted; /* it could be judged and has candidates, or was asked of a campaign that ended without any */
     bool modelled;
 };
 
@@ -37,13 +37,15 @@ struct results {
     bool rules[RULE_COUNT];                       /* which were applied to anything */
     bool modelled;
     const char *device, *torch; /* of the first one; "" */
+    bool mixed;                 /* not all are of that device, that PyTorch and one version of the gate */
+    size_t stale;               /* findings of a check of another file: not used */
 };
 
 /* "strict", "kb", "verified" */
 const char *rule_name(enum rule rule);
 
 /* OUT/results. `check` is a folder that `kernelbench check` wrote, for degenerate problems, or NULL.
- * ERR_NOTFOUND: there is none. */
+ * ERR_NOTFOUND: there is none. ERR_INVALID: something isn't a result, or a problem is there twice. */
 int results_read(const char *out, const char *check, struct results **ret, struct err *err);
 /* The same from memory: a list of such documents, which the results hold on to. */
 int results_of(const json_t *documents, struct results **ret, struct err *err);
@@ -66,3 +68,5 @@ size_t result_winner(const struct result *result);
 /* What PyTorch took: 0 if it wasn't measured. A rule that times its own baseline has its own time of it (eager in kb,
  * eager_tf32 in verified); else it is the run's, else another rule's. */
 double result_baseline_us(const struct result *result, enum rule rule, const char *baseline);
+/* Was PyTorch timed on it at all? */
+bool result_timed(const struct result *result);

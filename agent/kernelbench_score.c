@@ -41,7 +41,7 @@ static void print_row(const char *name, const struct score *s, bool timed)
     if (timed) {
         print_geomean(s->geomean, s->geomean_span);
         print_geomean(s->geomean_all, s->geomean_all_span);
-        printf(s->timed ? "  %.3f" : "  -", s->geomean_zero);
+        printf(s->timed || !s->correct ? "  %.3f" : "  -", s->geomean_zero);
         if (s->correct > s->timed) {
             printf("  (%zu correct without a time)", s->correct - s->timed);
         }
@@ -141,6 +141,12 @@ static void print_left_out(const struct results *r)
     printf("\n%zu problems: %zu without a candidate, %zu that can't be judged, %zu degenerate (left out)%s\n", r->n,
            without, unfit, degenerate,
            r->modelled ? "; times are modelled, so no speedup over PyTorch is given" : "");
+    if (r->mixed) {
+        printf("not all of them were judged on the same device, by the same PyTorch and the same gate: run them again\n");
+    }
+    if (r->stale) {
+        printf("--check: %zu findings are of another version of the problem's file and weren't used\n", r->stale);
+    }
     for (size_t i = 0; i < r->n; i++) {
         const struct result *of = &r->at[i];
         if (of->degenerate || of->reason) {

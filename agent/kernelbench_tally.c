@@ -21,10 +21,16 @@ static bool judged(const struct result *of, enum rule rule)
 /* What the rule is headed by: every problem counts against it. Others may have been measured on a sample. */
 static const char *const own_baseline[] = { "eager", "eager", "eager_tf32" };
 
+/* A failure that PyTorch wasn't timed on at all: whatever was measured of others, it failed. */
+static bool failed_untimed(const struct result *of, enum rule rule)
+{
+    return result_best(of, rule) == SIZE_MAX && !result_timed(of);
+}
+
 bool tally_counts(const struct result *of, const struct tally_group *g)
 {
     if (g->baseline && !str_eq(g->baseline, own_baseline[g->rule]) && !of->modelled
-        && result_baseline_us(of, g->rule, g->baseline) <= 0) {
+        && result_baseline_us(of, g->rule, g->baseline) <= 0 && !failed_untimed(of, g->rule)) {
         return false;
     }
     return of->attempted && !of->degenerate && (!g->level || of->level == g->level)
@@ -93,8 +99,12 @@ char *tally_status(const struct result *of, enum rule rule)
     const char *status = json_string_value(json_object_get(by, "status"));
     const char *detail = json_string_value(json_object_get(by, "detail"));
     const char *error = json_string_value(json_object_get(one, "error"));
-    if (best != SIZE_MAX || n == 0) {
-        return xstrdup(n ? status : of->reason ? of->reason : "no candidate");
+    if (best != SIZE_MAX) {
+        return xstrdup(status);
+    }
+    if (n == 0) {
+        const char *ended = json_string_value(json_object_get(of->doc, "ended"));
+        return of->reason ? xstrdup(of->reason) : xprintf("no candidate%s%.160s", ended ? ": " : "", ended ? ended : "");
     }
     const char *why = error ? error : detail ? detail : "";
     return xprintf("%s: %.*s", status ? status : "error", (int)MIN(strcspn(why, "\n"), (size_t)160), why);
@@ -286,6 +296,8 @@ json_t *tally_json(const struct results *r, uint64_t seed)
                              (json_int_t)r->n, "without", (json_int_t)without, "unsupported",
                              (json_int_t)json_array_size(unfit), "degenerate",
                              (json_int_t)json_array_size(degenerate), "modelled", r->modelled);
+    json_object_set_new(json, "mixed", json_boolean(r->mixed));
+    json_object_set_new(json, "check_of_other_files", json_integer((json_int_t)r->stale));
     json_object_set_new(json, "degenerate_problems", degenerate);
     json_object_set_new(json, "unfit_problems", unfit);
     json_object_set_new(json, "rules", rules);

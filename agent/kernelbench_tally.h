@@ -22,7 +22,8 @@ struct tally_cost {
 };
 
 /* Is the problem in the group, and was anything of it judged by its rule? A baseline that only some problems were
- * timed by (max_autotune, say) is scored on those, but for the rule's own. */
+ * timed by (max_autotune, say) is scored on those, and on failures that PyTorch wasn't timed on at all; the rule's own
+ * on all. */
 bool tally_counts(const struct result *result, const struct tally_group *group);
 /* The baseline's time over the best's, 0: not known; times of a simulator are compared with nothing. */
 double tally_speedup(const struct result *result, enum rule rule, const char *baseline);

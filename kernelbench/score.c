@@ -103,10 +103,11 @@ static void geomeans_of(const struct score_item *items, size_t n, uint64_t seed,
     }
     s->timed = n_timed;
     s->geomean = n_timed ? exp(sum / (double)n_timed) : 0;
-    s->geomean_all = n_timed ? exp(sum / (double)n_all) : 0;
+    bool known = n_timed || (n_all && s->correct == 0); /* of all that failed it is 1 */
+    s->geomean_all = known ? exp(sum / (double)n_all) : 0;
     s->geomean_zero = s->correct == n ? s->geomean : 0;
     s->geomean_span = score_bootstrap(timed, n_timed, seed);
-    s->geomean_all_span = n_timed ? score_bootstrap(all, n_all, seed) : (struct span) { 0, 0 };
+    s->geomean_all_span = known ? score_bootstrap(all, n_all, seed) : (struct span) { 0, 0 };
     free(timed);
     free(all);
 }

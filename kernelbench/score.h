@@ -40,7 +40,7 @@ struct score {
     double fast[SCORE_POINTS];
     struct span fast_span[SCORE_POINTS];
     double geomean; /* of those that are timed; 0: none */
-    double geomean_all; /* of all, a failure as 1x; of correct ones without a time none count */
+    double geomean_all; /* of all, a failure as 1x (so 1 where all fail); of correct ones without a time none count */
     double geomean_zero; /* of all, a failure as 0 */
     struct span geomean_span, geomean_all_span; /* 0, 0: fewer than two */
     double pass[SCORE_K_MAX]; /* pass@k, the mean over the problems with k candidates and more */

@@ -45,6 +45,10 @@ static void test_score(void **state)
     near(s.sol, 0.7);
     score_of(items, 3, 1, &s);
     near(s.geomean_zero, cbrt(2.4));
+    score_of(&items[3], 1, 1, &s);
+    assert_true(s.geomean == 0 && s.geomean_all == 1 && s.geomean_zero == 0); /* all failed: all keep the baseline */
+    score_of(&items[4], 1, 1, &s);
+    assert_true(s.geomean == 0 && s.geomean_all == 0); /* nothing is known of one without a time */
     score_of(items, 0, 1, &s);
     assert_true(s.geomean == 0 && s.geomean_all == 0 && s.fast[0] == 0 && s.fast_span[0].hi == 0);
 }
