@@ -180,6 +180,17 @@ static int native_of(const struct applying *a, const char *name)
     return -1;
 }
 
+/* -1: more than 64 bits hold, or no sizes. */
+static int64_t elements(const json_t *shape)
+{
+    int64_t n = 1;
+    for (size_t i = 0; i < json_array_size(shape) && n >= 0; i++) {
+        int64_t dim = json_integer_value(json_array_get(shape, i));
+        n = dim < 0 || __builtin_mul_overflow(n, dim, &n) ? -1 : n;
+    }
+    return n;
+}
+
 static int rename_tensor(struct applying *a, json_t *tensor, struct err *err)
 {
     const char *name = json_string_value(json_object_get(tensor, "name"));
@@ -191,21 +202,15 @@ static int rename_tensor(struct applying *a, json_t *tensor, struct err *err)
     }
     const struct tensor *native = &a->native->tensors[at];
     const struct symbols symbols = { a->values, a->native->shapes[0].symbols.n, NULL };
-    int64_t want, have = 1;
-    size_t k;
-    json_t *dim;
+    int64_t want, have = elements(json_object_get(tensor, "shape"));
     int r = tensor_count(native, &symbols, &want, err);
     if (r < 0) {
         return r;
     }
-    json_array_foreach(json_object_get(tensor, "shape"), k, dim)
-    {
-        have *= json_integer_value(dim);
-    }
     if (!str_eq(dtype, dtype_name(native->dtype)) || have != want) {
-        return err_set(err, ERR_INVALID, "tensors.%s: task %s wants %lld of %s, the problem's \"%s\" is %lld of %s",
-                       native->name, a->native->name, (long long)want, dtype_name(native->dtype), name,
-                       (long long)have, dtype);
+        auto_free char *is = have < 0 ? xstrdup("too many") : xprintf("%lld", (long long)have);
+        return err_set(err, ERR_INVALID, "tensors.%s: task %s wants %lld of %s, the problem's \"%s\" is %s of %s",
+                       native->name, a->native->name, (long long)want, dtype_name(native->dtype), name, is, dtype);
     }
     a->used[at] = true;
     json_object_set_new(tensor, "name", json_string(native->name));

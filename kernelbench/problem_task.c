@@ -163,7 +163,8 @@ static void add_accumulation(struct writing *w)
         const json_t *shape = json_object_get(tensor, "shape");
         in = MAX(in, count_of(tensor, 0));
         for (size_t k = 0; k < json_array_size(shape); k++) {
-            longest = MAX(longest, json_integer_value(json_array_get(shape, k)));
+            int64_t dim = json_integer_value(json_array_get(shape, k));
+            longest = MAX(longest, MIN(dim, (int64_t)1 << 45)); /* more is refused later, by its own words */
         }
     }
     json_array_foreach(json_object_get(w->doc, "outputs"), i, tensor)

@@ -44,14 +44,14 @@ static const char tensors_good[] = "\"a\": \"x\", \"w\": \"scale_weight\", \"c\"
 static const char symbols_good[] = "\"rows\": \"x_0*x_1\", \"cols\": \"min(eight, x_2)\", \"op\": 3";
 static const char scalars_good[] = "\"s\": \"factor\", \"eps\": 0.5";
 
-static int apply(const char *text, json_t **ret_doc, struct err *err)
+static int apply_to(const char *text, const char *document, json_t **ret_doc, struct err *err)
 {
     auto_arena struct arena *arena = arena_new();
     struct mapping mapping;
     struct task *native = NULL;
     json_t *doc = NULL;
     assert_int_equal(task_parse(native_text, strlen(native_text), NULL, &native, err), 0);
-    assert_int_equal(jread_parse(document_text, strlen(document_text), &doc, err), 0);
+    assert_int_equal(jread_parse(document, strlen(document), &doc, err), 0);
     int r = mapping_parse(text, strlen(text), "scaled", arena, &mapping, err);
     if (r == 0) {
         const struct mapping_entry *entry = mapping_find(&mapping, "1/7_Scale");
@@ -70,6 +70,26 @@ static int apply(const char *text, json_t **ret_doc, struct err *err)
         *ret_doc = doc;
     }
     return r;
+}
+
+static int apply(const char *text, json_t **ret_doc, struct err *err)
+{
+    return apply_to(text, document_text, ret_doc, err);
+}
+
+/* Sizes come from the oracle, and nobody has looked at them yet. */
+static void test_huge(void **state)
+{
+    (void)state;
+    struct err err = { 0 };
+    auto_free char *text = mapping_text(tensors_good, "\"rows\": 6, \"cols\": 8, \"op\": 1", scalars_good);
+    auto_free char *huge = xstrdup(document_text);
+    char *shape = strstr(huge, "[2, 3, 8]"); /* 48 elements, and so are these modulo 2^64 */
+    auto_free char *document = xprintf("%.*s[16, 1152921504606846979]%s", (int)(shape - huge), huge, shape + 9);
+    assert_int_equal(apply_to(text, document, NULL, &err), ERR_INVALID);
+    if (!strstr(err_text(&err), "the problem's \"x\" is too many of f32")) {
+        fail_msg("%s", err_text(&err));
+    }
 }
 
 static void test_applied(void **state)
@@ -210,7 +230,7 @@ static void test_shipped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_applied),
+        cmocka_unit_test(test_applied), cmocka_unit_test(test_huge),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_shipped),
     };
