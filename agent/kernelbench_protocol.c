@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROTOCOL_VERSION = 2, RULES = 2 };
+enum { PROTOCOL_VERSION = 3, RULES = 2 };
 static const double excessive = 10; /* KernelBench's mark for a closer look */
 
 static const enum protocol_rule every[RULES] = { PROTOCOL_RULE_KB, PROTOCOL_RULE_VERIFIED };

@@ -504,7 +504,7 @@ class Server:
         return {"serial": self.serial, "bytes": j.arena.size, "host": self.device == "cpu",
                 "places": j.places, "method": j.method, "off": [[0, 0]] * ins + off,
                 "rounded": [[]] * ins + rounded,
-                "inputs": "uniform" if j.units else "normal"}
+                "inputs": "uniform" if j.units else "normal", "hidden": oracle_protocol.hidden(j.problem)}
 
     def answer(self, job):
         kind = job.get("kind")

@@ -123,7 +123,10 @@ class Problem:
     def inputs(self, device, seed=0, mode="own", units=False):
         try:
             with Sources(device, seed, mode, units) as sources, on(device):
-                values = list(self.module.get_inputs())
+                values = self.module.get_inputs()
+                if torch.is_tensor(values) or isinstance(values, str):
+                    raise TypeError(f"it returns a {type(values).__name__}, not a list")
+                values = list(values)
         except (Exception, SystemExit) as problem:
             raise said(self.path, "get_inputs", problem) from problem
         inside = [type(v).__name__ for v in values if not torch.is_tensor(v) and has_tensors(v)]

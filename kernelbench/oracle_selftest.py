@@ -277,6 +277,7 @@ class Problems(unittest.TestCase):
                 "a sparse tensor": ("    def forward(self, x):\n        return x.to_sparse()", "[torch.rand(3, 4)]"),
                 "SystemExit": ("    def forward(self, x):\n        raise SystemExit(0)", "[torch.rand(3)]"),
                 "get_inputs: SystemExit": ("    def forward(self, x):\n        return x", "[torch.rand(exit())]"),
+                "it returns a Tensor, not a list": ("    def forward(self, x):\n        return x", "torch.rand(3)"),
                 "a list with tensors in it": ("    def forward(self, x):\n        return x[0]", "[[torch.rand(3)]]")}.items():
             with self.assertRaisesRegex(Trouble, text):
                 describe(problem(self.folder.name, body, inputs), "cpu")
@@ -335,6 +336,21 @@ class Protocols(unittest.TestCase):
         oracle_protocol.run(self.j)
         with torch.no_grad():
             self.assertTrue(torch.equal(self.j.parts[3][0], model(self.j.parts[0][0])))
+
+    def test_fifth_hidden(self):
+        """Of one problem alone Verified keeps five."""
+        body = "    def forward(self, p, t):\n        return torch.mean(torch.clamp(1 - p * t, min=0))"
+        path = problem(self.folder.name, body, "[torch.rand(6, 5), torch.randint(0, 2, (5,)).float() * 2 - 1]",
+                       "100_HingeLoss.py")
+        self.assertEqual([oracle_protocol.hidden(Problem(p)) for p in (self.path, path)], [4, 5])
+        self.j.close()
+        self.j = opened(path, plain=True)
+        for exact in (True, False):
+            self.make(exact=exact, draw=8, inputs=True)
+            fourth = self.j.parts[0][0].clone()
+            self.make(exact=exact, draw=9, seed=10, inputs=True)
+            self.assertEqual(self.j.parts[0][1].tolist(), [-1, 1, -1, 1, -1])
+            self.assertFalse(torch.equal(self.j.parts[0][0], fourth))  # a draw of its own
 
     def test_exact_out_of_order(self):
         ahead = self.make(exact=True, draw=7, inputs=True)

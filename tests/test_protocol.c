@@ -186,6 +186,25 @@ static void test_exact(void **state)
     json_decref(o.answer);
 }
 
+/* Of one problem, told by its name, Verified keeps five draws instead of four. */
+static void test_fifth(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture kept = { .problems = f->problems, .n = f->n };
+    struct err err = { 0 };
+    struct outcome o;
+    assert_int_equal(problem_find(SUITE "_verified", NULL, NULL, f->arena, &f->problems, &f->n, &err), 0);
+    for (int exact = 0; exact < 2; exact++) {
+        judge(f, 1, 100, "../kernelbench_verified/candidates/level1/100/right", BOTH, exact, &o);
+        assert_string_equal(text(&o, "kb", "trials"), "5/5");
+        assert_string_equal(text(&o, "verified", "trials"), "10/10");
+        assert_string_equal(text(&o, "verified", "status"), "correct");
+        json_decref(o.answer);
+    }
+    f->problems = kept.problems;
+    f->n = kept.n;
+}
+
 /* What ends before a rule does has the verdict's word; the next one is judged as ever. */
 static void test_failures(void **state)
 {
@@ -271,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_fifth),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_aside),
     };

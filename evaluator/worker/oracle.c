@@ -179,6 +179,8 @@ static int read_places(struct oracle *o, const json_t *answer, const struct boun
             o->rounded[i][mode] = most > 0 ? MIN(most, rounded_most) : 0;
         }
     }
+    json_int_t hidden = json_integer_value(json_object_get(answer, "hidden"));
+    o->hidden = hidden == 5 ? 5 : 4;
     o->bytes = good ? (size_t)bytes : 0;
     o->host = json_is_true(json_object_get(answer, "host"));
     return good ? 0 : err_set(err, ERR_ENVIRONMENT, "the oracle's answer makes no sense");

@@ -31,6 +31,7 @@ struct oracle {
     double off[TASK_TENSORS_MAX], off_rms[TASK_TENSORS_MAX];
     /* At most, where operands have the asked precision, by distribution; zeros for f32 and wider. */
     double rounded[TASK_TENSORS_MAX][GATE_MODE_COUNT];
+    int hidden; /* draws that KernelBench-Verified has besides KernelBench's: 4, of one problem 5 */
 };
 
 /* Opens the job's problem, whose tensors are those of `bound`, for operands of that precision; `plain`:
