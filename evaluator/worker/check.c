@@ -4,10 +4,9 @@
 #include "evaluator/worker/oracle.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum {
-    TRIALS_DEFAULT = 5, /* of a shape that isn't small */
+    TRIAL_AGAIN = 8000,
     ELEMENTS_MODELLED = 160000, /* of all trials of a shape on the simulator, about */
     CHECKS_ALL = 7,     /* the simulator's: WARPSIM_CHECK_ALL */
     CHECKS_WRITES = 1,  /* WARPSIM_CHECK_UNWRITTEN: without it, what is written isn't followed */
@@ -149,10 +148,7 @@ static int check_sets(struct judge *j, struct check *c, const struct rig_buffers
     int r = rig_reveal(c->rig, true, &j->err);
     r = r < 0 ? r : check_reference(j, c, trial, mode);
     r = r < 0 ? r : compare_measure(j, c, &expected);
-    if (r == 0 && mode == GATE_MODE_OWN) {
-        memcpy(c->scale, expected.rms, c->rig->n_tensors * sizeof(*c->scale));
-    }
-    if (r == 0 && !expected.finite && mode != GATE_MODE_OWN) {
+    if (r == 0 && !compare_tells(c, &expected, mode)) {
         j->dropped++;
         return rig_reveal(c->rig, false, &j->err);
     }
@@ -191,6 +187,27 @@ static int prepare_inputs(struct judge *j, struct check *c, uint64_t trial, enum
     return r < 0 ? r : rig_protect(c->rig, set, false, &j->err);
 }
 
+/* Prepared once, a candidate runs often: on other inputs, on the scratch that the run before left. */
+static int run_again(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode)
+{
+    struct rig_buffers *set = &c->rig->sets[0];
+    uint64_t other = trial + TRIAL_AGAIN, weights = c->weights;
+    if (c->candidate->n_prepare == 0) {
+        return 0;
+    }
+    int r = rig_protect(c->rig, set, true, &j->err);
+    r = r < 0 ? r : rig_fill(c->rig, set, RIG_PART_INPUTS | RIG_PART_INOUT, other, mode, &j->err);
+    r = r < 0 ? r : rig_poison_outputs(c->rig, set, RIG_POISON_B, &j->err);
+    r = r < 0 ? r : gpu_finish(j->gpu, "filling inputs", &j->err);
+    r = r < 0 ? r : rig_protect(c->rig, set, false, &j->err);
+    r = r < 0 ? r : launch(j, c->candidate, "the candidate");
+    r = r < 0 ? r : check_zones(j, c);
+    c->weights = weights == CHECK_SAME ? trial : weights;
+    r = r < 0 ? r : check_sets(j, c, set, NULL, other, mode, ", the second run after one preparation");
+    c->weights = weights;
+    return r;
+}
+
 int check_trial(struct judge *j, struct check *c, uint64_t trial, enum gate_mode mode, bool twice)
 {
     struct rig_buffers *set = &c->rig->sets[0];
@@ -214,6 +231,7 @@ int check_trial(struct judge *j, struct check *c, uint64_t trial, enum gate_mode
     }
     j->verdict.nondeterministic = j->verdict.nondeterministic || !same;
     r = r < 0 ? r : check_sets(j, c, set, same ? NULL : &c->rig->kept, trial, mode, "");
+    r = r < 0 || !twice ? r : run_again(j, c, trial, mode);
     j->trials += r == 0;
     return r;
 }
@@ -238,8 +256,8 @@ static int modelled_quota(const struct job_case *one)
 }
 
 /* On the simulator a number that depends on the job alone, so that every run does the same, and that
- * shows every mode on some shape. On a GPU every mode on every small shape, fewer on the default
- * one, and only two a shape once there is no more time for them. */
+ * shows every mode on some shape. On a GPU every mode on every shape (a plan may see the default one
+ * and do something else there), and only two a shape once there is no more time for them. */
 static bool enough(const struct judge *j, const struct job_case *one, int done)
 {
     int shapes = 0, others = 0;
@@ -251,9 +269,7 @@ static bool enough(const struct judge *j, const struct job_case *one, int done)
         bool all = others >= GATE_MODE_COUNT - 1;
         return done >= (all ? modelled_quota(one) : 1 + (GATE_MODE_COUNT - 2 + shapes) / shapes);
     }
-    bool is_default = shapes > 1 && str_eq(one->shape, "default");
-    return done >= (is_default ? TRIALS_DEFAULT : GATE_MODE_COUNT)
-        || (done >= 2 && j->check_seconds > j->job->check_seconds);
+    return done >= GATE_MODE_COUNT || (done >= 2 && j->check_seconds > j->job->check_seconds);
 }
 
 static int check_trials(struct judge *j, struct check *c)
@@ -276,7 +292,7 @@ int check_case(struct judge *j, const struct job_case *one)
     struct rig rig;
     struct program candidate, reference;
     double scale[TASK_TENSORS_MAX] = { 0 };
-    struct check c = { &rig, &candidate, &reference, scale, CHECK_SAME };
+    struct check c = { &rig, &candidate, &reference, scale, CHECK_SAME, 0 };
     judge_phase(j, "load", one, 0);
     int r = judge_load(j, one, &one->candidate, "the candidate", &candidate);
     if (r < 0) {

@@ -10,10 +10,13 @@
 
 struct expected {
     double rms[TASK_TENSORS_MAX], mean[TASK_TENSORS_MAX], spread[TASK_TENSORS_MAX];
-    bool finite;
+    uint64_t not_finite; /* elements */
 };
 
 int compare_measure(struct judge *judge, struct check *check, struct expected *ret);
+
+/* What the task's own inputs give is noted; false: others give more elements that aren't finite, and say nothing. */
+bool compare_tells(struct check *check, const struct expected *expected, enum gate_mode mode);
 
 /* 0, or JUDGE_DECIDED with what is wrong. `when` ends the sentence ("", ", in a timed run"). */
 int compare_outputs(struct judge *judge, struct check *check, const struct rig_buffers *set,

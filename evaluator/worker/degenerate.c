@@ -147,11 +147,8 @@ static int try_all(struct look *l, const struct rig_buffers *const *sets, uint64
     }
     r = r < 0 ? r : check_reference(j, l->check, trial, mode);
     r = r < 0 ? r : compare_measure(j, l->check, &expected);
-    if (r < 0 || (!expected.finite && mode != GATE_MODE_OWN)) {
+    if (r < 0 || !compare_tells(l->check, &expected, mode)) {
         return r;
-    }
-    if (mode == GATE_MODE_OWN) {
-        memcpy(l->check->scale, expected.rms, sizeof(expected.rms));
     }
     for (int k = TRIVIAL_STALE; r == 0 && k <= TRIVIAL_HALF_ROWS; k++) {
         r = l->alive[k] ? try_outputs(l, k, sets[k], &expected, mode) : 0;
@@ -181,7 +178,7 @@ static int look_at(struct judge *j, struct rig *rig, struct program *reference,
                    bool ret_alive[TRIVIALS])
 {
     double scale[TASK_TENSORS_MAX] = { 0 };
-    struct check check = { rig, NULL, reference, scale, 0 };
+    struct check check = { rig, NULL, reference, scale, 0, 0 };
     struct look l = { .judge = j, .check = &check };
     /* The stale answer lies in set 0, which the simple ones use only when it was compared. */
     const struct rig_buffers *sets[] = { [TRIVIAL_STALE] = &rig->sets[0],

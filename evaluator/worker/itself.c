@@ -4,8 +4,6 @@
 #include "evaluator/worker/compare.h"
 #include "evaluator/worker/oracle.h"
 
-#include <string.h>
-
 enum { TRIAL_FIRST = 7000 };
 static const uint64_t dear_ns = 300000000; /* after which only the telling distributions are tried */
 /* The oracle has held its own f32 against double under each telling one, and says by how much they
@@ -37,11 +35,8 @@ static int try_mode(struct judge *j, struct check *c, enum gate_mode mode)
     r = r < 0 ? r : copy_outputs(j, rig);
     r = r < 0 ? r : check_reference(j, c, trial, mode);
     r = r < 0 ? r : compare_measure(j, c, &expected);
-    if (r < 0 || (!expected.finite && mode != GATE_MODE_OWN)) {
+    if (r < 0 || !compare_tells(c, &expected, mode)) {
         return r;
-    }
-    if (mode == GATE_MODE_OWN) {
-        memcpy(c->scale, expected.rms, rig->n_tensors * sizeof(*c->scale));
     }
     return compare_outputs(j, c, &rig->sets[0], &expected, mode, ", PyTorch's own run");
 }
@@ -50,7 +45,7 @@ int itself_check(struct judge *j)
 {
     struct rig rig;
     double scale[TASK_TENSORS_MAX] = { 0 };
-    struct check c = { &rig, NULL, NULL, scale, TRIAL_FIRST };
+    struct check c = { &rig, NULL, NULL, scale, TRIAL_FIRST, 0 };
     const struct job_case *one = &j->job->cases[0];
     judge_phase(j, "itself", one, 0);
     int r = rig_open(&rig, j->slabs, j->gate, j->job, one, 1, j->arena, &j->err);

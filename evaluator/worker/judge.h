@@ -96,6 +96,7 @@ struct check {
     struct program *candidate, *reference;
     double *scale;
     uint64_t weights; /* trial whose weights are in use; CHECK_SAME: those of each trial */
+    uint64_t not_finite; /* expected elements under the task's own inputs */
 };
 #define CHECK_SAME UINT64_MAX
 int check_trial(struct judge *judge, struct check *check, uint64_t trial, enum gate_mode mode,

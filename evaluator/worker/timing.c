@@ -57,7 +57,7 @@ static int measure(struct timing *t)
     r = r < 0 ? r : rig_place(&t->rig, false, &j->err);
     r = r < 0 ? r : warm_up(t, &j->verdict.prepare_us);
     t->check = (struct check) { &t->rig, &t->candidate.program, &t->reference, t->scale,
-                                TIMING_TRIAL_WEIGHTS };
+                                TIMING_TRIAL_WEIGHTS, 0 };
     r = r < 0 ? r : point_side(t, &t->candidate, false);
     r = r < 0 || !t->has_baseline ? r : point_side(t, &t->baseline, true);
     r = r < 0 ? r : timing_take_samples(t);
