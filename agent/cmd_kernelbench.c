@@ -5,6 +5,29 @@
 #include "base/util.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* Options that one part alone knows, or two: another would leave them out without a word. */
+static int check_part(const struct options *o, const char *part)
+{
+    const struct {
+        const char *name, *of;
+        bool given;
+    } own[] = { { "candidates", "run export", o->candidates }, { "pytorch", "run", o->pytorch },
+                { "protocol", "run", o->protocol }, { "exact-inputs", "run", o->exact_inputs },
+                { "precision", "run import export", o->precision }, { "mapped", "run import export", o->mapped },
+                { "to", "export", o->to }, { "format", "export", o->format }, { "all", "export", o->all },
+                { "from-source", "export", o->from_source }, { "against", "score", o->against },
+                { "check", "score", o->check }, { "html", "score", o->html }, { "full", "score", o->full } };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (own[i].given && !strstr(own[i].of, part)) {
+            fprintf(stderr, "warpsmith kernelbench %s: --%s is for %s; see warpsmith kernelbench --help\n", part,
+                    own[i].name, own[i].of);
+            return ERR_INVALID;
+        }
+    }
+    return 0;
+}
 
 static int run_kernelbench(const struct options *o)
 {
@@ -16,7 +39,7 @@ static int run_kernelbench(const struct options *o)
                   { "score", kernelbench_score }, { "export", kernelbench_export } };
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         if (str_eq(o->args[0], parts[i].name)) {
-            return parts[i].run(o);
+            return check_part(o, o->args[0]) < 0 ? EXIT_USAGE : parts[i].run(o);
         }
     }
     fprintf(stderr, "warpsmith kernelbench: \"%s\" is none of list, check, import, run, score, export\n", o->args[0]);

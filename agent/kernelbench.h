@@ -63,6 +63,9 @@ int kernelbench_map_start(const struct kernelbench_maps *maps, const struct prob
 int kernelbench_document(const struct options *options, struct kernelbench_maps *maps,
                          const struct problem *problem, const json_t *described, json_t **ret, struct err *err);
 
+/* ERR_INVALID: --precision names none that products can have. */
+int kernelbench_precision_check(const struct options *options, struct err *err);
+
 /* A task's folder: task.json, and the problem's file beside it. */
 int kernelbench_write_task(const char *folder, const struct problem *problem, const json_t *document,
                            struct err *err);

@@ -360,7 +360,10 @@ static int check(struct session *s, const struct problem *problems, size_t n, st
     struct pytorch_options options = { .device = "cpu", .log = &s->options->log };
     struct pytorch *own = NULL;
     for (size_t i = 0; i < n; i++) {
-        run.all[i].problem = &problems[i];
+        const char *unreadable = problems[i].unreadable;
+        run.all[i] = (struct checking) { .problem = &problems[i], .code = unreadable ? ERR_NOTFOUND : 0,
+                                         .stage = unreadable ? STAGE_DESCRIBED : STAGE_OPEN };
+        snprintf(run.all[i].why, sizeof(run.all[i].why), "%.1000s", unreadable ? unreadable : "");
     }
     int r = folder ? folder_make(folder, err) : 0;
     r = r < 0 || evaluator_device(s->evaluator)->modelled ? r : pytorch_open(&s->loop, &options, &own, err);

@@ -34,6 +34,7 @@ static int import_one(struct session *s, struct pytorch *pytorch, struct kernelb
     r = r < 0 ? r : problem_document_task(p, doc, &changed, &why);
     if (r < 0) {
         printf("%d/%-3d %-44.44s %s\n", p->level, p->id, p->name, err_text(&why));
+        fflush(stdout);
         r = 0;
     } else {
         auto_free char *folder = xprintf("%s/level%d/%s", s->options->out, p->level, p->name);
@@ -58,6 +59,7 @@ int kernelbench_import(const struct options *o)
     auto_arena struct arena *arena = arena_new();
     int r = o->out ? kernelbench_problems(o, arena, &problems, &n, &err)
                    : err_set(&err, ERR_INVALID, "--out DIR is missing: where the tasks' folders go");
+    r = r < 0 ? r : kernelbench_precision_check(o, &err);
     r = r < 0 || !o->mapped ? r : kernelbench_maps_open(&maps, &err);
     r = r < 0 ? r : session_open(&session, o, 0, &err);
     if (r == 0) {

@@ -38,8 +38,9 @@ const struct entry *kernelbench_item_best(const struct item *item)
     const struct entry *best = NULL;
     for (size_t i = 0; i < item->n; i++) {
         const struct entry *e = &item->entries[i];
-        if (kernelbench_item_accepted(e) && (!best || median_of(e->verdict) < median_of(best->verdict))) {
-            best = e;
+        double us = median_of(e->verdict), best_us = best ? median_of(best->verdict) : 0;
+        if (kernelbench_item_accepted(e) && (!best || (us > 0 && (best_us <= 0 || us < best_us)))) {
+            best = e; /* one without a time is the fastest of none */
         }
     }
     return best;
@@ -228,8 +229,10 @@ void kernelbench_item_tell(const struct item *item)
         printf("%d/%-3d %-36.36s %-12s %.200s\n", p->level, p->id, p->name, why_name(item), item->why);
     }
     for (size_t i = 0; i < item->n; i++) { /* of a campaign, what it came to */
-        if (!item->run->campaign || &item->entries[i] == best || (!best && i + 1 == item->n && !item->why)) {
-            tell_entry(&item->entries[i]);
+        const struct entry *e = &item->entries[i];
+        bool wanted = !item->run->campaign || e == best || (!best && i + 1 == item->n && !item->why);
+        if (wanted && (item->task || e->error)) { /* else the problem says why there's nothing of it */
+            tell_entry(e);
         }
     }
     fflush(stdout);

@@ -58,9 +58,10 @@ int kernelbench_describe(uv_loop_t *loop, struct pytorch *pytorch, const struct 
                          struct task **ret, json_t **ret_described, struct err *err)
 {
     json_t *described = NULL;
-    int r = kernelbench_ask(loop, pytorch,
-                            json_pack("{s:s,s:s}", "kind", "describe", "problem", problem->path),
-                            &described, err);
+    int r = problem->unreadable
+        ? err_set(err, ERR_INVALID, "%s", problem->unreadable)
+        : kernelbench_ask(loop, pytorch, json_pack("{s:s,s:s}", "kind", "describe", "problem", problem->path),
+                          &described, err);
     r = r < 0 ? r : problem_task(problem, described, ret, err);
     if (ret_described) {
         *ret_described = described;
@@ -132,6 +133,7 @@ static json_t *list_one(uv_loop_t *loop, struct pytorch *pytorch, const struct p
             fprintf(out, "; %.4g MiB", mib);
         }
         fprintf(out, "\n");
+        fflush(out); /* the next may take its time */
     }
     task_free(task);
     json_decref(described);

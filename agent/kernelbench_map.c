@@ -128,6 +128,15 @@ static const struct {
     double rtol;
 } coarse[] = { { "tf32", 1e-3 }, { "f16", 1e-3 }, { "bf16", 8e-3 } };
 
+int kernelbench_precision_check(const struct options *o, struct err *err)
+{
+    bool known = !o->precision || str_eq(o->precision, "f32");
+    for (size_t i = 0; i < ARRAY_LEN(coarse); i++) {
+        known = known || str_eq(o->precision, coarse[i].precision);
+    }
+    return known ? 0 : err_set(err, ERR_INVALID, "--precision: \"%.40s\" is none of f32, tf32, bf16, f16", o->precision);
+}
+
 static void set_precision(json_t *doc, const char *precision)
 {
     json_object_set_new(doc, "precision", json_string(precision)); /* task_parse knows the names */

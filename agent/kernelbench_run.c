@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 bool kernelbench_run_quiet(const struct running *run)
 {
@@ -51,6 +52,7 @@ static void describe(struct running *run, struct item *item)
     struct err err = { 0 };
     item->mapped = run->maps && kernelbench_map_family(run->maps, p);
     int r = offline(run) && !item->mapped ? err_set(&err, ERR_NOTFOUND, "no shipped kernel computes this") : 0;
+    r = r < 0 || !p->unreadable ? r : err_set(&err, ERR_INVALID, "%s", p->unreadable);
     r = r < 0 ? r : kernelbench_ask(&run->session.loop, evaluator_oracle(run->session.evaluator),
                                     json_pack("{s:s,s:s}", "kind", "describe", "problem", p->path),
                                     &item->described, &err);
@@ -62,10 +64,20 @@ static void describe(struct running *run, struct item *item)
     item->why = r < 0 ? arena_strdup(run->arena, err_text(&err)) : NULL;
 }
 
+/* A folder of another layout would otherwise look like one that has nothing yet. */
+static void tell_without(const struct running *run)
+{
+    if (run->options.candidates && run->without) {
+        printf("\n%zu problems have no candidate in %s; one lies in %s/levelL/ID_NAME or in a folder of that, and is "
+               "kernel.cu and plan.json\n", run->without, run->options.candidates, run->options.candidates);
+    }
+}
+
 static int sum_up(struct running *run, struct err *err)
 {
     const struct options *o = &run->options;
     if (!kernelbench_run_quiet(run)) {
+        tell_without(run);
         printf("\n%zu problems; %zu candidates judged, %zu known already; %zu accepted, %zu errors\n"
                "warpsmith kernelbench score --out %s\n", run->n, run->judged, run->known, run->accepted,
                run->troubled, o->out);
@@ -92,6 +104,7 @@ static int run_all(struct running *run, struct err *err)
         describe(run, &run->items[i]);
         if (run->options.candidates) {
             kernelbench_folder_find(run, &run->items[i], run->options.candidates);
+            run->without += run->items[i].n == 0;
         } else if (shipped_only(run) && run->items[i].task) {
             kernelbench_folder_shipped(run, &run->items[i]);
         }
@@ -119,15 +132,35 @@ static int check_variants(const char *list, struct err *err)
     return 0;
 }
 
+/* Said before anything is opened, so that what was meant can't be mistaken for what is done. */
+static int check_together(const struct options *o, const struct kernelbench_rules *rules, struct err *err)
+{
+    struct stat st;
+    if (!o->out) {
+        return err_set(err, ERR_INVALID, "run needs --out DIR, and --candidates DIR unless --llm is to propose them");
+    }
+    if (o->candidates && !str_eq(o->llm, "offline")) {
+        return err_set(err, ERR_INVALID, "--candidates judges those that are there, --llm %s proposes others: give one "
+                                         "of them", o->llm);
+    }
+    if (o->candidates && (stat(o->candidates, &st) < 0 || !S_ISDIR(st.st_mode))) {
+        return err_set(err, ERR_NOTFOUND, "--candidates %s isn't a folder; it has level1/19_ReLU/kernel.cu and plan.json, "
+                                          "and so on", o->candidates);
+    }
+    if (o->exact_inputs && !rules->kb && !rules->verified) {
+        return err_set(err, ERR_INVALID, "--exact-inputs is for --protocol kb or verified");
+    }
+    return 0;
+}
+
 /* What the options mean together. */
 static int settle(struct running *run, const struct options *o, struct err *err)
 {
     run->options = *o;
     int r = check_variants(o->pytorch, err);
+    r = r < 0 ? r : kernelbench_precision_check(o, err);
     r = r < 0 ? r : kernelbench_rules_parse(o, &run->rules, err);
-    if (r == 0 && !o->out) {
-        r = err_set(err, ERR_INVALID, "run needs --out DIR, and --candidates DIR unless --llm is to propose them");
-    }
+    r = r < 0 ? r : check_together(o, &run->rules, err);
     if (run->rules.verified && !o->precision) {
         run->options.precision = "tf32"; /* its baseline's */
     }

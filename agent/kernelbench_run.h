@@ -63,14 +63,15 @@ struct running {
     struct lane *lanes;
     uint64_t began_ns;
     const char *campaign;          /* its id, or NULL */
-    size_t judged, known, accepted, troubled;
+    size_t judged, known, accepted, troubled, without; /* without: problems that --candidates has nothing for */
 };
 
 /* kernelbench_run.c */
 bool kernelbench_run_quiet(const struct running *run); /* standard output is for JSON alone */
 const char *kernelbench_run_torch(const struct session *session); /* PyTorch's version, or "" */
 
-/* kernelbench_folder.c: DIR/levelL/ID or ID_name with kernel.cu in it, or in each of its folders. */
+/* kernelbench_folder.c: DIR/levelL/ID or ID_name with kernel.cu in it, or in each of its folders. What is
+ * there and can't be read is an entry with an error. */
 void kernelbench_folder_find(struct running *run, struct item *item, const char *dir);
 /* The variant that the problem's mapping names, alone. */
 void kernelbench_folder_shipped(struct running *run, struct item *item);

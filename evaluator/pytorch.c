@@ -68,7 +68,9 @@ int pytorch_open(uv_loop_t *loop, const struct pytorch_options *o, struct pytorc
     }
     if (r == 0 && !pool_hello(p->pool)) {
         const char *why = pool_failure(p->pool);
-        r = err_set(err, ERR_ENVIRONMENT, "%s", why ? why : "the oracle didn't start");
+        bool helps = why && strstr(why, "WARPSMITH_PYTHON");
+        r = err_set(err, ERR_ENVIRONMENT, "%s%s", why ? why : "the oracle didn't start",
+                    helps ? "" : "; WARPSMITH_PYTHON names the Python to use, one that has PyTorch");
     }
     if (r < 0) {
         pytorch_close(p);

@@ -65,22 +65,25 @@ static int id_of_file(const char *file)
     return fits && str_eq(file + len - 3, ".py") ? atoi(file) : 0;
 }
 
-static int add(const char *folder, const char *file, int level, struct arena *arena,
-               struct problem *ret, struct err *err)
+/* One bad file doesn't keep the others from being judged. A pipe would be waited for. */
+static struct problem read_problem(const char *folder, const char *file, int level, struct arena *arena)
 {
     auto_free char *text = NULL;
+    struct err err = { 0 };
+    struct stat st;
     size_t len = 0;
     const char *path = arena_printf(arena, "%s/%s", folder, file);
-    int r = file_read(path, FILE_MAX, &text, &len, err);
-    if (r < 0) {
-        return r;
-    }
     char *name = arena_strdup(arena, file);
     name[strlen(name) - 3] = '\0';
-    *ret = (struct problem) { .level = level, .id = atoi(file), .name = name, .path = path,
-                              .family = family_of(name) };
-    id_of_bytes(text, len, &ret->hash);
-    return 0;
+    struct problem p = { .level = level, .id = atoi(file), .name = name, .path = path, .family = family_of(name) };
+    int r = stat(path, &st) == 0 && !S_ISREG(st.st_mode) ? err_set(&err, ERR_INVALID, "%s: not a file", path)
+                                                         : file_read(path, FILE_MAX, &text, &len, &err);
+    if (r < 0) {
+        p.unreadable = arena_strdup(arena, err_text(&err));
+    } else {
+        id_of_bytes(text, len, &p.hash);
+    }
+    return p;
 }
 
 static int scan_level(const char *root, int level, const char *ids, struct arena *arena,
@@ -100,8 +103,7 @@ static int scan_level(const char *root, int level, const char *ids, struct arena
         if (r == 0 && listed && *n == PROBLEMS_MAX) {
             r = err_set(err, ERR_TOOBIG, "%s: more than %d problems", folder, PROBLEMS_MAX);
         } else if (r == 0 && listed) {
-            r = add(folder, entry->d_name, level, arena, &list[*n], err);
-            *n += r == 0;
+            list[(*n)++] = read_problem(folder, entry->d_name, level, arena);
         }
     }
     closedir(dir);
@@ -114,6 +116,19 @@ static int by_number(const void *a, const void *b)
     return p->level != q->level ? p->level - q->level
         : p->id != q->id        ? p->id - q->id
                                 : strcmp(p->name, q->name);
+}
+
+/* Results are kept by level and number. */
+static int check_numbers(const struct problem *sorted, size_t n, struct err *err)
+{
+    for (size_t i = 1; i < n; i++) {
+        const struct problem *p = &sorted[i - 1], *q = &sorted[i];
+        if (p->level == q->level && p->id == q->id) {
+            return err_set(err, ERR_INVALID, "%s: %s.py has the number %d, too; rename one of them", p->path, q->name,
+                           p->id);
+        }
+    }
+    return 0;
 }
 
 static bool is_folder(const char *path)
@@ -153,6 +168,9 @@ int problem_find(const char *suite, const char *levels, const char *ids, struct 
     }
     if (r == 0) {
         qsort(list, n, sizeof(*list), by_number);
+        r = check_numbers(list, n, err);
+    }
+    if (r == 0) {
         *ret = list;
         *ret_n = n;
     }

@@ -23,12 +23,14 @@ struct problem {
     const char *path;
     const char *family; /* "activation", by the words of its name */
     struct id hash;     /* of the file */
+    const char *unreadable; /* why the file can't be read: it has no hash then; or NULL */
 };
 
 /*
  * The problems of a checkout, by level, then id. `levels` and `ids` are lists like "1-3,7"; NULL: the
- * levels 1 to 3, all ids. ERR_NOTFOUND: no such folder, or nothing in it that was asked for;
- * ERR_UNSUPPORTED for level 4, whose models must be downloaded.
+ * levels 1 to 3, all ids. ERR_NOTFOUND: no such folder, or nothing in it that was asked for; ERR_INVALID:
+ * two files have one number, by which results are kept; ERR_UNSUPPORTED for level 4, whose models must be
+ * downloaded. A file that can't be read is a problem that says so.
  */
 int problem_find(const char *suite, const char *levels, const char *ids, struct arena *arena,
                  struct problem **ret, size_t *ret_n, struct err *err);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One attempt, mapped to a family, and kept for exports. */
 static void check_mapped(const char *out)
@@ -78,12 +79,46 @@ static void test_deep(void **state)
     json_decref(result);
 }
 
+static void put(const char *folder, const char *name)
+{
+    auto_free char *path = xprintf("%s/%s", folder, name);
+    assert_int_equal(folder_make(folder, NULL), 0);
+    assert_int_equal(file_write(path, "{}", 2, NULL), 0);
+}
+
+/* Half a candidate, and a folder that can't be opened, are errors of their own; a problem with nothing is told. */
+static void test_layouts(void **state)
+{
+    static const char *const texts[] = { "5/no_plan/plan.json: No such file", "5/no_source/kernel.cu: No such file",
+                                         "5_loop: Too many levels", "1/whole/kernel.cu: No such file",
+                                         "4 problems have no candidate", "; 0 accepted, 4 errors" };
+    const char *folder = *state;
+    char *output = NULL;
+    auto_free char *plan = xprintf("%s/cands/level1/5/no_plan", folder), *loop = xprintf("%s/cands/level1/5_loop", folder);
+    auto_free char *source = xprintf("%s/cands/level1/5/no_source", folder);
+    auto_free char *whole = xprintf("%s/cands/level1/1/whole", folder);
+    auto_free char *args = xprintf("kernelbench --levels 1,2 --problems 1-3,5 --candidates %s/cands --gpu sim --out %s/layouts",
+                                   folder, folder);
+    put(plan, "kernel.cu");
+    put(source, "plan.json");
+    put(whole, "plan.json");
+    assert_int_equal(symlink("5_loop", loop), 0);
+    assert_int_equal(kernelbench_rig_run(args, &output), 0);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (!strstr(output, texts[i])) {
+            fail_msg("no \"%s\" in %s", texts[i], output);
+        }
+    }
+    free(output);
+}
+
 int main(void)
 {
     enum { SKIPPED = 77 };
     if (getenv("WARPSMITH_NO_PYTORCH")) {
         return SKIPPED;
     }
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_deep) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_layouts),
+                                        cmocka_unit_test(test_deep) };
     return cmocka_run_group_tests(tests, kernelbench_rig_setup, kernelbench_rig_teardown);
 }

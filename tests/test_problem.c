@@ -150,11 +150,58 @@ static void test_find(void **state)
     assert_int_equal(folder_remove(root, NULL), 0);
 }
 
+/* What can't be read is a problem that says so, and doesn't keep the others away; a pipe isn't waited for. */
+static void test_unreadable(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/ws_problem_XXXXXX";
+    assert_non_null(mkdtemp(root));
+    auto_free char *level = xprintf("%s/level1", root), *folder = xprintf("%s/2_Folder.py", level);
+    auto_free char *dangling = xprintf("%s/3_Dangling.py", level), *pipe = xprintf("%s/4_Pipe.py", level);
+    assert_int_equal(folder_make(folder, NULL), 0);
+    assert_int_equal(symlink("nowhere", dangling), 0);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    put(level, "1_Softmax.py");
+    auto_arena struct arena *arena = arena_new();
+    struct problem *list;
+    struct err err = { 0 };
+    size_t n = 0;
+    assert_int_equal(problem_find(root, NULL, NULL, arena, &list, &n, &err), 0);
+    assert_int_equal(n, 4);
+    assert_null(list[0].unreadable);
+    assert_non_null(strstr(list[1].unreadable, "2_Folder.py: not a file"));
+    assert_non_null(strstr(list[2].unreadable, "3_Dangling.py: No such file"));
+    assert_non_null(strstr(list[3].unreadable, "4_Pipe.py: not a file"));
+    assert_int_equal(folder_remove(root, NULL), 0);
+}
+
+/* Results are kept by number: of two with one, the second would take the first one's place. */
+static void test_twice(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/ws_problem_XXXXXX";
+    assert_non_null(mkdtemp(root));
+    auto_free char *level = xprintf("%s/level1", root);
+    assert_int_equal(folder_make(level, NULL), 0);
+    put(level, "1_Softmax.py");
+    put(level, "19_ReLU.py");
+    put(level, "19_ReLU_old.py");
+    auto_arena struct arena *arena = arena_new();
+    struct problem *list;
+    struct err err = { 0 };
+    size_t n = 0;
+    assert_int_equal(problem_find(root, NULL, NULL, arena, &list, &n, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "has the number 19, too"));
+    assert_int_equal(problem_find(root, NULL, "1-18", arena, &list, &n, &err), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(folder_remove(root, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases), cmocka_unit_test(test_task), cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_find), cmocka_unit_test(test_unreadable), cmocka_unit_test(test_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
