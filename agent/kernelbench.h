@@ -14,7 +14,9 @@
  * and "cost": {"usd", "tokens", "gpu_s", "wall_s"} of all runs into OUT. "start" is the shipped variant it began with.
  * A campaign's candidates are its attempts in their order, with "direction" and "strategy"; besides there are
  * "campaign", "ended", and those two of the best.
- * Verdicts and baselines are in the store, too: a run that is started again asks for what is missing.
+ * Verdicts and baselines are in the store, too: a run that is started again asks for what is missing. What an earlier
+ * run into OUT measured of PyTorch, and what other rules said of the same candidates, stays; so does all of a result
+ * where nothing can be found out now.
  */
 #include <jansson.h>
 #include <uv.h>

@@ -140,12 +140,57 @@ static void add_cost(const json_t *old, json_t *json)
     }
 }
 
+static const json_t *candidate_of(const json_t *result, const char *id)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(result, "candidates"), i, one)
+    {
+        if (*id && str_eq(text_of(one, "id"), id)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+/* What rules that weren't asked for now said of the same candidate before, on the same task by the same gate. */
+static void keep_judgements(const json_t *old, json_t *json)
+{
+    static const char *const same[] = { "gate", "precision", "mapped" }, *const rules[] = { "verdict", "kb", "verified" };
+    size_t i;
+    json_t *one;
+    for (size_t k = 0; k < ARRAY_LEN(same); k++) {
+        if (!json_equal(json_object_get(old, same[k]), json_object_get(json, same[k]))) {
+            return;
+        }
+    }
+    json_array_foreach(json_object_get(json, "candidates"), i, one)
+    {
+        const json_t *before = candidate_of(old, text_of(one, "id"));
+        for (size_t k = 0; k < ARRAY_LEN(rules) && !json_object_get(one, "error"); k++) {
+            json_t *said = json_object_get(before, rules[k]);
+            if (said && !json_object_get(one, rules[k])) {
+                json_object_set(one, rules[k], said);
+            }
+        }
+    }
+}
+
+/* Nothing could be found out this time, but it was once: that stays as it is. */
+static bool told_before(const struct item *item, const json_t *old)
+{
+    char hex[ID_HEX];
+    id_hex(&item->problem->hash, hex);
+    return !item->task && item->why && str_eq(why_name(item), "error") && str_eq(text_of(old, "hash"), hex)
+        && json_array_size(json_object_get(old, "candidates")) && !json_object_get(old, "error");
+}
+
 /* What an earlier run measured of PyTorch, on the same device and by the same versions, stays. */
-static void keep_earlier(const struct item *item, const char *path, json_t *json)
+static void keep_earlier(const struct item *item, const json_t *old, json_t *json)
 {
     static const char *const same[] = { "hash", "device", "torch" };
-    json_t *old = NULL, *baselines = json_object_get(json, "baselines");
-    bool fits = jread_file(path, &old, NULL) == 0;
+    json_t *baselines = json_object_get(json, "baselines");
+    bool fits = true;
     for (size_t i = 0; fits && i < ARRAY_LEN(same); i++) {
         fits = json_equal(json_object_get(old, same[i]), json_object_get(json, same[i]));
     }
@@ -155,18 +200,26 @@ static void keep_earlier(const struct item *item, const char *path, json_t *json
     } else if (earlier) {
         json_object_set(json, "baselines", earlier);
     }
+    if (fits) {
+        keep_judgements(old, json);
+    }
     if (fits && !item->run->campaign) {
         add_cost(old, json);
     }
-    json_decref(old);
 }
 
 int kernelbench_item_keep(const struct item *item, struct err *err)
 {
     const struct problem *p = item->problem;
     auto_free char *path = xprintf("%s/results/level%d_%d.json", item->run->options.out, p->level, p->id);
+    json_t *old = NULL;
+    if (jread_file(path, &old, NULL) == 0 && told_before(item, old)) {
+        json_decref(old);
+        return 0;
+    }
     json_t *json = item_json(item);
-    keep_earlier(item, path, json);
+    keep_earlier(item, old, json);
+    json_decref(old);
     auto_free char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     json_decref(json);
     require(text != NULL);

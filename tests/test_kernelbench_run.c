@@ -41,6 +41,38 @@ static void check_kept(const char *args, const char *out)
     assert_true(json_number_value(json_object_get(eager, "median_us")) == 12.5);
     json_decref(result);
     check_mapped(out);
+    /* Nor is what other rules said: asked for one alone, both are there. */
+    auto_free char *strictly = xprintf("kernelbench_run --steps 0 --gpu sim --out %s --json -", out);
+    json_decref(kernelbench_rig_json(strictly));
+    check_mapped(out);
+    auto_free char *by_kb = xprintf("%s --protocol kb", strictly);
+    json_decref(kernelbench_rig_json(by_kb));
+    check_mapped(out);
+}
+
+/* A problem that can't be read any more, a module having gone, keeps what was found of it. */
+static void test_gone(void **state)
+{
+    auto_free char *out = xprintf("%s/gone", (const char *)*state), *suite = xprintf("%s/suite", (const char *)*state);
+    auto_free char *level = xprintf("%s/level1", suite), *problem = xprintf("%s/19_ReLU.py", level);
+    auto_free char *module = xprintf("%s/that_will_go.py", (const char *)*state);
+    auto_free char *args = xprintf("kernelbench_run --suite %s --steps 0 --gpu sim --out %s --json -", suite, out);
+    auto_free char *text = NULL, *longer = NULL;
+    assert_int_equal(folder_make(level, NULL), 0);
+    assert_int_equal(file_read(CASES "kernelbench_run/level1/19_ReLU.py", 1 << 20, &text, NULL, NULL), 0);
+    longer = xprintf("import sys\nsys.path.append('%s')\nimport that_will_go\n%s", (const char *)*state, text);
+    assert_int_equal(file_write(problem, longer, strlen(longer), NULL), 0);
+    assert_int_equal(file_write(module, "", 0, NULL), 0);
+    json_decref(kernelbench_rig_json(args));
+    json_t *before = kernelbench_rig_result(out, "level1_19");
+    assert_int_equal(json_array_size(json_object_get(before, "candidates")), 1);
+    assert_int_equal(unlink(module), 0);
+    json_t *told = kernelbench_rig_json(args), *after = kernelbench_rig_result(out, "level1_19");
+    assert_int_equal(kernelbench_rig_whole(told, "errors"), 1);
+    assert_true(json_equal(before, after));
+    json_decref(told);
+    json_decref(before);
+    json_decref(after);
 }
 
 /* Without a step after the start there's nothing to decide: the shipped kernel of each problem, by any rules. */
@@ -118,7 +150,7 @@ int main(void)
     if (getenv("WARPSMITH_NO_PYTORCH")) {
         return SKIPPED;
     }
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_layouts),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_gone), cmocka_unit_test(test_layouts),
                                         cmocka_unit_test(test_deep) };
     return cmocka_run_group_tests(tests, kernelbench_rig_setup, kernelbench_rig_teardown);
 }
