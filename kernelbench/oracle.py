@@ -34,7 +34,7 @@ from contextlib import contextmanager
 try:
     import oracle_protocol
     import torch
-    from oracle_inputs import MODES, seed_all
+    from oracle_inputs import MODES, is_unary, seed_all
     from oracle_problem import (DTYPES, Problem, Trouble, as_pytorch_was, call, describe, hash_of, is_memory,
                                 said, spread_constants, state_of)
 except ImportError as problem:  # said in the hello, where the user sees it
@@ -196,6 +196,7 @@ class Judgement:
         if [[t["dtype"], math.prod(t["shape"])] for t in want] != job["tensors"]:
             raise Trouble("the task's tensors are not the problem's")
         del first
+        self.far = is_unary(parts[0], parts[1])
         self.model = self.problem.model(device)
         self.fresh = [t.detach().clone() for _, t in state_of(self.model)[1]]  # a norm's constants, whatever the seed
         self.precise = self.drawn = None
@@ -289,7 +290,7 @@ class Judgement:
         inputs, weights, inout, _ = self.parts
         units = self.units if units is None else units
         if job.get("inputs") is not None:
-            made = self.problem.inputs(self.device, job["inputs"], job.get("mode", "own"), units)
+            made = self.problem.inputs(self.device, job["inputs"], job.get("mode", "own"), units, self.far)
             for view, value in zip(inputs, [v for v in made if torch.is_tensor(v)]):
                 view.copy_(value)
         if job.get("weights") is not None and weights:
@@ -577,15 +578,12 @@ def serve(device):
     write_frame(3, HELLO, 0, first)
     if "error" in first:
         return 3
-    server, own = Server(device), os.getpid()
+    server = Server(device)
     while True:
         frame = read_frame(3)
         if frame is None:
             return 0
-        answer = server.safely(frame[1])
-        if os.getpid() != own:
-            os._exit(0)  # a problem forked, and this is its child
-        write_frame(3, RESULT, frame[0], answer)
+        write_frame(3, RESULT, frame[0], server.safely(frame[1]))
         if server.broken:
             return 4
 

@@ -3,6 +3,7 @@
 Inputs for the oracle: the gate's distributions, and the replacement of a problem's own random sources
 by draws from them, on a device and by a seed.
 """
+import math
 import random
 import sys
 
@@ -52,7 +53,14 @@ def scale_rows(t, turn):
     rows.mul_(torch.pow(2.0, power.to(t.dtype))[:, None])
 
 
-def spread_normals(t, mode, turn):
+def is_unary(inputs, weights):
+    """One tensor of numbers, and weights that are vectors: values far from zero are fair where nothing multiplies
+    them with each other."""
+    numbers = [t for t in inputs if t["dtype"] in ("f64", "f32", "f16", "bf16")]
+    return len(numbers) == 1 and all(math.prod(t["shape"]) == (t["shape"] or [1])[-1] for t in weights)
+
+
+def spread_normals(t, mode, turn, far=False):
     """Turns standard normals into the distribution of `mode`, in place."""
     if mode == "offset":
         t.mul_(2).add_(1)
@@ -70,6 +78,8 @@ def spread_normals(t, mode, turn):
             rows_of(t)[turn % 8::8] = 0
     elif mode == "negative":
         t.abs_().add_(0.5).neg_()
+    elif mode == "positive" and far:  # beyond what exponentials can take, whatever constant is subtracted first
+        t.abs_().mul_(16).add_(160)
     elif mode == "positive":
         t.abs_().add_(0.5)
 
@@ -98,8 +108,8 @@ class Sources:
 
     NAMES = ("rand", "randn", "randint", "rand_like", "randn_like", "randperm")
 
-    def __init__(self, device, seed, mode, units):
-        self.device, self.mode, self.units = device, mode, units
+    def __init__(self, device, seed, mode, units, far=False):
+        self.device, self.mode, self.units, self.far = device, mode, units, far
         self.generator = None
         seed_all(seed)
         if device != "meta":
@@ -135,7 +145,10 @@ class Sources:
         if self.device != "meta" and self.mode != "own" and t.numel():
             turn = int(self.kept["randint"](0, 256, (1,), generator=self.generator,
                                             device=self.device))
-            (spread_units if units else spread_normals)(t, self.mode, turn)
+            if units:
+                spread_units(t, self.mode, turn)
+            else:
+                spread_normals(t, self.mode, turn, self.far)
         return t.to(dtype)
 
     def whole(self, low=0, high=None, size=None, **how):

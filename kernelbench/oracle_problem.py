@@ -18,6 +18,9 @@ DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat1
           "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool"}
 
 
+OWN = os.getpid()
+
+
 class Trouble(Exception):
     """Something the user can read and act on."""
 
@@ -120,9 +123,9 @@ class Problem:
         except (Exception, SystemExit) as problem:
             raise said(self.path, "Model can't be made", problem) from problem
 
-    def inputs(self, device, seed=0, mode="own", units=False):
+    def inputs(self, device, seed=0, mode="own", units=False, far=False):
         try:
-            with Sources(device, seed, mode, units) as sources, on(device):
+            with Sources(device, seed, mode, units, far) as sources, on(device):
                 values = self.module.get_inputs()
                 if torch.is_tensor(values) or isinstance(values, str):
                     raise TypeError(f"it returns a {type(values).__name__}, not a list")
@@ -180,6 +183,8 @@ def call(problem, model, inputs):
     try:
         with torch.no_grad(), on(inputs_device(inputs)):
             result = model(*inputs)
+            if os.getpid() != OWN:
+                os._exit(0)  # forward forked, and this is its child
     except (Exception, SystemExit) as trouble:
         if is_memory(trouble):
             raise

@@ -107,6 +107,21 @@ class Problems(unittest.TestCase):
             a = Problem(path).inputs("cpu", 3, mode)[0]
             self.assertTrue(torch.equal(a, torch.triu(a)), mode)
 
+    def test_far_from_zero(self):
+        """Only where nothing multiplies inputs with each other; softmax without its maximum isn't softmax there."""
+        softmax = "    def forward(self, x):\n        return torch.softmax(x, dim=1)"
+        product = "    def forward(self, x, y):\n        return x @ y"
+        for body, inputs, far in ((softmax, "[torch.rand(7, 40)]", True),
+                                  (product, "[torch.rand(7, 9), torch.rand(9, 5)]", False)):
+            j = opened(problem(self.folder.name, body, inputs, f"{far}.py"))
+            j.make({"inputs": 3, "weights": 3, "inout": 3, "mode": "positive"})
+            x = j.parts[0][0]
+            self.assertEqual(bool((x > 150).all()), far)
+            self.assertEqual(bool(x.exp().isinf().any()), far)
+            j.run()
+            self.assertTrue(bool(j.parts[3][0].isfinite().all()))
+            j.close()
+
     def test_constants_are_spread(self):
         body = ("    def __init__(self):\n        super().__init__()\n        self.bn = nn.BatchNorm1d(4)\n"
                 "    def forward(self, x):\n        return self.bn(x)")
