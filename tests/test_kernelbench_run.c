@@ -150,7 +150,8 @@ int main(void)
     if (getenv("WARPSMITH_NO_PYTORCH")) {
         return SKIPPED;
     }
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_gone), cmocka_unit_test(test_layouts),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_shipped), cmocka_unit_test(test_gone),
+                                        cmocka_unit_test(test_layouts),
                                         cmocka_unit_test(test_deep) };
     return cmocka_run_group_tests(tests, kernelbench_rig_setup, kernelbench_rig_teardown);
 }
