@@ -100,8 +100,8 @@ static const struct option_entry entries[] = {
       "(default: eager,eager_tf32)", OPTION_TEXT, AT(pytorch), 0, 0 },
     { "mapped", NULL, "in the words of the shipped family that computes it (kernels/*/problems.json), whose variants "
       "then run on it", OPTION_FLAG, AT(mapped), 0, 0 },
-    { "precision", "NAME", "of products' operands, which the strict gate holds candidates to: f32 (default), tf32, bf16, "
-      "f16", OPTION_TEXT, AT(precision), 0, 0 },
+    { "precision", "NAME", "of products' operands, which the strict gate holds candidates to: f32 (default), tf32 (with "
+      "--protocol verified the default: its baseline's), bf16, f16", OPTION_TEXT, AT(precision), 0, 0 },
     { "to", "DIR", "where exported files go", OPTION_TEXT, AT(to), 0, 0 },
     { "format", "NAME", "of an export: upstream (KernelBench's files, ModelNew), torch (a Python module), c (launcher and "
       "image)", OPTION_TEXT, AT(format), 0, 0 },
