@@ -464,7 +464,7 @@ class Server:
     def __init__(self, device):
         self.device, self.judgement, self.serial = device, None, 0
         self.described, self.off, self.facts = {}, {}, {}
-        self.broken = False  # the GPU's context is: only a new process can go on
+        self.broken = False  # the GPU's context is, or a descriptor: only a new process can go on
 
     def describe(self, path):
         if self.described.get(path, {}).get("hash") != hash_of(path):
@@ -554,7 +554,7 @@ class Server:
             return answer
         except (Exception, SystemExit) as trouble:
             text = str(trouble) if isinstance(trouble, Trouble) else f"{type(trouble).__name__}: {trouble}"[:600]
-            self.broken = "CUDA error" in text
+            self.broken = "CUDA error" in text or isinstance(trouble, OSError)  # descriptor 4 was closed, say
             if is_memory(trouble) and not isinstance(trouble, Trouble):
                 text = "it needs more memory than there is: " + text
                 self.close()

@@ -16,8 +16,6 @@ from oracle_inputs import Sources, on, seed_all
 
 DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64",
           "i32": "int32", "i16": "int16", "i8": "int8", "u8": "uint8", "bool": "bool"}
-
-
 OWN = os.getpid()
 
 
@@ -84,6 +82,12 @@ class Untouched:
             raise Trouble(f"it changes {min(changed)}, which would be changed for every other problem, too")
 
 
+def end_children():
+    """After each call into a problem's file: whose process isn't this program's came of a fork in there."""
+    if os.getpid() != OWN:
+        os._exit(0)
+
+
 def hash_of(path):
     """The file's id, as base/id.h makes it: its length, then its bytes."""
     try:
@@ -106,6 +110,7 @@ class Problem:
         try:
             with Untouched():
                 spec.loader.exec_module(self.module)
+            end_children()
         except Trouble as problem:
             raise Trouble(f"{os.path.basename(path)}: {problem}") from problem
         except (Exception, SystemExit) as problem:
@@ -119,6 +124,7 @@ class Problem:
             with on(device):
                 seed_all(seed)
                 model = self.module.Model(*self.module.get_init_inputs())
+            end_children()
             return model if device == "meta" else model.to(device)
         except (Exception, SystemExit) as problem:
             raise said(self.path, "Model can't be made", problem) from problem
@@ -127,6 +133,7 @@ class Problem:
         try:
             with Sources(device, seed, mode, units, far) as sources, on(device):
                 values = self.module.get_inputs()
+                end_children()
                 if torch.is_tensor(values) or isinstance(values, str):
                     raise TypeError(f"it returns a {type(values).__name__}, not a list")
                 values = list(values)
@@ -183,8 +190,7 @@ def call(problem, model, inputs):
     try:
         with torch.no_grad(), on(inputs_device(inputs)):
             result = model(*inputs)
-            if os.getpid() != OWN:
-                os._exit(0)  # forward forked, and this is its child
+            end_children()
     except (Exception, SystemExit) as trouble:
         if is_memory(trouble):
             raise

@@ -9,7 +9,7 @@ import oracle
 import oracle_protocol
 import torch
 from oracle_inputs import MODES, Sources
-from oracle_problem import Problem, Trouble, describe, spread_constants, state_of
+from oracle_problem import Problem, Trouble, call, describe, spread_constants, state_of
 
 HEAD = "import torch\nimport torch.nn as nn\nclass Model(nn.Module):\n"
 TAIL = "\ndef get_init_inputs():\n    return []\n"
@@ -258,6 +258,22 @@ class Problems(unittest.TestCase):
         self.assertFalse(torch.are_deterministic_algorithms_enabled())
         self.assertTrue(torch.is_grad_enabled())
 
+    def test_forks(self):
+        """A child that comes back ends there: two for each call would soon be thousands."""
+        read, write = os.pipe()
+        fork = f"(os.fork() or os.write({write}, b'c')) and x"
+        path = problem(self.folder.name, f"    def forward(self, x):\n        {fork}\n        return x * 2", "[torch.rand(3)]\n"
+                       "import os")
+        problem_of, x = Problem(path), torch.ones(3)
+        model = problem_of.model("cpu")
+        for _ in range(3):
+            self.assertEqual(call(problem_of, model, [x])[0].tolist(), [2, 2, 2])
+        for _ in range(3):
+            self.assertEqual(os.waitstatus_to_exitcode(os.wait()[1]), 0)
+        os.close(write)
+        self.assertEqual(os.read(read, 100), b"ccc")
+        os.close(read)
+
     def test_forms(self):
         """Of arguments, parameters and outputs that PyTorch's own problems may have."""
         body = ("    def __init__(self):\n        super().__init__()\n"
@@ -419,6 +435,10 @@ class Serving(unittest.TestCase):
             server.broken, server.answer = False, fail
             self.assertEqual(server.safely({"kind": "run"})["error"].count("CUDA"), int(server.broken))
             self.assertEqual(server.broken, not isinstance(trouble, SystemExit))
+        server.answer = lambda job: os.close(-1)
+        self.assertIn("Bad file descriptor", server.safely({"kind": "open"})["error"])
+        self.assertTrue(server.broken)
+        server.broken, server.answer = False, fail
         self.assertEqual(server.safely({"kind": "run"})["error"], "SystemExit: an odd ?   word")
 
 
