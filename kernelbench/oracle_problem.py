@@ -54,6 +54,12 @@ def as_pytorch_was():
         torch.set_default_device(None)
 
 
+def by_torch(function, name):
+    """PyTorch wraps some of its own when more of it is imported (torch.manual_seed for torch.compile)."""
+    home = getattr(function, "__globals__", {}).get("__name__", "torch")
+    return getattr(function, "__name__", None) == name and home.split(".")[0] == "torch"
+
+
 class Untouched:
     """PyTorch's functions, Tensor's methods and the layers' forwards stay what they are while this is active: who
     changes one changes it for every problem after this one, too."""
@@ -71,7 +77,8 @@ class Untouched:
                 own = before.get(name)
                 hides = own is None and isinstance(place, type) and hasattr(super(place, place), name)
                 function = callable(own) and not isinstance(own, type)  # a default dtype changes torch.Storage
-                if name.startswith("_") or now.get(name) is own or not (function or hides):
+                same = now.get(name) is own or by_torch(now.get(name), name)
+                if name.startswith("_") or same or not (function or hides):
                     continue
                 changed.append(f"{place.__name__}.{name}")
                 if hides:

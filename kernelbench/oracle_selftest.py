@@ -249,6 +249,13 @@ class Problems(unittest.TestCase):
             with self.assertRaisesRegex(Trouble, f"1_Test.py: it changes {name}"):
                 Problem(path)
             self.assertEqual((torch.relu, torch.Tensor.relu, torch.nn.ReLU.forward), own)
+        wraps = ("[torch.rand(3)]\ntorch.relu = eval('lambda x: None', {'__name__': 'torch._compile'})\n"
+                 "torch.relu.__name__ = 'relu'")
+        try:
+            Problem(problem(self.folder.name, plain, wraps))  # as PyTorch itself does
+            self.assertIsNot(torch.relu, own[0])
+        finally:
+            torch.relu = own[0]
         server = oracle.Server("cpu")
         path = problem(self.folder.name, plain, "[torch.rand(3)]\ntorch.set_default_dtype(torch.float64)\n"
                        "torch.use_deterministic_algorithms(True)\ntorch.set_grad_enabled(False)")
