@@ -55,8 +55,12 @@ static int export_to(struct session *s, const struct task *task, const struct ca
     r = r < 0 ? r : export_make(s, task, candidate, task->name, described, arena, &e, err);
     r = r < 0 ? r : folder_make(o->to, err);
     if (r == 0) {
-        e.made = arena_printf(arena, "Task %s, candidate %s: not judged by this command", task->name,
+        char *made = arena_printf(arena, "Task %s, candidate %s: not judged by this command", task->name,
                               *candidate->name ? candidate->name : "?");
+        for (char *at = made; *at; at++) { /* it stands in one line of a comment */
+            *at = (unsigned char)*at < 32 ? ' ' : *at;
+        }
+        e.made = made;
         e.from_source = o->from_source;
         r = str_eq(o->format, "c") ? export_c(&e, o->to, err) : write_file(o, &e, model, err);
     }

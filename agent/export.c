@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Words that a parameter can't be called, in C or in Python. */
+/* Words that a parameter, or all of it, can't be called in C or in Python. */
 static const char *const taken[] = {
+    "False", "None", "True", "arg", "step", "tensor",
     "and", "as", "assert", "async", "auto", "await", "bool", "break", "case", "char", "class", "const",
     "continue", "def", "default", "del", "do", "double", "elif", "else", "enum", "except", "extern", "finally",
     "float", "for", "from", "global", "goto", "if", "import", "in", "inline", "int", "is", "lambda", "long",

@@ -102,6 +102,15 @@ static void print_summary(const struct results *r, bool full, uint64_t seed)
     }
 }
 
+static bool of_campaign(const struct results *r)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->n; i++) {
+        any = any || json_object_get(r->at[i].doc, "campaign");
+    }
+    return any;
+}
+
 static void print_more(const struct results *r, uint64_t seed)
 {
     struct tally_cost cost;
@@ -116,6 +125,9 @@ static void print_more(const struct results *r, uint64_t seed)
         for (size_t k = 0; several && r->rules[rule] && k < SCORE_K_MAX && s.pass_n[k]; k++) {
             printf("%s%s pass@%zu %.3f (%zu problems)%s", k ? "," : "\n", k ? "" : rule_name(g.rule), score_ks[k],
                    s.pass[k], s.pass_n[k], k + 1 == SCORE_K_MAX || !s.pass_n[k + 1] ? "\n" : "");
+        }
+        if (several && r->rules[rule] && of_campaign(r)) {
+            printf("a campaign's attempts build on each other: theirs are no independent draws\n");
         }
         if (rule == RULE_STRICT && s.sol_n) {
             printf("\nshare of the speed of light%s: %.3f, mean over %zu correct ones\n", r->modelled ? " (modelled)" : "",

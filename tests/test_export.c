@@ -287,6 +287,10 @@ static void test_function(void **state)
            "assert list(inspect.signature(m.if_3d).parameters) == ['in_']\n"
            "assert b\\\"'''\\\" in m.WARPSMITH_SOURCE and m.WARPSMITH_IMAGE == ''\n"
            "try:\n    m.if_3d(torch.zeros(8, 64))\nexcept ValueError as e:\n    print(e)\"");
+    /* A folder's name can't leave the comment that it stands in. */
+    expect(0, "odd/if_3d.py", "cp -r mine \"$(printf 'mine\\nraise SystemExit(5)')\" && " WS_BIN_DIR
+           "/warpsmith export . \"./$(printf 'mine\\nraise SystemExit(5)')\" --to odd --from-source --gpu sim && "
+           "$WARPSMITH_PYTHON -B odd/if_3d.py");
 }
 
 /* Weights are prepared for the tensor that is given, not for its address; memory that begins at an odd place is copied. */
