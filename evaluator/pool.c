@@ -359,6 +359,7 @@ int pool_new(uv_loop_t *loop, const struct pool_options *options, struct pool **
     pool->n_workers = options->workers;
     pool->start_ms = options->start_ms;
     pool->passed = options->passed;
+    pool->group = options->group;
     if (options->log) {
         pool->log = *options->log;
     }

@@ -26,6 +26,7 @@ struct pool_options {
     const char *const *env;  /* extra "NAME=value", NULL-terminated; NULL: none (environment.h) */
     size_t workers;
     int passed;              /* a descriptor of ours that every worker gets as its 4; 0: none */
+    bool group;              /* each has a session of its own; what it started and left ends with it */
     uint64_t start_ms;       /* how long a worker may take until its hello */
     const struct log *log;   /* NULL: silent */
 };

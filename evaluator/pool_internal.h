@@ -77,6 +77,7 @@ struct pool {
     size_t n_workers;
     uint64_t start_ms, next_id;
     int passed;
+    bool group;
     struct log log;
     struct pool_worker *workers;
     struct pool_ticket *head, *tail;

@@ -72,6 +72,9 @@ static void on_exit_status(uv_process_t *process, int64_t status, int signal_num
     w->exited = true;
     w->exit_status = status;
     w->term_signal = signal_number;
+    if (w->pool->group) {
+        kill(-process->pid, SIGKILL);
+    }
     if (!w->killed) {
         /* The pipes may still hold its last frames: they end the job, or their end does. */
         uv_timer_start(&w->timer, on_timer, 2000, 0);
@@ -208,6 +211,7 @@ void worker_start(struct pool_worker *w)
         .env = pool->env,
         .stdio = stdio,
         .stdio_count = pool->passed ? 5 : 4,
+        .flags = pool->group ? UV_PROCESS_DETACHED : 0,
     };
     int r = uv_spawn(pool->loop, &w->process, &options);
     if (r < 0) {

@@ -59,6 +59,7 @@ int pytorch_open(uv_loop_t *loop, const struct pytorch_options *o, struct pytorc
         .env = env,
         .workers = 1,
         .passed = o->passed,
+        .group = true, /* a problem's file may start processes */
         .start_ms = START_MS,
         .log = o->log,
     };

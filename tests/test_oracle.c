@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/util.h"
 #include "evaluator/evaluator.h"
 #include "evaluator/pytorch.h"
@@ -298,6 +299,47 @@ static void test_deaths(void **state)
     task_free(task);
 }
 
+static bool is_alive(int pid)
+{
+    auto_free char *path = xprintf("/proc/%d/stat", pid), *text = NULL;
+    size_t len = 0;
+    const char *state = file_read(path, 4096, &text, &len, NULL) == 0 ? strrchr(text, ')') : NULL;
+    return state && state[1] && state[2] != 'Z' && state[2] != 'X';
+}
+
+/* What a problem's file starts ends with the oracle. */
+static void test_children(void **state)
+{
+    static const char text[]
+        = "import os, subprocess\nimport torch\nimport torch.nn as nn\n"
+          "child = subprocess.Popen(['sleep', '300'])\n"
+          "with open(os.path.splitext(__file__)[0] + '.pid', 'w') as file:\n    file.write(str(child.pid))\n"
+          "class Model(nn.Module):\n    def forward(self, x):\n        return x * 2\n"
+          "def get_inputs():\n    return [torch.rand(3)]\ndef get_init_inputs():\n    return []\n";
+    struct fixture *f = *state;
+    struct outcome o = { 0 };
+    char folder[] = "/tmp/ws_oracle_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    auto_free char *path = xprintf("%s/1_Starts.py", folder), *kept = xprintf("%s/1_Starts.pid", folder), *pid = NULL;
+    size_t len = 0;
+    assert_int_equal(file_write(path, text, strlen(text), NULL), 0);
+    pytorch_ask(evaluator_oracle(f->evaluator), json_pack("{s:s,s:s}", "kind", "describe", "problem", path), 0,
+                on_answer, &o);
+    wait_for(f, &o);
+    assert_true(json_is_true(json_object_get(o.answer, "ok")));
+    json_decref(o.answer);
+    assert_int_equal(file_read(kept, 64, &pid, &len, NULL), 0);
+    assert_true(is_alive(atoi(pid)));
+    assert_int_equal(kill(pytorch_pid(evaluator_oracle(f->evaluator)), SIGKILL), 0);
+    for (uint64_t began = clock_ns(); is_alive(atoi(pid)) && clock_ns() - began < 30000000000u; usleep(1000)) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    }
+    assert_false(is_alive(atoi(pid)));
+    unlink(path);
+    unlink(kept);
+    rmdir(folder);
+}
+
 /* Which Python: one without PyTorch, or none at all, is a sentence and no crash. */
 static void test_no_python(void **state)
 {
@@ -339,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_changed),
         cmocka_unit_test(test_task_alone),
         cmocka_unit_test(test_deaths),
+        cmocka_unit_test(test_children),
         cmocka_unit_test(test_no_python),
     };
     return cmocka_run_group_tests(tests, start, stop);
