@@ -153,12 +153,48 @@ int catalog_start(const struct task *task, struct candidate **ret, struct err *e
     return candidate_load(first, ret, err);
 }
 
+/* Does `task` have every tensor of `native`, by name, type and size? An imported one may have other roles. */
+static bool same_tensors(const struct task *task, const struct task *native)
+{
+    const struct symbols *symbols = &task->shapes[0].symbols;
+    bool same = task->n_tensors == native->n_tensors;
+    for (size_t i = 0; same && i < native->n_tensors; i++) {
+        const struct tensor *own = task_tensor(task, native->tensors[i].name);
+        int64_t have, want;
+        same = own && own->dtype == native->tensors[i].dtype && tensor_count(own, symbols, &have, NULL) == 0
+            && tensor_count(&native->tensors[i], symbols, &want, NULL) == 0 && have == want;
+    }
+    return same;
+}
+
+/* A family that ships no task says nothing of tensors. */
+static bool in_words_of(const struct task *task, const char *family)
+{
+    char *names[CATALOG_NAMES_MAX];
+    size_t n = 0;
+    bool any = false, same = false;
+    if (catalog_names(false, names, &n, NULL) < 0) {
+        return true;
+    }
+    for (size_t i = 0; i < n && !same; i++) {
+        struct task *native = NULL;
+        if (catalog_task(names[i], &native, NULL) == 0 && str_eq(native->family, family)) {
+            any = true;
+            same = same_tensors(task, native);
+        }
+        task_free(native);
+    }
+    free_names(names, n);
+    return same || !any;
+}
+
 bool catalog_fits(const struct task *task, const struct candidate *variant, const struct device_facts *facts)
 {
     auto_arena struct arena *arena = arena_new();
     struct bound *bound;
-    return !task->oracle
-        || candidate_bind(task, &task->shapes[0], variant->plan, facts, arena, &bound, NULL) == 0;
+    return in_words_of(task, task->family)
+        && (!task->oracle
+            || candidate_bind(task, &task->shapes[0], variant->plan, facts, arena, &bound, NULL) == 0);
 }
 
 int catalog_family(const char *family, struct catalog_family *ret, struct err *err)

@@ -31,7 +31,8 @@ struct catalog_family {
     struct candidate *variants[CATALOG_VARIANTS_MAX]; /* in the order of their numbers */
 };
 
-/* A family's variants are for tasks in its words: an imported problem of the same kind may have others. */
+/* A family's variants are for tasks in its words, whose tensors have its names, types and sizes: an imported
+ * problem, or a task of the user's, of the same kind may have others. */
 bool catalog_fits(const struct task *task, const struct candidate *variant, const struct device_facts *facts);
 
 /* A family without variants is fine (n == 0). */
