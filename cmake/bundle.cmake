@@ -5,7 +5,7 @@ install(TARGETS warpsmith warpsmith-worker RUNTIME DESTINATION bin)
 install(TARGETS warpsim LIBRARY DESTINATION lib)
 install(DIRECTORY kernels DESTINATION share/warpsmith PATTERN README.md EXCLUDE)
 install(DIRECTORY kernelbench/tasks DESTINATION share/warpsmith/kernelbench)
-install(FILES kernelbench/oracle.py kernelbench/oracle_inputs.py kernelbench/oracle_problem.py kernelbench/oracle_protocol.py kernelbench/oracle_selftest.py
+install(FILES kernelbench/oracle.py kernelbench/oracle_compare.py kernelbench/oracle_inputs.py kernelbench/oracle_problem.py kernelbench/oracle_protocol.py kernelbench/oracle_selftest.py
   DESTINATION share/warpsmith/kernelbench)
 install(DIRECTORY tests/exploits tests/honest tests/hostile tests/mutants tests/sanitize DESTINATION share/warpsmith/tests)
 install(DIRECTORY tests/cases/timing DESTINATION share/warpsmith/tests/cases)

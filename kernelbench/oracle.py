@@ -34,6 +34,7 @@ from contextlib import contextmanager
 try:
     import oracle_protocol
     import torch
+    from oracle_compare import apart, round_to, unlike
     from oracle_inputs import MODES, is_unary, seed_all
     from oracle_problem import (DTYPES, Problem, Trouble, as_pytorch_was, call, describe, hash_of, is_memory,
                                 said, spread_constants, state_of)
@@ -145,33 +146,6 @@ class Arena:
 # ---- a judgement
 
 
-def apart(a, b):
-    """By how much a misses b, at most and as RMS, as shares of b's RMS; a is lost."""
-    size = float(torch.linalg.vector_norm(b.float())) if b.is_floating_point() else 0.0
-    if not b.numel() or not math.isfinite(size) or size <= 0:
-        return 0.0, 0.0
-    a.sub_(b)
-    worst = float(a.abs().max()) * math.sqrt(b.numel()) / size
-    whole = float(torch.linalg.vector_norm(a.float())) / size
-    return (worst, whole) if math.isfinite(worst) and math.isfinite(whole) else (0.0, 0.0)
-
-
-def round_to(t, bits):
-    """f32, in place, to the nearest with so many bits of mantissa; ties go away from zero."""
-    raw = t.view(-1).view(torch.int32)
-    raw.add_(1 << (22 - bits)).bitwise_and_(-(1 << (23 - bits)))
-
-
-def unlike(a, b, share):
-    """Does any element miss b's by more than this share of the largest? What is not finite must be the same."""
-    same = (a == b) | (a.isnan() & b.isnan())
-    if bool(same.all()):
-        return False
-    largest = b.double().abs().masked_fill_(~b.isfinite(), 0).max()
-    off = (a.double() - b.double()).abs_().masked_fill_(same, 0).max()
-    return not float(off) <= share * float(largest)  # a NaN is far
-
-
 @contextmanager
 def doubles():
     """What forward makes itself is double, too."""
@@ -210,7 +184,7 @@ class Judgement:
         counts = [len(part) for part in parts]
         self.parts = [views[sum(counts[:i]):sum(counts[:i + 1])] for i in range(4)]
         try:
-            self.units = bool(job.get("plain")) or (not self.finite(False) and self.finite(True))
+            self.units = bool(job.get("plain")) or (not self.takes_normals() and self.finite(True))
         except BaseException:
             self.close()
             raise
@@ -279,6 +253,14 @@ class Judgement:
     @staticmethod
     def dtype(t):
         return getattr(torch, DTYPES[t["dtype"]])
+
+    def takes_normals(self):
+        try:
+            return self.finite(False)
+        except Trouble as trouble:  # a cross entropy of probabilities, say, refuses others
+            if "CUDA error" in str(trouble):
+                raise
+            return False
 
     def finite(self, units):
         """Are the outputs numbers, for normal (or uniform) inputs?"""

@@ -208,6 +208,14 @@ class Problems(unittest.TestCase):
         j = opened(problem(self.folder.name, body, "[torch.rand(5, 6)]"))
         self.assertTrue(j.units)
         j.close()
+        body = "    def forward(self, p, t):\n        return nn.functional.binary_cross_entropy(p, t)"
+        j = opened(problem(self.folder.name, body, "[torch.rand(5, 6), torch.rand(5, 6)]"))
+        self.assertTrue(j.units)  # raises for what is no probability
+        self.assertLess(j.own_error()[0][0][0], 1e-4)
+        j.close()
+        body = "    def forward(self, x):\n        raise ValueError('never')"
+        with self.assertRaisesRegex(Trouble, "never"):
+            opened(problem(self.folder.name, body, "[torch.rand(5, 6)]"))
 
     def test_own_error(self):
         body = "    def forward(self, x):\n        return torch.matmul(x, x.t())"
