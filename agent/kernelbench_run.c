@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
+#include "memory/campaign_lock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,7 +182,14 @@ static int find_items(struct running *run, struct err *err)
     for (size_t i = 0; i < run->n; i++) {
         run->items[i] = (struct item) { .run = run, .problem = &problems[i] };
     }
-    return run->options.candidates || shipped_only(run) ? 0 : kernelbench_campaign_find(run, err);
+    if (run->options.candidates || shipped_only(run)) {
+        return 0; /* a file a problem, written whole: two at once do no harm */
+    }
+    r = campaign_lock_take(run->options.out, "kernelbench", &run->lock, err);
+    if (r < 0) {
+        return err_wrap(err, "%s", run->options.out);
+    }
+    return kernelbench_campaign_find(run, err);
 }
 
 int kernelbench_run(const struct options *o)
@@ -201,6 +209,7 @@ int kernelbench_run(const struct options *o)
         }
         session_close(&run->session);
     }
+    campaign_lock_drop(run->lock);
     free(run->items);
     kernelbench_maps_close(run->maps);
     arena_free(run->arena);

@@ -63,6 +63,7 @@ struct running {
     struct lane *lanes;
     uint64_t began_ns;
     const char *campaign;          /* its id, or NULL */
+    struct campaign_lock *lock;    /* OUT/locks: two at once would be two campaigns, and two budgets; or NULL */
     size_t judged, known, accepted, troubled, without; /* without: problems that --candidates has nothing for */
 };
 

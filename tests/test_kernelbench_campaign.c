@@ -10,8 +10,11 @@
 #include <stdarg.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 /* Two attempts, both accepted; by KernelBench's rules the best of them is right. */
 static void check_mapped(const char *out)
@@ -39,6 +42,21 @@ static void check_others(const char *out)
     json_decref(without);
 }
 
+/* A second run into the same folder would be a second campaign with a second budget. */
+static void check_busy(const char *out)
+{
+    auto_free char *folder = xprintf("%s/locks", out), *file = xprintf("%s/kernelbench.lock", folder);
+    auto_free char *args = xprintf("kernelbench_run --llm offline --gpu sim --out %s", out);
+    char *output = NULL;
+    assert_int_equal(folder_make(folder, NULL), 0);
+    assert_int_equal(file_write(file, "process 7 on here\n", 18, NULL), 0);
+    auto_close int fd = open(file, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_int_equal(kernelbench_rig_run(args, &output), 3);
+    assert_non_null(strstr(output, "it is being run by process 7 on here"));
+    free(output);
+}
+
 /* A campaign over the shipped variants, on two devices; the same command takes it up again. */
 static void test_offline(void **state)
 {
@@ -63,6 +81,7 @@ static void test_offline(void **state)
     assert_int_equal(kernelbench_rig_run(other, &output), 2);
     assert_non_null(strstr(output, "a campaign over other problems"));
     free(output);
+    check_busy(out);
 }
 
 /* A kernel for 7_Doubled_tanh, as a model would write it. */
