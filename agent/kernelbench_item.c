@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A problem with its candidates: what is kept of it in OUT/results (kernelbench.h), and what is told. */
+#include "agent/kernelbench_results.h"
 #include "agent/kernelbench_run.h"
 #include "base/file.h"
 #include "base/jread.h"
@@ -213,7 +214,7 @@ int kernelbench_item_keep(const struct item *item, struct err *err)
     const struct problem *p = item->problem;
     auto_free char *path = xprintf("%s/results/level%d_%d.json", item->run->options.out, p->level, p->id);
     json_t *old = NULL;
-    if (jread_file(path, &old, NULL) == 0 && told_before(item, old)) {
+    if (result_load(path, &old, NULL) == 0 && told_before(item, old)) {
         json_decref(old);
         return 0;
     }

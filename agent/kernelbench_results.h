@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include "base/err.h"
 
-enum { RESULTS_MAX = 1024, RESULTS_BASELINES_MAX = 8 };
+enum { RESULTS_MAX = 1024, RESULTS_BASELINES_MAX = 8, RESULT_BYTES_MAX = 64 << 20 };
 
 enum rule { RULE_STRICT, RULE_KB, RULE_VERIFIED, RULE_COUNT };
 
@@ -49,6 +49,8 @@ const char *rule_name(enum rule rule);
 int results_read(const char *out, const char *check, struct results **ret, struct err *err);
 /* The same from memory: a list of such documents, which the results hold on to. */
 int results_of(const json_t *documents, struct results **ret, struct err *err);
+/* One file, as JSON: a thousand attempts with their samples are more than other documents may hold. */
+int result_load(const char *path, json_t **ret, struct err *err);
 void results_free(struct results *results); /* NULL is fine */
 
 /* Was this candidate judged by the rule at all; is it correct; its time (0: none) and what ran it. */

@@ -100,6 +100,9 @@ static void print_summary(const struct results *r, bool full, uint64_t seed)
             print_group(r, &g, rule_name(g.rule));
         }
     }
+    if (timed) {
+        printf("geomean is of the correct ones; of all: who fails counts as 1x; as 0: as 0. Intervals: bootstrap over problems\n");
+    }
 }
 
 static bool of_campaign(const struct results *r)
@@ -136,8 +139,8 @@ static void print_more(const struct results *r, uint64_t seed)
     }
     tally_cost(r, NULL, &cost);
     if (cost.n) {
-        printf("\ncost: %.4f USD, %.0f tokens, %.1f s of the device, on %zu problems\n", cost.usd, cost.tokens,
-               cost.gpu_s, cost.n);
+        printf("\ncost: %.4f USD, %.0f tokens, %.1f s of the device (PyTorch's own times and other rules than strict not "
+               "counted), on %zu problems\n", cost.usd, cost.tokens, cost.gpu_s, cost.n);
     }
 }
 

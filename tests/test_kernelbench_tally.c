@@ -278,6 +278,38 @@ static void test_page(void **state)
     results_free(r);
 }
 
+/* A long campaign's attempts, with all their samples. */
+static void test_large(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ws_tally_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    auto_free char *results = xprintf("%s/results", folder), *one = xprintf("%s/level1_2.json", results);
+    assert_int_equal(folder_make(results, NULL), 0);
+    json_t *doc = problem(1, 2, "norm", US(50)), *samples = json_array(), *list = json_object_get(doc, "candidates");
+    for (int i = 0; i < 400; i++) {
+        json_array_append_new(samples, json_real(50.0 + i));
+    }
+    for (int i = 0; i < 1200; i++) {
+        json_t *attempt = strict("c", 60);
+        json_object_set(json_object_get(json_object_get(attempt, "verdict"), "time"), "samples_us", samples);
+        json_array_append_new(list, attempt);
+    }
+    auto_free char *text = json_dumps(doc, JSON_INDENT(1));
+    assert_true(strlen(text) > 4 << 20);
+    assert_int_equal(file_write(one, text, strlen(text), NULL), 0);
+    struct results *r = NULL;
+    struct err err = { 0 };
+    if (results_read(folder, NULL, &r, &err) < 0) {
+        fail_msg("%s", err_text(&err));
+    }
+    assert_int_equal(result_best(&r->at[0], RULE_STRICT), 0);
+    results_free(r);
+    json_decref(samples);
+    json_decref(doc);
+    assert_int_equal(folder_remove(folder, NULL), 0);
+}
+
 /* A check's findings mark what a run didn't know. */
 static void test_check(void **state)
 {
@@ -322,7 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores), cmocka_unit_test(test_campaign), cmocka_unit_test(test_twice),
         cmocka_unit_test(test_foreign), cmocka_unit_test(test_against),
-        cmocka_unit_test(test_page),   cmocka_unit_test(test_check),
+        cmocka_unit_test(test_page),   cmocka_unit_test(test_check),  cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
