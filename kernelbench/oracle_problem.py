@@ -49,7 +49,8 @@ def as_pytorch_was():
     torch.backends.cudnn.benchmark = torch.backends.cudnn.deterministic = False
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # turning it off may import the compiler, which takes seconds
+        torch.use_deterministic_algorithms(False)
     if hasattr(torch, "set_default_device"):  # PyTorch 2
         torch.set_default_device(None)
 
