@@ -16,7 +16,7 @@ static int check_part(const struct options *o, const char *part)
     } own[] = { { "candidates", "run export", o->candidates }, { "pytorch", "run", o->pytorch },
                 { "protocol", "run", o->protocol }, { "exact-inputs", "run", o->exact_inputs },
                 { "precision", "run import export", o->precision }, { "mapped", "run import export", o->mapped },
-                { "to", "export", o->to }, { "format", "export", o->format }, { "all", "export", o->all },
+                { "json", "list check run score export", o->json }, { "to", "export", o->to }, { "format", "export", o->format }, { "all", "export", o->all },
                 { "from-source", "export", o->from_source }, { "against", "score", o->against },
                 { "check", "score", o->check }, { "html", "score", o->html }, { "full", "score", o->full } };
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {

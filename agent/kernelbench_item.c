@@ -180,9 +180,11 @@ static void keep_judgements(const json_t *old, json_t *json)
 /* Nothing could be found out this time, but it was once: that stays as it is. */
 static bool told_before(const struct item *item, const json_t *old)
 {
+    const struct problem *p = item->problem;
     char hex[ID_HEX];
-    id_hex(&item->problem->hash, hex);
-    return !item->task && item->why && str_eq(why_name(item), "error") && str_eq(text_of(old, "hash"), hex)
+    id_hex(&p->hash, hex);
+    bool same = p->unreadable ? str_eq(text_of(old, "name"), p->name) : str_eq(text_of(old, "hash"), hex);
+    return !item->task && item->why && str_eq(why_name(item), "error") && same
         && json_array_size(json_object_get(old, "candidates")) && !json_object_get(old, "error");
 }
 
