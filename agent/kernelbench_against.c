@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/kernelbench_against.h"
+#include "agent/kernelbench_tally.h"
 #include "base/util.h"
 
 #include <math.h>
@@ -81,6 +82,16 @@ static int by_difference(const void *x, const void *y)
     return (a < b) - (a > b);
 }
 
+enum rule against_rule(const struct results *mine, const struct results *other)
+{
+    for (int rule = 0; rule < RULE_COUNT; rule++) {
+        if (mine->rules[rule] && other->rules[rule]) {
+            return (enum rule)rule;
+        }
+    }
+    return tally_rule(mine);
+}
+
 struct against *against_make(const struct results *mine, const char *mine_name, const struct results *other,
                              const char *other_name, enum rule rule, uint64_t seed)
 {
@@ -88,13 +99,14 @@ struct against *against_make(const struct results *mine, const char *mine_name, 
     *a = (struct against) { .rule = rule, .mine_name = mine_name, .other_name = other_name,
                             .other_device = !str_eq(mine->device, other->device),
                             .modelled = mine->modelled || other->modelled };
+    const struct tally_group judged = { .rule = rule };
     for (size_t i = 0; i < mine->n; i++) {
         const struct result *of = &mine->at[i], *there = find(other, of);
         if (!there) {
             a->only_mine++;
         } else if (!same_file(of, there)) {
             a->changed_file++;
-        } else if (of->attempted && there->attempted && !of->degenerate && !there->degenerate) {
+        } else if (tally_counts(of, &judged) && tally_counts(there, &judged)) {
             compare(a, of, there);
         }
     }

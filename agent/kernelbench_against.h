@@ -1,8 +1,8 @@
 #pragma once
 /* SPDX-License-Identifier: MIT */
 /*
- * What really differs between two runs: problem by problem (the same file in both), by the best candidate of
- * each. A ratio is the other run's time over this one's, so above 1 this one is faster. Of the ratios the
+ * What really differs between two runs: problem by problem (the same file in both, judged by the rule in both), by the
+ * best candidate of each. A ratio is the other run's time over this one's, so above 1 this one is faster. Of the ratios the
  * geometric mean with its bootstrap interval and a sign test; of a single problem the interval that the two times'
  * own intervals leave, where they have one. A difference under 1 % is none.
  */
@@ -32,6 +32,8 @@ struct against {
     bool other_device, modelled; /* modelled: some of the times are a simulator's */
 };
 
+/* The first rule that was applied in both, or in this one. */
+enum rule against_rule(const struct results *mine, const struct results *other);
 /* The caller frees with free(). */
 struct against *against_make(const struct results *mine, const char *mine_name, const struct results *other,
                              const char *other_name, enum rule rule, uint64_t seed);

@@ -227,7 +227,7 @@ int kernelbench_score(const struct options *o)
     if (r == 0 && o->against) {
         r = results_read(o->against, o->check, &other, &err);
         if (r == 0) {
-            against = against_make(mine, o->out, other, o->against, tally_rule(mine), (uint64_t)o->seed);
+            against = against_make(mine, o->out, other, o->against, against_rule(mine, other), (uint64_t)o->seed);
         }
     }
     r = r < 0 ? r : tell(mine, o, against, &err);

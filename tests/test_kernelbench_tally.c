@@ -255,6 +255,27 @@ static void test_against(void **state)
     free(a);
 }
 
+/* What the other run didn't judge by the rule, it didn't fail by. */
+static void test_against_rules(void **state)
+{
+    (void)state;
+    json_t *here = problem(1, 1, "norm", US(50)), *there = problem(1, 1, "norm", US(50)), *kb;
+    kb = json_pack("{s:s,s:f}", "status", "correct", "mean_us", 60.0);
+    json_object_set(json_array_get(json_object_get(here, "candidates"), 0), "kb", kb);
+    json_object_set_new(json_array_get(json_object_get(there, "candidates"), 0), "kb", kb);
+    json_object_del(json_array_get(json_object_get(there, "candidates"), 0), "verdict");
+    struct results *a = results_from(json_pack("[o]", here)), *b = results_from(json_pack("[o]", there));
+    assert_int_equal(against_rule(a, b), RULE_KB);
+    struct against *against = against_make(a, "this", b, "that", RULE_STRICT, 1);
+    assert_true(against->paired == 0 && against->n_gained == 0);
+    free(against);
+    against = against_make(a, "this", b, "that", RULE_KB, 1);
+    assert_true(against->paired == 1 && against->n_timed == 1);
+    free(against);
+    results_free(a);
+    results_free(b);
+}
+
 static void test_page(void **state)
 {
     (void)state;
@@ -353,7 +374,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores), cmocka_unit_test(test_campaign), cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_foreign), cmocka_unit_test(test_against),
+        cmocka_unit_test(test_foreign), cmocka_unit_test(test_against), cmocka_unit_test(test_against_rules),
         cmocka_unit_test(test_page),   cmocka_unit_test(test_check),  cmocka_unit_test(test_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
