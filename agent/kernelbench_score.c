@@ -156,6 +156,9 @@ static void print_left_out(const struct results *r)
     printf("\n%zu problems: %zu without a candidate, %zu that can't be judged, %zu degenerate (left out)%s\n", r->n,
            without, unfit, degenerate,
            r->modelled ? "; times are modelled, so no speedup over PyTorch is given" : "");
+    if (tally_errors(r)) {
+        printf("%zu candidates ended in an error, not a verdict, and count as failures\n", tally_errors(r));
+    }
     if (r->mixed) {
         printf("not all of them were judged on the same device, by the same PyTorch and the same gate: run them again\n");
     }

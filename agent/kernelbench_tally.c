@@ -91,6 +91,25 @@ void tally_cost(const struct results *r, const struct tally_group *g, struct tal
     *ret = c;
 }
 
+size_t tally_errors(const struct results *r)
+{
+    size_t n = 0, k;
+    json_t *one;
+    for (size_t i = 0; i < r->n; i++) {
+        json_array_foreach((json_t *)(uintptr_t)r->at[i].candidates, k, one)
+        {
+            bool failed = json_object_get(one, "error");
+            for (int rule = RULE_KB; rule < RULE_COUNT; rule++) {
+                const json_t *by = json_object_get(one, rule_name((enum rule)rule));
+                const char *status = json_string_value(json_object_get(by, "status"));
+                failed = failed || (status && str_eq(status, "error"));
+            }
+            n += failed;
+        }
+    }
+    return n;
+}
+
 char *tally_status(const struct result *of, enum rule rule)
 {
     size_t best = result_best(of, rule), n = json_array_size(of->candidates);
@@ -296,6 +315,7 @@ json_t *tally_json(const struct results *r, uint64_t seed)
                              (json_int_t)r->n, "without", (json_int_t)without, "unsupported",
                              (json_int_t)json_array_size(unfit), "degenerate",
                              (json_int_t)json_array_size(degenerate), "modelled", r->modelled);
+    json_object_set_new(json, "errors", json_integer((json_int_t)tally_errors(r)));
     json_object_set_new(json, "mixed", json_boolean(r->mixed));
     json_object_set_new(json, "check_of_other_files", json_integer((json_int_t)r->stale));
     json_object_set_new(json, "degenerate_problems", degenerate);

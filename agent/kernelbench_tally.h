@@ -30,6 +30,8 @@ double tally_speedup(const struct result *result, enum rule rule, const char *ba
 void tally_score(const struct results *results, const struct tally_group *group, struct score *ret);
 /* `group` NULL: on all, those that are left out of scores among them. */
 void tally_cost(const struct results *results, const struct tally_group *group, struct tally_cost *ret);
+/* Candidates that an error left without a word by some rule that was asked: failures, as long as nobody runs them again. */
+size_t tally_errors(const struct results *results);
 /* What decided a candidate, for people: its status and the first of why. The caller frees. */
 char *tally_status(const struct result *result, enum rule rule);
 

@@ -117,6 +117,7 @@ static void test_scores(void **state)
     assert_int_equal(json_integer_value(json_object_get(json, "degenerate")), 1);
     assert_int_equal(json_integer_value(json_object_get(json, "unsupported")), 1);
     assert_int_equal(json_integer_value(json_object_get(json, "without")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json, "errors")), 0);
     json_decref(json);
     json_object_del((json_t *)(uintptr_t)r->at[0].doc, "baselines");
     near(result_baseline_us(&r->at[0], RULE_STRICT, "eager"), 270); /* kb's, where the run has none */
@@ -157,6 +158,19 @@ static void test_campaign(void **state)
     auto_free char *status = tally_status(&r->at[2], RULE_STRICT);
     assert_string_equal(status, "no candidate: the budget is used up");
     results_free(r);
+}
+
+/* How many count as failures for an error alone. */
+static void test_errors(void **state)
+{
+    (void)state;
+    json_t *list = json_pack("[o]", problem(1, 1, "norm", US(50, 60, 0)));
+    json_t *candidates = json_object_get(json_array_get(list, 0), "candidates");
+    json_object_set_new(json_array_get(candidates, 1), "kb", json_pack("{s:s}", "status", "error"));
+    json_object_set_new(json_array_get(candidates, 2), "error", json_string("the device is gone"));
+    struct results *broken = results_from(list);
+    assert_int_equal(tally_errors(broken), 2);
+    results_free(broken);
 }
 
 /* A copy of a result would count twice; results of two machines are no one run's. */
@@ -374,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores), cmocka_unit_test(test_campaign), cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_foreign), cmocka_unit_test(test_against), cmocka_unit_test(test_against_rules),
         cmocka_unit_test(test_page),   cmocka_unit_test(test_check),  cmocka_unit_test(test_large),
     };
