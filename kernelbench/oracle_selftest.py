@@ -2,7 +2,10 @@
 """oracle.py --selftest: on the CPU, with problems written for it."""
 import math
 import os
+import select
+import signal
 import tempfile
+import time
 import unittest
 
 import oracle
@@ -438,6 +441,22 @@ class Serving(unittest.TestCase):
         self.assertIn("no kind of job", server.safely({"kind": "dance"})["error"])
         self.assertIn("/nowhere", server.safely({"kind": "describe", "problem": "/nowhere.py"})["error"])
         self.assertIn("needs a GPU", server.safely({"kind": "baseline", "problem": "x"})["error"])
+
+    def test_end_with_agent(self):
+        read, write = os.pipe()
+        agent = os.fork()
+        if agent == 0:
+            if os.fork() == 0:
+                oracle.end_with_agent()
+                os.write(write, b"!")
+                time.sleep(300)
+            os.read(read, 1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.close(write)
+        os.waitpid(agent, 0)
+        self.assertTrue(select.select([read], [], [], 60)[0])  # the end: nobody has the other one any more
+        self.assertEqual(os.read(read, 1), b"")
+        os.close(read)
 
     def test_broken_context(self):
         """A kernel of PyTorch's that failed takes the process with it, whoever told of it."""
