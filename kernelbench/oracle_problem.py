@@ -51,7 +51,8 @@ def as_pytorch_was():
     torch.set_grad_enabled(True)
     if torch.are_deterministic_algorithms_enabled():  # turning it off may import the compiler, which takes seconds
         torch.use_deterministic_algorithms(False)
-    if hasattr(torch, "set_default_device"):  # PyTorch 2
+    # PyTorch 2. Where none was set none is taken back: some versions' get_default_device fails after that.
+    if getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None) is not None:
         torch.set_default_device(None)
 
 
