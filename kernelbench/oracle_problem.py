@@ -79,8 +79,9 @@ class Untouched:
                 own = before.get(name)
                 hides = own is None and isinstance(place, type) and hasattr(super(place, place), name)
                 function = callable(own) and not isinstance(own, type)  # a default dtype changes torch.Storage
-                same = now.get(name) is own or by_torch(now.get(name), name)
-                if name.startswith("_") or same or not (function or hides):
+                if name.startswith("_") or now.get(name) is own or not (function or hides):
+                    continue
+                if by_torch(now.get(name), name):
                     continue
                 changed.append(f"{place.__name__}.{name}")
                 if hides:
