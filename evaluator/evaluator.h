@@ -16,7 +16,7 @@
 #include "kernelbench/task.h"
 #include "kernelbench/verdict.h"
 
-enum { EVALUATOR_GATE_VERSION = 3 };
+enum { EVALUATOR_GATE_VERSION = 4 };
 
 struct evaluator;
 struct judgement;
