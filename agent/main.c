@@ -37,6 +37,7 @@ static int unknown_command(const char *name)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may grow no more is an error that says which */
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

@@ -126,8 +126,23 @@ static void test_cases(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* Under a quota on files' sizes (ulimit -f) the file is named, and the program isn't killed. */
+static void test_quota(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/warpsmith-cli-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    auto_free char *results = xprintf("%s/results", folder), *json = xprintf("%s/score.json", folder);
+    assert_int_equal(folder_make(results, NULL), 0);
+    auto_free char *shell = xprintf("ulimit -f 0; " WS_BIN_DIR "/warpsmith kernelbench score --out %s --json %s 2>&1 "
+                                    "| grep -q 'score.json: File too large'", folder, json);
+    int status = system(shell);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    folder_remove(folder, NULL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases), cmocka_unit_test(test_quota) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
