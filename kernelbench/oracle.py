@@ -38,7 +38,7 @@ try:
     from oracle_compare import apart, round_to, unlike
     from oracle_inputs import MODES, is_unary, seed_all
     from oracle_problem import (DTYPES, Problem, Trouble, as_pytorch_was, call, describe, hash_of, is_memory,
-                                said, spread_constants, state_of)
+                                said, spread_constants, spread_counts, state_of)
 except ImportError as problem:  # said in the hello, where the user sees it
     torch, torch_error = None, problem
 
@@ -282,6 +282,7 @@ class Judgement:
         if job.get("inout") is not None and inout:
             made = [t.clone() for t in self.fresh]
             spread_constants(made, job["inout"])
+            spread_counts(made, job["inout"])
             for view, value in zip(inout, made):
                 view.copy_(value)
 

@@ -110,6 +110,19 @@ class Problems(unittest.TestCase):
             a = Problem(path).inputs("cpu", 3, mode)[0]
             self.assertTrue(torch.equal(a, torch.triu(a)), mode)
 
+    def test_counts_are_spread(self):
+        body = ("    def __init__(self):\n        super().__init__()\n        self.bn = nn.BatchNorm1d(4)\n"
+                "    def forward(self, x):\n        return self.bn(x)")
+        j = opened(problem(self.folder.name, body, "[torch.rand(8, 4)]"))
+        for seed in (5, 9):
+            j.make({"inputs": seed, "weights": seed, "inout": seed})
+            count = next(t for t in j.parts[2] if t.dtype == torch.int64)
+            before = int(count)
+            self.assertGreater(before, 0)
+            j.run()
+            self.assertEqual(int(count), before + 1)
+        j.close()
+
     def test_far_from_zero(self):
         """Only where nothing multiplies inputs with each other; softmax without its maximum isn't softmax there."""
         softmax = "    def forward(self, x):\n        return torch.softmax(x, dim=1)"
