@@ -232,6 +232,10 @@ static void on_judged(void *ud, const struct pool_result *result)
         struct err err = { 0 };
         struct verdict v = { 0 };
         const char *refused = json_string_value(json_object_get(result->json, "error"));
+        if (refused && j->tries < JUDGE_TRIES && strstr(refused, "the oracle was restarted meanwhile")) {
+            send_job(j); /* another problem ended it */
+            return;
+        }
         if (refused) { /* the oracle's trouble, or our bug: no verdict */
             end_broken(j, j->request.task->oracle ? ERR_ENVIRONMENT : ERR_PROTOCOL, refused);
             return;
