@@ -122,7 +122,7 @@ static int member(const json_t *object, const char *key, bool required, const st
 int jread_string(const json_t *object, const char *key, bool required, const struct jpath *at,
                  const char **ret, struct err *err)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     int r = member(object, key, required, at, &value, err);
     if (r <= 0) {
         return r;
@@ -138,7 +138,7 @@ int jread_string(const json_t *object, const char *key, bool required, const str
 int jread_int(const json_t *object, const char *key, bool required, int64_t lo, int64_t hi,
               const struct jpath *at, int64_t *ret, struct err *err)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     int r = member(object, key, required, at, &value, err);
     if (r <= 0) {
         return r;
@@ -159,7 +159,7 @@ int jread_int(const json_t *object, const char *key, bool required, int64_t lo, 
 int jread_real(const json_t *object, const char *key, bool required, double lo, double hi,
                const struct jpath *at, double *ret, struct err *err)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     int r = member(object, key, required, at, &value, err);
     if (r <= 0) {
         return r;
@@ -179,7 +179,7 @@ int jread_real(const json_t *object, const char *key, bool required, double lo, 
 int jread_bool(const json_t *object, const char *key, bool required, const struct jpath *at,
                bool *ret, struct err *err)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     int r = member(object, key, required, at, &value, err);
     if (r <= 0) {
         return r;
@@ -195,7 +195,7 @@ int jread_bool(const json_t *object, const char *key, bool required, const struc
 int jread_array(const json_t *object, const char *key, bool required, size_t most,
                 const struct jpath *at, const json_t **ret, struct err *err)
 {
-    const json_t *value;
+    const json_t *value = NULL;
     int r = member(object, key, required, at, &value, err);
     if (r <= 0) {
         return r;

@@ -54,6 +54,7 @@ build() {
     folder=$1
     shift
     say "building in $folder"
-    cmake -S "$project" -B "$folder" -G Ninja -DWS_CUDA_DIR="$cuda" "$@" >/dev/null
+    cmake -S "$project" -B "$folder" -G Ninja -DWS_CUDA_DIR="$cuda" \
+        -DWARPSMITH_WERROR="${WARPSMITH_WERROR:-OFF}" "$@" >/dev/null
     cmake --build "$folder"
 }
