@@ -11,6 +11,7 @@
 
 enum {
     HTTP_HEADERS_MAX = 256 << 10, /* bytes of all headers of an answer */
+    HTTP_HEADER_LINES_MAX = 1000, /* newer versions of curl end it at 5000, as another failure */
     HTTP_CONNECT_MS = 20000,
 };
 
@@ -84,7 +85,11 @@ void http_transfer_end(struct http_transfer *t)
                                 .request_id = t->request_id, .should_retry = t->should_retry,
                                 .retry_after_s = -1, .type = "", .error = "" };
     char text[CURL_ERROR_SIZE + 64];
-    if (reply.failure == HTTP_TOOBIG) {
+    if (t->flooded) {
+        snprintf(text, sizeof(text), "the answer's headers are larger than %d bytes or %d lines", HTTP_HEADERS_MAX,
+                 HTTP_HEADER_LINES_MAX);
+        reply.error = text;
+    } else if (reply.failure == HTTP_TOOBIG) {
         snprintf(text, sizeof(text), "the answer is larger than the limit of %zu bytes", t->body.cap);
         reply.error = text;
     } else if (t->stalled) {
@@ -157,7 +162,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *ud)
     size_t len = size * n;
     char value[HTTP_VALUE_MAX];
     t->headers_len += len;
-    if (t->headers_len > HTTP_HEADERS_MAX) {
+    if (t->headers_len > HTTP_HEADERS_MAX || ++t->header_lines > HTTP_HEADER_LINES_MAX) {
         t->flooded = true;
         return 0;
     }

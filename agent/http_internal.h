@@ -18,7 +18,7 @@ struct http_transfer {
     CURL *easy;
     struct curl_slist *headers;
     char *request;
-    size_t request_len, headers_len;
+    size_t request_len, headers_len, header_lines;
     struct buf body;
     uint64_t last_byte_ns; /* of the body; 0: it hasn't begun */
     double stall_s;
