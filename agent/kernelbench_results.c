@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/kernelbench_results.h"
-#include "base/file.h"
 #include "base/jread.h"
 #include "base/util.h"
 #include "kernelbench/problem.h"
@@ -206,17 +205,7 @@ static int add(struct results *r, json_t *doc, struct err *err)
 
 int result_load(const char *path, json_t **ret, struct err *err)
 {
-    auto_free char *text = NULL;
-    size_t len;
-    int r = file_read(path, RESULT_BYTES_MAX, &text, &len, err);
-    if (r < 0) {
-        return r;
-    }
-    r = jread_parse(text, len, ret, err);
-    if (r < 0) {
-        err_wrap(err, "%s", path);
-    }
-    return r;
+    return jread_file_most(path, RESULT_BYTES_MAX, ret, err);
 }
 
 static int read_one(struct results *r, const char *path, struct err *err)

@@ -21,9 +21,14 @@ int jread_parse(const char *text, size_t len, json_t **ret, struct err *err)
 
 int jread_file(const char *path, json_t **ret, struct err *err)
 {
+    return jread_file_most(path, JREAD_TEXT_MAX, ret, err);
+}
+
+int jread_file_most(const char *path, size_t most, json_t **ret, struct err *err)
+{
     auto_free char *text = NULL;
     size_t len;
-    int r = file_read(path, JREAD_TEXT_MAX, &text, &len, err);
+    int r = file_read(path, most, &text, &len, err);
     if (r < 0) {
         return r;
     }

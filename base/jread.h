@@ -26,6 +26,8 @@ struct jpath {
 int jread_parse(const char *text, size_t len, json_t **ret, struct err *err);
 /* The same from a file; the error starts with the path of the file. */
 int jread_file(const char *path, json_t **ret, struct err *err);
+/* The same with a limit of its own, in bytes; jread_file's is JREAD_TEXT_MAX. */
+int jread_file_most(const char *path, size_t most, json_t **ret, struct err *err);
 
 /* "launches[0].grid[1]"; "" for the root. Cut where it is longer than `size`. */
 void jread_path(const struct jpath *at, char *ret, size_t size);
